@@ -1,0 +1,66 @@
+/** Import boundaries: the table in docs/adr/0056. A folder may import what stands in its row. */
+const rows = {
+  'contracts/': [],
+  'control/src/domain/': ['contracts/'],
+  'control/src/application/': ['control/src/domain/', 'contracts/', 'sandbox/admission/'],
+  'control/src/infrastructure/': [
+    'control/src/application/ports/',
+    'control/src/domain/',
+    'contracts/',
+    'migrations/',
+  ],
+  'control/src/workflows/': ['contracts/'],
+  'control/src/http/': ['control/src/application/', 'control/src/domain/', 'contracts/'],
+  'sandbox/admission/': ['contracts/'],
+  'sandbox/src/': ['contracts/', 'sandbox/admission/'],
+  'client/': ['contracts/'],
+  'cli/': ['client/', 'contracts/', 'sandbox/admission/', 'infra/local/'],
+  'infra/local/': ['contracts/'],
+  'bench/': ['client/', 'contracts/', 'infra/local/'],
+  'plugins/sdk/': [],
+};
+const ours = '^(contracts|control|sandbox|client|cli|infra|bench|plugins|scripts)/';
+const quote = (text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const tests = '\\.(integration|e2e|property)?\\.?test\\.ts$|/testing/';
+
+module.exports = {
+  forbidden: [
+    ...Object.entries(rows).map(([folder, may]) => ({
+      name: `boundary ${folder}`,
+      severity: 'error',
+      from: {
+        path: `^${quote(folder)}`,
+        pathNot: [
+          tests,
+          ...Object.keys(rows)
+            .filter((other) => other !== folder && other.startsWith(folder))
+            .map((other) => `^${quote(other)}`),
+        ],
+      },
+      to: { path: ours, pathNot: [folder, ...may].map((allowed) => `^${quote(allowed)}`) },
+    })),
+    {
+      name: 'pure folders import no runtime',
+      severity: 'error',
+      from: {
+        path: '^(contracts|sandbox/admission|control/src/domain|control/src/application|control/src/workflows)/',
+        pathNot: tests,
+      },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'drivers only in infrastructure',
+      severity: 'error',
+      from: { path: '^control/src/(domain|application|http|workflows)/', pathNot: tests },
+      to: { path: 'node_modules/(postgres|nats|minio|@temporalio/(client|worker))/' },
+    },
+    { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    parser: 'swc',
+    doNotFollow: { path: 'node_modules' },
+    exclude: '(^|/)(build|assembly|node_modules)/',
+    tsConfig: { fileName: 'tsconfig.json' },
+  },
+};

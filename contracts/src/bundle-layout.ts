@@ -1,0 +1,89 @@
+/**
+ * Layout of an exported bundle: which file stands where, and what its manifest says. One writer
+ * (`bundle.ts`) and one reader (`verify-bundle.ts`) share it.
+ */
+import * as v from 'valibot';
+import { type Digest, DigestSchema } from './digest.ts';
+import { ActionIdSchema } from './ids.ts';
+
+export const BUNDLE_KIND = 'portarium/bundle/v1';
+
+export const BUNDLE_PATHS = {
+  manifest: 'manifest.json',
+  readme: 'README',
+  keys: 'keys.json',
+  vkeys: 'log/vkeys',
+  checkpoint: 'log/checkpoint',
+} as const;
+
+/** Every path that a bundle may hold. */
+const LAYOUT = [
+  /^(manifest\.json|README|keys\.json)$/,
+  /^log\/(vkeys|checkpoint)$/,
+  /^log\/tile\/(\d{1,2}|entries)\/(x\d{3}\/)*\d{3}(\.p\/[1-9]\d{0,2})?$/,
+  /^log\/entry\/(0|[1-9]\d{0,15})\.json$/,
+  /^log\/proof\/(0|[1-9]\d{0,15})\.tlog-proof$/,
+  /^artifacts\/sha256\/[0-9a-f]{64}$/,
+  /^plugins\/[0-9a-f]{64}\.wasm$/,
+] as const;
+
+export function isBundlePath(path: string): boolean {
+  return LAYOUT.some((pattern) => pattern.test(path));
+}
+
+/** One entry of a bundle of a single action. */
+export function entryPath(seq: number): string {
+  return `log/entry/${seq}.json`;
+}
+
+/** Its proof. */
+export function proofPath(seq: number): string {
+  return `log/proof/${seq}.tlog-proof`;
+}
+
+export function artifactPath(digest: Digest): string {
+  return `artifacts/sha256/${hexOf(digest)}`;
+}
+
+export function modulePath(digest: Digest): string {
+  return `plugins/${hexOf(digest)}.wasm`;
+}
+
+function hexOf(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** What was asked for: nothing means the whole log from entry 0. */
+export const BundleRequestSchema = v.strictObject({ action: v.optional(ActionIdSchema) });
+export type BundleRequest = v.InferInput<typeof BundleRequestSchema>;
+
+export const BundleManifestSchema = v.strictObject({
+  v: v.literal(1),
+  kind: v.literal(BUNDLE_KIND),
+  instance: v.string(),
+  workspace: v.string(),
+  asked: BundleRequestSchema,
+  /** Entries in the bundle. */
+  entries: count,
+  /** Artifacts that entries name and this bundle leaves out, in ascending order. */
+  omitted: v.array(DigestSchema),
+  /** Every other file. */
+  files: v.record(v.string(), v.strictObject({ digest: DigestSchema, bytes: count })),
+});
+export type BundleManifest = v.InferOutput<typeof BundleManifestSchema>;
+
+export const KeysSchema = v.strictObject({
+  keys: v.array(v.strictObject({ verifierKey: v.string(), name: v.string(), id: v.string() })),
+});
+
+/** All digests that stand anywhere in a value, keys of objects left aside. */
+export function digestsIn(value: unknown, found: Set<string> = new Set()): Set<string> {
+  if (typeof value === 'string') {
+    if (/^sha256:[0-9a-f]{64}$/.test(value)) found.add(value);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) digestsIn(item, found);
+  }
+  return found;
+}

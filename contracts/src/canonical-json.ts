@@ -1,0 +1,135 @@
+/**
+ * Canonical JSON (RFC 8785). Two documents must never share canonical bytes, so everything that
+ * JSON leaves open is refused: duplicate keys, lone surrogates, numbers that do not survive.
+ */
+import canonicalizeJson from 'canonicalize';
+
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** Thrown for a value or text that has no canonical form; `path` is a JSON Pointer (RFC 6901). */
+export class CanonicalJsonError extends Error {
+  override readonly name = 'CanonicalJsonError';
+  readonly path: string;
+  constructor(message: string, path: string) {
+    super(`${message} (at ${path === '' ? 'the top' : path})`);
+    this.path = path;
+  }
+}
+
+/** Deepest nesting of arrays and objects that is accepted, in levels. */
+export const MAX_JSON_DEPTH = 64;
+
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+
+function assertCanonical(value: unknown, path: string, depth: number): void {
+  if (depth > MAX_JSON_DEPTH) {
+    throw new CanonicalJsonError(`nested deeper than ${MAX_JSON_DEPTH} levels`, path);
+  }
+  if (value === null || typeof value === 'boolean') return;
+  if (typeof value === 'string') {
+    if (LONE_SURROGATE.test(value))
+      throw new CanonicalJsonError('lone surrogate in a string', path);
+    return;
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new CanonicalJsonError('number is not finite', path);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      throw new CanonicalJsonError('integer beyond ±(2^53−1); send it as a string', path);
+    }
+    return;
+  }
+  if (Array.isArray(value)) {
+    // entries(), not forEach: a hole must be seen, it would be written as null.
+    for (const [index, item] of value.entries()) {
+      assertCanonical(item, `${path}/${index}`, depth + 1);
+    }
+    return;
+  }
+  if (typeof value === 'object') {
+    for (const [key, item] of Object.entries(value)) {
+      const at = `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      if (LONE_SURROGATE.test(key)) throw new CanonicalJsonError('lone surrogate in a key', at);
+      if (item !== undefined) assertCanonical(item, at, depth + 1);
+    }
+    return;
+  }
+  throw new CanonicalJsonError(`a ${typeof value} has no JSON form`, path);
+}
+
+/**
+ * The canonical text of `value`; properties that are `undefined` are left out.
+ * @throws CanonicalJsonError
+ */
+export function canonicalText(value: unknown): string {
+  assertCanonical(value, '', 0);
+  const text = canonicalizeJson(value);
+  if (text === undefined) throw new CanonicalJsonError('the value has no JSON form', '');
+  return text;
+}
+
+const encoder = new TextEncoder();
+
+/** UTF-8 bytes of {@link canonicalText}. */
+export function canonicalBytes(value: unknown): Uint8Array {
+  return encoder.encode(canonicalText(value));
+}
+
+/**
+ * Parses JSON text from outside: refuses duplicate keys, lone surrogates, unsafe integers and
+ * nesting deeper than {@link MAX_JSON_DEPTH}.
+ * @throws CanonicalJsonError for what has no canonical form, SyntaxError for what is not JSON
+ */
+export function parseStrictJson(text: string): JsonValue {
+  assertDepthAndKeys(text);
+  const value = JSON.parse(text) as JsonValue;
+  assertCanonical(value, '', 0);
+  return value;
+}
+
+/** One pass over the text that tracks nesting and the keys of each open object. */
+function assertDepthAndKeys(text: string): void {
+  const open: (Set<string> | null)[] = [];
+  let i = 0;
+  while (i < text.length) {
+    const char = text[i];
+    if (char === '{' || char === '[') {
+      open.push(char === '{' ? new Set() : null);
+      if (open.length > MAX_JSON_DEPTH) {
+        throw new CanonicalJsonError(`nested deeper than ${MAX_JSON_DEPTH} levels`, '');
+      }
+    } else if (char === '}' || char === ']') {
+      open.pop();
+    } else if (char === '"') {
+      const end = endOfString(text, i);
+      const keys = open.at(-1);
+      if (keys && nextToken(text, end) === ':') {
+        const key = JSON.parse(text.slice(i, end)) as string;
+        if (keys.has(key)) throw new CanonicalJsonError(`duplicate key ${JSON.stringify(key)}`, '');
+        keys.add(key);
+      }
+      i = end;
+      continue;
+    }
+    i++;
+  }
+}
+
+function nextToken(text: string, from: number): string | undefined {
+  let i = from;
+  while (' \t\n\r'.includes(text[i] ?? '.')) i++;
+  return text[i];
+}
+
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === '\\') i++;
+    else if (text[i] === '"') return i + 1;
+  }
+  return text.length;
+}

@@ -1,0 +1,232 @@
+import { expect, test } from 'bun:test';
+import * as v from 'valibot';
+import {
+  decideEgress,
+  type EgressContract,
+  type EgressRequest,
+  type EgressRule,
+  EgressRuleSchema,
+  EgressRulesSchema,
+  hostMatches,
+  NetworkSchema,
+  OperatorEgressSchema,
+  pathMatches,
+  pathProblem,
+} from './egress-rule.ts';
+
+const RULE: EgressRule = {
+  id: 'refunds',
+  methods: ['GET', 'POST'],
+  scheme: 'https',
+  host: 'api.stripe.com',
+  port: 443,
+  path: '/v1/refunds',
+};
+const REQUEST: EgressRequest = {
+  method: 'GET',
+  scheme: 'https',
+  host: 'api.stripe.com',
+  port: 443,
+  path: '/v1/refunds',
+  query: [],
+  headers: [],
+  contentType: undefined,
+};
+const contract = (plugin: EgressRule[], operator = plugin, approval: EgressRule[] = []) =>
+  ({ plugin, operator, networks: [], approval }) satisfies EgressContract;
+
+const decide = (rule: Partial<EgressRule>, request: Partial<EgressRequest>) =>
+  decideEgress(contract([{ ...RULE, ...rule }]), 'write', { ...REQUEST, ...request });
+
+test('a request that every layer grants passes, and names the rules', () => {
+  const decision = decideEgress(contract([RULE]), 'read', REQUEST);
+  expect(decision).toEqual({ allowed: true, rules: { plugin: RULE, operator: RULE } });
+});
+
+test('no operator rules means that nothing is allowed', () => {
+  expect(decideEgress(contract([RULE], []), 'read', REQUEST)).toEqual({
+    allowed: false,
+    layer: 'operator',
+    reason: 'no rules: nothing is granted',
+  });
+  expect(decideEgress(contract([], [RULE]), 'read', REQUEST)).toMatchObject({ layer: 'plugin' });
+});
+
+test('an approval can narrow, and without rules does not', () => {
+  const narrow = { ...RULE, methods: ['POST' as const] };
+  expect(decideEgress(contract([RULE], [RULE], [narrow]), 'write', REQUEST)).toMatchObject({
+    allowed: false,
+    layer: 'approval',
+  });
+  const post = { ...REQUEST, method: 'POST' };
+  expect(decideEgress(contract([RULE], [RULE], [narrow]), 'write', post).allowed).toBe(true);
+});
+
+test('a read operation sends safe methods only, whatever the rules say', () => {
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'get', 'CONNECT']) {
+    const decision = decideEgress(contract([RULE]), 'read', { ...REQUEST, method });
+    expect(decision).toMatchObject({ allowed: false, layer: 'request' });
+  }
+});
+
+test('each part of a request that differs from the rule is refused and named', () => {
+  const cases: [Partial<EgressRequest>, string][] = [
+    [{ host: 'evil.com' }, 'no rule names host evil.com'],
+    [{ host: 'api.stripe.com.' }, 'no rule names host'],
+    [{ host: 'API.stripe.com' }, 'no rule names host'],
+    [{ host: 'api.stripe.com.evil.com' }, 'no rule names host'],
+    [{ host: 'xapi.stripe.com' }, 'no rule names host'],
+    [{ scheme: 'http' }, 'refuses the scheme'],
+    [{ port: 8443 }, 'refuses the port'],
+    [{ path: '/v1/charges' }, 'refuses the path'],
+    [{ path: '/v1/refunds/' }, 'refuses the path'],
+    [{ path: '/v1' }, 'refuses the path'],
+    [{ path: '/V1/refunds' }, 'refuses the path'],
+    [{ method: 'DELETE' }, 'refuses the method'],
+    [{ query: [['limit', '3']] }, 'refuses the query'],
+    [{ headers: ['x-custom'] }, 'refuses the header'],
+    [{ headers: ['authorization'] }, 'refuses the header'],
+  ];
+  for (const [request, reason] of cases) {
+    const decision = decide({}, request);
+    expect(decision.allowed ? '' : decision.reason).toContain(reason);
+  }
+});
+
+test('query parameters and headers pass only by name; content-type and accept by default', () => {
+  expect(
+    decide(
+      { query: ['limit'] },
+      {
+        query: [
+          ['limit', '1'],
+          ['limit', '2'],
+        ],
+      },
+    ).allowed,
+  ).toBe(true);
+  expect(decide({ query: ['limit'] }, { query: [['Limit', '1']] }).allowed).toBe(false);
+  expect(decide({}, { headers: ['content-type', 'accept'] }).allowed).toBe(true);
+  expect(decide({ headers: ['x-a'] }, { headers: ['x-a'] }).allowed).toBe(true);
+  expect(decide({ headers: ['x-a'] }, { headers: ['accept'] }).allowed).toBe(false);
+});
+
+test('a header that the broker owns never passes, even when a rule names it', () => {
+  for (const header of ['host', 'cookie', 'transfer-encoding', 'x-http-method-override', 'via']) {
+    expect(decide({ headers: [header] }, { headers: [header] }).allowed).toBe(false);
+    expect(v.safeParse(EgressRuleSchema, { ...RULE, headers: [header] }).success).toBe(false);
+  }
+});
+
+test('content types compare without parameters and case', () => {
+  const contentTypes = ['application/json'];
+  const ok = (contentType: string | undefined) => decide({ contentTypes }, { contentType }).allowed;
+  expect(ok('application/json')).toBe(true);
+  expect(ok('Application/JSON; charset=utf-8')).toBe(true);
+  expect(ok(undefined)).toBe(true);
+  expect(ok('application/json-patch')).toBe(false);
+  expect(ok('text/plain; application/json')).toBe(false);
+  expect(ok('')).toBe(false);
+});
+
+test('paths that two parsers could read differently are refused before any rule', () => {
+  for (const path of [
+    '/v1/%2e%2e/refunds',
+    '/v1/.%2E/refunds',
+    '/v1/../refunds',
+    '/v1/./refunds',
+    '/v1//refunds',
+    '//v1/refunds',
+    '/v1/refunds;a=b',
+    '/v1%2frefunds',
+    '/v1%2Frefunds',
+    '/v1%5crefunds',
+    '/v1\\refunds',
+    '/v1/refunds%00',
+    '/v1/%2565',
+    '/v1/refunds%',
+    '/v1/refunds%zz',
+    '/v1/refunds?x=1',
+    '/v1/refunds#x',
+    '/v1/ refunds',
+    '/v1/refunds\n',
+    'v1/refunds',
+    '',
+  ]) {
+    expect(pathProblem(path), path).toBeString();
+    expect(decide({ path: '/**' }, { path })).toMatchObject({ allowed: false, layer: 'request' });
+  }
+});
+
+test('{name} is one segment that is not empty, ** is any rest below its place', () => {
+  expect(pathMatches('/v1/{id}/x', '/v1/a/x')).toBe(true);
+  expect(pathMatches('/v1/{id}/x', '/v1/a/b/x')).toBe(false);
+  expect(pathMatches('/v1/{id}', '/v1/')).toBe(false);
+  expect(pathMatches('/v1/**', '/v1/a/b/c')).toBe(true);
+  expect(pathMatches('/v1/**', '/v1')).toBe(false);
+  expect(pathMatches('/v1/**', '/v10/a')).toBe(false);
+  expect(pathMatches('/v1/{id}', '/v1/a%20b')).toBe(true);
+  expect(pathMatches('/v1/a', '/v1/%61')).toBe(true);
+});
+
+test('a wildcard covers labels below a name, never the name, a suffix of it or an address', () => {
+  expect(hostMatches('*.example.com', 'a.example.com')).toBe(true);
+  expect(hostMatches('*.example.com', 'a.b.example.com')).toBe(true);
+  for (const host of ['example.com', '.example.com', 'badexample.com', 'a.example.com.evil.com']) {
+    expect(hostMatches('*.example.com', host)).toBe(false);
+  }
+  expect(hostMatches('*.0.0.1', '127.0.0.1')).toBe(false);
+});
+
+test('rules that cover too much, or say nothing exact, are refused', () => {
+  for (const change of [
+    { host: '*.com' },
+    { host: '*.co.uk' },
+    { host: '*.github.io' },
+    { host: '*' },
+    { host: '*.0.0.1' },
+    { host: 'a.*.com' },
+    { host: 'API.stripe.com' },
+    { host: 'api.stripe.com.' },
+    { host: 'api_stripe.com' },
+    { host: '' },
+    { host: 'https://a.com' },
+    { path: 'v1' },
+    { path: '/a/**/b' },
+    { path: '/a/../b' },
+    { path: '/a%2fb' },
+    { path: '/a?b' },
+    { port: 0 },
+    { port: 65_536 },
+    { port: 443.5 },
+    { port: '443' },
+    { scheme: 'ftp' },
+    { methods: [] },
+    { methods: ['TRACE'] },
+    { methods: ['get'] },
+    { id: 'Bad Id' },
+    { headers: ['Content-Type'] },
+    { contentTypes: ['json'] },
+    { maxCalls: 0 },
+    { maxBytes: -1 },
+    { extra: true },
+  ]) {
+    const parsed = v.safeParse(EgressRuleSchema, { ...RULE, ...change });
+    expect(parsed.success, JSON.stringify(change)).toBe(false);
+  }
+});
+
+test('each rule has an id of its own', () => {
+  expect(v.safeParse(EgressRulesSchema, [RULE, RULE]).success).toBe(false);
+  expect(v.safeParse(EgressRulesSchema, [RULE, { ...RULE, id: 'b' }]).success).toBe(true);
+});
+
+test('a network is loopback or a CIDR block', () => {
+  for (const text of ['loopback', '10.1.0.0/16', 'fd00::/8']) {
+    expect(v.safeParse(NetworkSchema, text).success).toBe(true);
+  }
+  for (const text of ['localhost', '10.1.0.0', '*', '']) {
+    expect(v.safeParse(NetworkSchema, text).success).toBe(false);
+  }
+  expect(v.safeParse(OperatorEgressSchema, { rules: [] }).success).toBe(false);
+});

@@ -1,0 +1,317 @@
+/**
+ * Egress rules: the shape of one allowed outbound call, and the matcher that both planes share.
+ * A request passes only when a rule of **every** layer matches it; no operator rules means none.
+ */
+
+import { getPublicSuffix } from 'tldts';
+import * as v from 'valibot';
+import type { Effect } from './life-cycle.ts';
+
+export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type HttpMethod = (typeof HTTP_METHODS)[number];
+
+/** Methods that a `read` operation may send (RFC 9110, section 9.2.1). */
+export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
+/** Headers that no rule may name: the broker owns them, or they change what a request means. */
+export const FORBIDDEN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+]);
+
+export const DEFAULT_HEADERS: readonly string[] = ['content-type', 'accept'];
+
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected a name of lowercase letters, digits and hyphens'),
+);
+const headerName = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected a header name in lower case'),
+  v.check(
+    (header) => !FORBIDDEN_HEADERS.has(header),
+    'this header is the broker’s own and can not be granted',
+  ),
+);
+
+const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const IPV6 = /^\[[0-9a-f:.]+\]$/;
+
+const host = v.pipe(
+  v.string(),
+  v.maxLength(255),
+  v.check(
+    (text) => HOST.test(text) || IPV6.test(text),
+    'expected a host name in lower case without a trailing dot, an address, or *.name',
+  ),
+  v.check(
+    (text) =>
+      !text.startsWith('*.') ||
+      (text.slice(2).includes('.') &&
+        !isNumeric(text) &&
+        getPublicSuffix(text.slice(2), { allowPrivateDomains: true }) !== text.slice(2)),
+    'a wildcard may not cover a public suffix; name the registrable domain',
+  ),
+);
+
+const path = v.pipe(
+  v.string(),
+  v.maxLength(1024),
+  v.check(
+    (text) =>
+      text.startsWith('/') &&
+      pathProblem(text.replaceAll(/\{[a-zA-Z][a-zA-Z0-9_]*\}/g, 'x')) === undefined,
+    'expected a path of literal segments, {name} for one segment, ** only last',
+  ),
+  v.check((text) => !text.slice(0, -2).includes('**'), '** may only stand last'),
+);
+
+export const EgressRuleSchema = v.strictObject({
+  id: name,
+  methods: v.pipe(
+    v.array(v.picklist(HTTP_METHODS)),
+    v.minLength(1),
+    v.maxLength(HTTP_METHODS.length),
+  ),
+  scheme: v.picklist(['https', 'http']),
+  host,
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  path,
+  query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
+  headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
+  contentTypes: v.optional(
+    v.pipe(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.+-]+\/[a-z0-9.+-]+$/))), v.maxLength(16)),
+  ),
+  credential: v.optional(name),
+  idempotency: v.optional(
+    v.strictObject({
+      header: v.pipe(v.string(), v.maxLength(64)),
+      retentionHours: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760)),
+    }),
+  ),
+  maxCalls: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000))),
+  maxBytes: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64 * 1024 * 1024)),
+  ),
+});
+
+export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
+
+/** `loopback` or a CIDR block: a network that an administrator opens to the operator's rules. */
+export const NetworkSchema = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text === 'loopback' || /^[0-9a-f.:]+\/\d{1,3}$/.test(text),
+    'expected "loopback" or a CIDR block such as 10.1.0.0/16',
+  ),
+);
+
+export const EgressRulesSchema = v.pipe(
+  v.array(EgressRuleSchema),
+  v.maxLength(64),
+  v.check(
+    (rules) => new Set(rules.map((rule) => rule.id)).size === rules.length,
+    'each rule needs an id of its own',
+  ),
+);
+
+/** The body of `PUT /v1/workspaces/{ws}/plugins/{name}/egress`. */
+export const OperatorEgressSchema = v.strictObject({
+  rules: EgressRulesSchema,
+  networks: v.pipe(v.array(NetworkSchema), v.maxLength(16)),
+});
+
+/** What an action may reach: fixed when it is requested. */
+export interface EgressContract {
+  readonly plugin: readonly EgressRule[];
+  readonly operator: readonly EgressRule[];
+  readonly networks: readonly string[];
+  readonly approval: readonly EgressRule[];
+}
+
+/** The value whose canonical JSON gives `contractDigest`. */
+export function contractStatement(contract: EgressContract): readonly unknown[] {
+  return [contract.plugin, contract.operator, contract.networks, contract.approval];
+}
+
+/** One request, parsed once; the same parsed parts are matched and sent. */
+export interface EgressRequest {
+  readonly method: string;
+  readonly scheme: string;
+  /** Lower case; IPv6 in brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Percent-encoded as it will be sent. */
+  readonly path: string;
+  readonly query: readonly (readonly [name: string, value: string])[];
+  /** Lower case names that the guest set. */
+  readonly headers: readonly string[];
+  readonly contentType: string | undefined;
+}
+
+export type EgressDecision =
+  | {
+      readonly allowed: true;
+      readonly rules: { readonly plugin: EgressRule; readonly operator: EgressRule };
+    }
+  | {
+      readonly allowed: false;
+      readonly reason: string;
+      readonly layer: 'request' | 'plugin' | 'operator' | 'approval';
+    };
+
+/**
+ * Decides one request against every layer. Never resolves names and never counts budgets:
+ * addresses and budgets are the broker's and the Control Plane's.
+ */
+export function decideEgress(
+  contract: EgressContract,
+  effect: Effect,
+  request: EgressRequest,
+): EgressDecision {
+  const bad = pathProblem(request.path);
+  if (bad) return { allowed: false, reason: `path: ${bad}`, layer: 'request' };
+  if (effect === 'read' && !SAFE_METHODS.has(request.method)) {
+    return {
+      allowed: false,
+      reason: `a read operation may not send ${request.method}`,
+      layer: 'request',
+    };
+  }
+  const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);
+  if (!plugin)
+    return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
+  const operator = contract.operator.find((rule) => mismatch(rule, request) === undefined);
+  if (!operator)
+    return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
+  if (
+    contract.approval.length > 0 &&
+    !contract.approval.some((rule) => mismatch(rule, request) === undefined)
+  ) {
+    return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
+  }
+  return { allowed: true, rules: { plugin, operator } };
+}
+
+const CHECKS: readonly (readonly [
+  string,
+  (rule: EgressRule, request: EgressRequest) => boolean,
+])[] = [
+  ['host', (rule, request) => hostMatches(rule.host, request.host)],
+  ['scheme', (rule, request) => rule.scheme === request.scheme],
+  ['port', (rule, request) => rule.port === request.port],
+  ['path', (rule, request) => pathMatches(rule.path, request.path)],
+  ['method', (rule, request) => (rule.methods as readonly string[]).includes(request.method)],
+  [
+    'query',
+    (rule, request) => request.query.every(([name]) => rule.query?.includes(name) ?? false),
+  ],
+  [
+    'header',
+    (rule, request) =>
+      request.headers.every(
+        (header) =>
+          !FORBIDDEN_HEADERS.has(header) && (rule.headers ?? DEFAULT_HEADERS).includes(header),
+      ),
+  ],
+  [
+    'content-type',
+    (rule, request) =>
+      rule.contentTypes === undefined ||
+      request.contentType === undefined ||
+      rule.contentTypes.includes(request.contentType.split(';')[0]?.trim().toLowerCase() ?? ''),
+  ],
+];
+
+/** Index of the first check that fails, or undefined when the rule matches. */
+function mismatch(rule: EgressRule, request: EgressRequest): number | undefined {
+  const index = CHECKS.findIndex(([, check]) => !check(rule, request));
+  return index === -1 ? undefined : index;
+}
+
+/** Names what the nearest rule refused, so that an author knows what to change. */
+function nearestReason(rules: readonly EgressRule[], request: EgressRequest): string {
+  if (rules.length === 0) return 'no rules: nothing is granted';
+  let best: { rule: EgressRule; at: number } | undefined;
+  for (const rule of rules) {
+    const at = mismatch(rule, request) ?? CHECKS.length;
+    if (!best || at > best.at) best = { rule, at };
+  }
+  const check = CHECKS[best?.at ?? 0]?.[0] ?? 'host';
+  return check === 'host'
+    ? `no rule names host ${request.host}`
+    : `rule ${best?.rule.id} refuses the ${check}`;
+}
+
+/** Exact, or `*.example.com` for one or more labels, never the apex, never an address. */
+export function hostMatches(pattern: string, hostName: string): boolean {
+  if (!pattern.startsWith('*.')) return pattern === hostName;
+  if (isNumeric(hostName)) return false;
+  return hostName.endsWith(pattern.slice(1)) && hostName.length > pattern.length - 1;
+}
+
+/** Whether the last label has digits only, which makes a host an IPv4 address (WHATWG URL). */
+function isNumeric(hostName: string): boolean {
+  return /(^|\.)\d+$/.test(hostName);
+}
+
+/** Why a path is refused whatever the rules say, or undefined. */
+export function pathProblem(text: string): string | undefined {
+  if (!text.startsWith('/')) return 'it does not start with /';
+  if (/[\\;]/.test(text)) return 'backslash or semicolon';
+  if (/%(2f|5c|00|25)/i.test(text)) return 'encoded slash, backslash, NUL or percent';
+  if (/%(?![0-9a-fA-F]{2})/.test(text)) return 'broken percent encoding';
+  if (text.includes('//')) return 'empty segment';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (/[\u0000-\u0020\u007f?#]/.test(text)) return 'control character, space, ? or #';
+  for (const segment of text.split('/')) {
+    const plain = segment.replaceAll(/%2e/gi, '.');
+    if (plain === '.' || plain === '..') return 'dot segment';
+  }
+  return undefined;
+}
+
+/** Matches segment by segment on decoded text; `{name}` is one non-empty segment, `**` any rest. */
+export function pathMatches(pattern: string, requestPath: string): boolean {
+  const want = pattern.split('/');
+  const got = requestPath.split('/');
+  for (let i = 0; i < want.length; i++) {
+    const segment = want[i];
+    if (segment === '**') return got.length > i;
+    const actual = got[i];
+    if (actual === undefined) return false;
+    if (segment !== undefined && /^\{.*\}$/.test(segment)) {
+      if (actual === '') return false;
+    } else if (decodePath(segment ?? '') !== decodePath(actual)) {
+      return false;
+    }
+  }
+  return want.length === got.length;
+}
+
+function decodePath(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

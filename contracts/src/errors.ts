@@ -1,0 +1,158 @@
+/**
+ * Every error code, what it means and what to do about it. Codes are stable; messages are not.
+ * API errors travel as problem documents (RFC 9457); errors of an attempt are data of the action.
+ */
+
+export const API_ERRORS = {
+  'request.malformed': [
+    400,
+    'The request is not what this route reads',
+    'Send what errors[] asks for.',
+  ],
+  'auth.missing': [401, 'No API key was sent', 'Send Authorization: Bearer ptk_….'],
+  'auth.invalid': [
+    401,
+    'The API key is unknown, expired or revoked',
+    'Create a new key: portarium key create.',
+  ],
+  'auth.forbidden': [
+    403,
+    'This key may not do that',
+    'Use a key whose role permits it (docs/reference/permissions.md).',
+  ],
+  'not-found': [404, 'There is no such thing here', 'Check the path, the id and the workspace.'],
+  'method.not-allowed': [
+    405,
+    'This path does not have that method',
+    'Use a method that Allow names.',
+  ],
+  conflict: [409, 'The state does not allow that', 'Read the resource again and decide anew.'],
+  'workspace.exists': [409, 'A workspace with that id exists', 'Choose another id.'],
+  'plugin.version-exists': [
+    409,
+    'That version exists with other bytes',
+    'Raise the version; versions are immutable.',
+  ],
+  'idempotency.in-progress': [
+    409,
+    'The first request with that key is still running',
+    'Wait and send it again.',
+  ],
+  'attempt.superseded': [
+    409,
+    'A newer attempt holds this action',
+    'Stop; the newer attempt goes on.',
+  ],
+  'attempt.busy': [
+    409,
+    'An attempt of this action still holds its lease',
+    'Claim again after retryAfterMs.',
+  ],
+  'body.too-large': [
+    413,
+    'The body is larger than this route takes',
+    'Send at most the bytes that the detail names.',
+  ],
+  'media.unsupported': [
+    415,
+    'The body has a media type that this route does not read',
+    'Send the media type that the detail names.',
+  ],
+  'input.invalid': [
+    422,
+    'A field is missing, unknown or of the wrong shape',
+    'Correct what errors[] points at.',
+  ],
+  'idempotency.mismatch': [
+    422,
+    'That Idempotency-Key was used for another body',
+    'Use a new key for a new request.',
+  ],
+  'plugin.not-admitted': [
+    422,
+    'The module was not admitted',
+    'Follow the hints in admission.findings.',
+  ],
+  'tenancy.unavailable': [
+    422,
+    'That tenancy tier is not available on this instance',
+    'Use tenancyTier A.',
+  ],
+  'rate.limited': [429, 'Too many requests', 'Wait for Retry-After seconds.'],
+  internal: [500, 'A defect on our side', 'Report the trace id; sending it again may help.'],
+  unavailable: [503, 'A part that this needs is away', 'Send it again after Retry-After seconds.'],
+} as const satisfies Record<string, readonly [number, string, string]>;
+
+export type ApiErrorCode = keyof typeof API_ERRORS;
+
+export const ATTEMPT_ERRORS = {
+  'guest.trap': ['The module trapped', 'Fix the plugin; the message names the trap.'],
+  'guest.error': ['The plugin reported an error', 'Read the message; it is the plugin’s own.'],
+  'limit.deadline': [
+    'The attempt ran past its wall deadline and was killed',
+    'Do less, or raise limits.wallMs.',
+  ],
+  'limit.cpu': ['The attempt used more CPU than allowed', 'Do less, or raise limits.cpuMs.'],
+  'limit.output': [
+    'The output is larger than allowed',
+    'Return less, or raise limits.outputBytes.',
+  ],
+  'limit.egress': ['The egress budget is used up', 'Call less, or raise the budget.'],
+  'limit.hostcalls': ['Too many host calls or allocations', 'Call the host less often.'],
+  'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],
+  'egress.denied': [
+    'A call outside the grant was refused',
+    'Ask for the call in the manifest and have it granted.',
+  ],
+  'output.invalid': [
+    'The output does not match the operation’s schema',
+    'Return what the manifest promises.',
+  ],
+  'input.invalid': [
+    'The input does not match the operation’s schema',
+    'Send what the manifest asks for.',
+  ],
+  'module.invalid': [
+    'The engine refused the module',
+    'Build it again; the message names the defect.',
+  ],
+  'plugin.quarantined': ['The plugin version is quarantined', 'Use another version.'],
+  'attempts.exhausted': ['Every attempt was lost', 'Look at the sandbox hosts; then ask again.'],
+  'dispatch.failed': [
+    'No attempt could be made',
+    'Look at Temporal and the sandbox hosts; then ask again.',
+  ],
+  'host.lost': ['The sandbox host or its cell was lost', 'None: another attempt follows.'],
+  'host.resource': ['The sandbox host ran short of a resource', 'None: another attempt follows.'],
+  'journal.diverged': [
+    'The attempt did not repeat what the journal holds',
+    'Make the plugin deterministic.',
+  ],
+  'outcome.unknown': [
+    'A write was sent and its answer was not seen',
+    'Look at the system, then resolve the action.',
+  ],
+} as const satisfies Record<string, readonly [string, string]>;
+
+export type AttemptErrorCode = keyof typeof ATTEMPT_ERRORS;
+
+/** Errors after which another attempt follows; every other ends the action. */
+export const RETRYABLE_ATTEMPT_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
+  'host.lost',
+  'host.resource',
+]);
+
+/** A problem document (RFC 9457) as this API sends it. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ApiErrorCode;
+  readonly detail: string;
+  readonly hint: string;
+  /** W3C trace id of the request. */
+  readonly trace: string;
+  /** What is wrong where; `pointer` is a JSON Pointer into the body, or names a header or parameter. */
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
+  readonly [extension: string]: unknown;
+}

@@ -1,0 +1,111 @@
+/**
+ * An entry of the evidence log: one canonical JSON object, stored and verified as exact bytes.
+ * `hash = SHA-256(0x00 ‖ bytes)`, the leaf hash of RFC 6962, so one value chains and is the leaf.
+ */
+import * as v from 'valibot';
+import { type Digest, DigestSchema, sha256, toHex } from './digest.ts';
+
+export const ENTRY_TYPES = [
+  'instance.bootstrapped',
+  'workspace.created',
+  'key.created',
+  'key.revoked',
+  'policy.activated',
+  'plugin.admitted',
+  'plugin.rejected',
+  'egress.granted',
+  'migration.applied',
+  'action.requested',
+  'policy.decided',
+  'approval.requested',
+  'approval.granted',
+  'approval.denied',
+  'approval.expired',
+  'approval.voided',
+  'approval.changes-requested',
+  'attempt.started',
+  'egress.intended',
+  'egress.answered',
+  'egress.denied',
+  'attempt.finished',
+  'action.succeeded',
+  'action.failed',
+  'action.cancelled',
+  'action.outcome-unknown',
+  'action.resolved',
+] as const;
+export type EntryType = (typeof ENTRY_TYPES)[number];
+
+/** Entry types that end an action; such an entry states `data.entries`, the action's count. */
+export const FINAL_ENTRY_TYPES: ReadonlySet<string> = new Set([
+  'action.succeeded',
+  'action.failed',
+  'action.cancelled',
+  'action.resolved',
+]);
+
+export const ActorSchema = v.strictObject({
+  kind: v.picklist(['user', 'agent', 'service', 'system', 'sandbox']),
+  id: v.string(),
+});
+export type Actor = v.InferOutput<typeof ActorSchema>;
+
+export const RETENTION_CLASSES = ['operational', 'compliance', 'forensic'] as const;
+export type RetentionClass = (typeof RETENTION_CLASSES)[number];
+/** Days that an artifact of the class is kept at least. */
+export const RETENTION_DAYS: { readonly [C in RetentionClass]: number } = {
+  operational: 30,
+  compliance: 365,
+  forensic: 2_555,
+};
+
+export const ArtifactSchema = v.strictObject({
+  digest: DigestSchema,
+  bytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  mediaType: v.string(),
+  retention: v.picklist(RETENTION_CLASSES),
+});
+export type Artifact = v.InferOutput<typeof ArtifactSchema>;
+
+const sequence = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+export const EntrySchema = v.strictObject({
+  v: v.literal(1),
+  workspace: v.string(),
+  /** 0, 1, 2 … without gaps. */
+  seq: sequence,
+  time: v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)),
+  type: v.picklist(ENTRY_TYPES),
+  actor: ActorSchema,
+  subject: v.strictObject({
+    action: v.optional(v.string()),
+    attempt: v.optional(v.string()),
+    plugin: v.optional(v.string()),
+    approval: v.optional(v.string()),
+    policy: v.optional(v.string()),
+    run: v.optional(v.string()),
+    key: v.optional(v.string()),
+  }),
+  data: v.record(v.string(), v.unknown()),
+  artifacts: v.array(ArtifactSchema),
+  /** W3C trace id, 32 hexadecimal digits. */
+  trace: v.nullable(v.string()),
+  /** Hash of the entry before; null at 0. */
+  prev: v.nullable(DigestSchema),
+  /** Position within the action's own chain, when `subject.action` is there. */
+  actionSeq: v.optional(sequence),
+  actionPrev: v.optional(v.nullable(DigestSchema)),
+});
+export type Entry = v.InferOutput<typeof EntrySchema>;
+
+/** RFC 6962, section 2.1: the hash of a leaf. */
+export async function leafHash(bytes: Uint8Array): Promise<Uint8Array> {
+  const prefixed = new Uint8Array(bytes.length + 1);
+  prefixed.set(bytes, 1);
+  return sha256(prefixed);
+}
+
+/** {@link leafHash} in the form that stands in `prev`. */
+export async function entryHash(bytes: Uint8Array): Promise<Digest> {
+  return `sha256:${toHex(await leafHash(bytes))}`;
+}

@@ -1,0 +1,165 @@
+/**
+ * What passes between a sandbox host and the Control Plane (`/internal/v1`).
+ * The Control Plane gives orders; what a host says is a claim, checked before it is believed.
+ *
+ * Every call carries `Authorization: Bearer <host key>`; all but the claim also carry the ticket in
+ * `Portarium-Ticket`.
+ */
+import * as v from 'valibot';
+import { DigestSchema } from './digest.ts';
+import { EgressRuleSchema } from './egress-rule.ts';
+import { ActionIdSchema, AttemptIdSchema, WorkspaceIdSchema } from './ids.ts';
+import { EFFECTS } from './life-cycle.ts';
+import { PLATFORM_LIMITS } from './limits.ts';
+
+export const TICKET_HEADER = 'portarium-ticket';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const shortText = v.pipe(v.string(), v.maxLength(512));
+const base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/, 'expected base64'));
+
+/** Temporal's payload for the attempt activity: ids, nothing else. */
+export const DispatchSchema = v.strictObject({
+  workspace: WorkspaceIdSchema,
+  action: ActionIdSchema,
+});
+export type Dispatch = v.InferOutput<typeof DispatchSchema>;
+
+export const ISOLATION_LEVELS = ['process', 'seccomp', 'namespaces+seccomp'] as const;
+
+export const ClaimRequestSchema = v.strictObject({
+  workspace: WorkspaceIdSchema,
+  action: ActionIdSchema,
+  isolation: v.picklist(ISOLATION_LEVELS),
+  /** Engine and runtime with versions, such as `extism-js/2.0.0-rc13 bun/1.4.5`. */
+  engine: shortText,
+});
+export type ClaimRequest = v.InferOutput<typeof ClaimRequestSchema>;
+
+/** One egress call as the host saw it; `call` counts from 0 within the attempt. */
+export const EgressCallSchema = v.strictObject({
+  call: count,
+  method: v.pipe(v.string(), v.maxLength(16)),
+  scheme: v.pipe(v.string(), v.maxLength(16)),
+  host: v.pipe(v.string(), v.maxLength(255)),
+  port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
+  /** Without the query, which may carry personal data. */
+  path: v.pipe(v.string(), v.maxLength(2_048)),
+  verdict: v.picklist(['allowed', 'denied', 'failed']),
+  /** Ids of the rules that allowed it. */
+  rule: v.optional(shortText),
+  /** What refused or broke it. */
+  reason: v.optional(shortText),
+  /** `request`, `plugin`, `operator`, `approval`, `address` or `budget`. */
+  layer: v.optional(v.pipe(v.string(), v.maxLength(32))),
+  /** The address that was connected to, after the check. */
+  address: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
+  requestDigest: DigestSchema,
+  responseDigest: v.optional(DigestSchema),
+  bytesOut: count,
+  bytesIn: count,
+  /** Milliseconds from intent to the last byte. */
+  ms: v.pipe(v.number(), v.minValue(0)),
+});
+export type EgressCall = v.InferOutput<typeof EgressCallSchema>;
+
+const calls = v.pipe(v.array(EgressCallSchema), v.maxLength(PLATFORM_LIMITS.callsPerReport));
+
+export const AttemptLimitsSchema = v.strictObject({
+  wallMs: count,
+  cpuMs: count,
+  memoryMiB: count,
+  inputBytes: count,
+  outputBytes: count,
+  egressCalls: count,
+  egressBytesOut: count,
+  egressBytesIn: count,
+  logLines: count,
+  logBytes: count,
+  hostCalls: count,
+  allocations: count,
+});
+
+/** Everything a host needs to run one attempt. */
+export const WorkOrderSchema = v.strictObject({
+  ticket: v.string(),
+  attempt: AttemptIdSchema,
+  fence: count,
+  leaseMs: count,
+  heartbeatMs: count,
+  plugin: v.strictObject({ name: v.string(), version: v.string(), digest: DigestSchema }),
+  /** Digest of the rewritten bytes, which `GET …/module` returns. */
+  moduleDigest: DigestSchema,
+  operation: v.strictObject({
+    name: v.string(),
+    export: v.string(),
+    effect: v.picklist(EFFECTS),
+    encoding: v.picklist(['json', 'text', 'bytes']),
+  }),
+  /** The exact bytes that the guest reads. */
+  input: base64,
+  config: v.record(v.string(), v.string()),
+  contract: v.strictObject({
+    plugin: v.array(EgressRuleSchema),
+    operator: v.array(EgressRuleSchema),
+    networks: v.array(v.string()),
+    approval: v.array(EgressRuleSchema),
+  }),
+  limits: AttemptLimitsSchema,
+});
+export type WorkOrder = v.InferOutput<typeof WorkOrderSchema>;
+
+export const ClaimResponseSchema = v.variant('status', [
+  v.strictObject({ status: v.literal('run'), order: WorkOrderSchema }),
+  /** The action is finished or may not run: nothing to do. */
+  v.strictObject({ status: v.literal('finished'), state: v.string() }),
+]);
+export type ClaimResponse = v.InferOutput<typeof ClaimResponseSchema>;
+
+export const HeartbeatSchema = v.strictObject({ calls });
+export const HeartbeatResponseSchema = v.strictObject({ leaseMs: count });
+
+export const UsageSchema = v.strictObject({
+  wallMs: v.pipe(v.number(), v.minValue(0)),
+  cpuMs: v.pipe(v.number(), v.minValue(0)),
+  /** Peak resident memory of the cell. */
+  memoryBytes: count,
+  egressCalls: count,
+  egressBytesOut: count,
+  egressBytesIn: count,
+  logLines: count,
+  hostCalls: count,
+});
+export type Usage = v.InferOutput<typeof UsageSchema>;
+
+export const OutcomeSchema = v.strictObject({
+  verdict: v.picklist(['succeeded', 'failed']),
+  /** The guest's output bytes, when it succeeded. */
+  output: v.optional(base64),
+  /** `code` is an attempt error; `host.lost` and `host.resource` lead to another attempt. */
+  error: v.optional(
+    v.strictObject({
+      code: v.pipe(v.string(), v.maxLength(64)),
+      message: v.pipe(v.string(), v.maxLength(4_096)),
+    }),
+  ),
+  usage: UsageSchema,
+  logs: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          level: v.pipe(v.string(), v.maxLength(8)),
+          message: v.pipe(v.string(), v.maxLength(8_192)),
+        }),
+      ),
+      v.maxLength(10_001),
+    ),
+    [],
+  ),
+  calls,
+});
+export type Outcome = v.InferInput<typeof OutcomeSchema>;
+
+/** `again` means that another attempt must follow. */
+export const OutcomeResponseSchema = v.strictObject({ state: v.string(), again: v.boolean() });

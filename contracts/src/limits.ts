@@ -1,0 +1,119 @@
+/** Every size, count and time that the platform bounds, in one place, with its reason. */
+import * as v from 'valibot';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Limits of one attempt. Milliseconds, mebibytes, bytes or counts, as the names say. */
+export interface AttemptLimits {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly memoryMiB: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly egressCalls: number;
+  readonly egressBytesOut: number;
+  readonly egressBytesIn: number;
+  readonly logLines: number;
+  readonly logBytes: number;
+  readonly hostCalls: number;
+  readonly allocations: number;
+}
+
+/** What an attempt gets when the plugin asks for nothing (`docs/reference/limits.md`). */
+export const DEFAULT_LIMITS: AttemptLimits = {
+  wallMs: 10_000,
+  cpuMs: 5_000,
+  memoryMiB: 64,
+  inputBytes: 1 * MiB,
+  outputBytes: 4 * MiB,
+  egressCalls: 32,
+  egressBytesOut: 1 * MiB,
+  egressBytesIn: 8 * MiB,
+  logLines: 200,
+  logBytes: 64 * KiB,
+  hostCalls: 10_000,
+  allocations: 20_000,
+};
+
+/** What a plugin may ask for at most. */
+export const MAX_LIMITS: AttemptLimits = {
+  wallMs: 15 * 60_000,
+  cpuMs: 5 * 60_000,
+  memoryMiB: 512,
+  inputBytes: 8 * MiB,
+  outputBytes: 32 * MiB,
+  egressCalls: 1_000,
+  egressBytesOut: 64 * MiB,
+  egressBytesIn: 256 * MiB,
+  logLines: 10_000,
+  logBytes: 4 * MiB,
+  hostCalls: 100_000,
+  allocations: 60_000,
+};
+
+const limit = (name: keyof AttemptLimits) =>
+  v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LIMITS[name])));
+
+/** The `limits` object of a manifest: any subset, each at most the platform's maximum. */
+export const LimitsRequestSchema = v.strictObject({
+  wallMs: limit('wallMs'),
+  cpuMs: limit('cpuMs'),
+  memoryMiB: limit('memoryMiB'),
+  inputBytes: limit('inputBytes'),
+  outputBytes: limit('outputBytes'),
+  egressCalls: limit('egressCalls'),
+  egressBytesOut: limit('egressBytesOut'),
+  egressBytesIn: limit('egressBytesIn'),
+  logLines: limit('logLines'),
+  logBytes: limit('logBytes'),
+  hostCalls: limit('hostCalls'),
+  allocations: limit('allocations'),
+});
+
+export type LimitsRequest = v.InferOutput<typeof LimitsRequestSchema>;
+
+/** Defaults with what the plugin asked for put in their place. */
+export function effectiveLimits(request: LimitsRequest | undefined): AttemptLimits {
+  const limits: Record<string, number> = { ...DEFAULT_LIMITS };
+  for (const [name, value] of Object.entries(request ?? {})) {
+    if (value !== undefined) limits[name] = value;
+  }
+  return limits as unknown as AttemptLimits;
+}
+
+/** Limits of the platform itself. */
+export const PLATFORM_LIMITS = {
+  /** Largest module; bigger ones compile for seconds on the smallest host. */
+  moduleBytes: 16 * MiB,
+  /** Largest manifest; its schemas are interpreted on each request. */
+  manifestBytes: 256 * KiB,
+  /** Largest JSON body outside action input and upload. */
+  bodyBytes: 256 * KiB,
+  /** Largest input or output schema, and its nesting. */
+  schemaBytes: 64 * KiB,
+  schemaDepth: 10,
+  /** Steps an input may cost the schema interpreter. */
+  schemaSteps: 200_000,
+  /** An evidence entry: the length prefix of C2SP tlog-tiles has 16 bits. */
+  entryBytes: 65_535,
+  /** Rows on one page of a list. */
+  pageSize: 200,
+  /** Attempts of one action before it fails. */
+  attempts: 5,
+  /** A lease lapses this long after the last heartbeat; takeover waits for it. */
+  leaseMs: 10_000,
+  heartbeatMs: 3_000,
+  /** Longest `Prefer: wait=N`, in seconds. */
+  waitSeconds: 60,
+  /** An `Idempotency-Key` is remembered this long. */
+  idempotencyHours: 24,
+  /** Decision on an approval, and execution after it. */
+  approvalDecisionHours: 24,
+  /** Redirects that a read follows. */
+  redirectHops: 5,
+  /** One egress call, from connect to the last byte. */
+  egressTimeoutMs: 30_000,
+  /** Egress calls that one heartbeat or outcome may carry. */
+  callsPerReport: 1_000,
+} as const;

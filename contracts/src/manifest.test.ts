@@ -1,0 +1,65 @@
+import { expect, test } from 'bun:test';
+import * as v from 'valibot';
+import { ManifestSchema, PluginReferenceSchema, VersionSchema } from './manifest.ts';
+
+const MINIMAL = {
+  schema: 1,
+  name: 'csv-insights',
+  version: '1.0.0',
+  operations: [{ name: 'summarise', export: 'summarise', effect: 'read' }],
+};
+
+test('a minimal manifest gets its defaults: JSON, no egress, no credentials', () => {
+  expect(v.parse(ManifestSchema, MINIMAL)).toMatchObject({
+    description: '',
+    egress: [],
+    credentials: [],
+    config: {},
+    limits: {},
+    operations: [{ encoding: 'json', input: {}, output: {}, examples: [] }],
+  });
+});
+
+test('unknown fields are refused at every level', () => {
+  const [operation] = MINIMAL.operations;
+  for (const manifest of [
+    { ...MINIMAL, licenses: [] },
+    { ...MINIMAL, operations: [{ ...operation, effects: 'read' }] },
+    { ...MINIMAL, limits: { walls: 1 } },
+    { ...MINIMAL, config: { a: { type: 'string', secret: true } } },
+  ]) {
+    expect(v.safeParse(ManifestSchema, manifest).success).toBe(false);
+  }
+});
+
+test('operations need names of their own, a known effect and at least one of them', () => {
+  const [operation] = MINIMAL.operations;
+  for (const operations of [
+    [],
+    [operation, operation],
+    [{ ...operation, effect: 'execute' }],
+    [{ ...operation, name: 'has space' }],
+    [{ ...operation, export: '../x' }],
+    [{ ...operation, encoding: 'xml' }],
+  ]) {
+    expect(v.safeParse(ManifestSchema, { ...MINIMAL, operations }).success).toBe(false);
+  }
+});
+
+test('versions are semantic versions without build metadata', () => {
+  for (const version of ['0.0.0', '1.2.3', '1.0.0-rc.1', '10.20.30-alpha-1']) {
+    expect(v.safeParse(VersionSchema, version).success).toBe(true);
+  }
+  for (const version of ['1', '1.2', '01.2.3', 'v1.2.3', '1.2.3+build', '1.2.3-', '1.2.3 ', '']) {
+    expect(v.safeParse(VersionSchema, version).success).toBe(false);
+  }
+});
+
+test('a plugin is named with or without a version', () => {
+  for (const text of ['csv-insights', 'csv-insights@1.0.0', 'a1@1.0.0-rc.1']) {
+    expect(v.safeParse(PluginReferenceSchema, text).success).toBe(true);
+  }
+  for (const text of ['', '@1.0.0', 'A', 'a@', 'a/b', 'csv insights', 'csv@1@2']) {
+    expect(v.safeParse(PluginReferenceSchema, text).success).toBe(false);
+  }
+});

@@ -1,0 +1,98 @@
+/** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
+import * as v from 'valibot';
+import { EgressRulesSchema } from './egress-rule.ts';
+import { EFFECTS } from './life-cycle.ts';
+import { LimitsRequestSchema } from './limits.ts';
+
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-z][a-z0-9-]{1,62}$/, 'expected lowercase letters, digits and hyphens'),
+);
+const text = v.pipe(v.string(), v.maxLength(2_000));
+
+/** Semantic Versioning 2.0.0, without build metadata. */
+export const VersionSchema = v.pipe(
+  v.string(),
+  v.maxLength(64),
+  v.regex(
+    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/,
+    'expected a semantic version such as 1.2.0',
+  ),
+);
+
+export const PluginNameSchema = name;
+
+/** A JSON Schema as an object; admission checks that it stays in the bounded subset. */
+const jsonSchema = v.record(v.string(), v.unknown());
+
+export const OperationSchema = v.strictObject({
+  name: v.pipe(v.string(), v.regex(/^[a-zA-Z][a-zA-Z0-9]{0,62}$/, 'expected letters and digits')),
+  export: v.pipe(v.string(), v.regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,126}$/, 'expected an export name')),
+  effect: v.picklist(EFFECTS),
+  encoding: v.optional(v.picklist(['json', 'text', 'bytes']), 'json'),
+  description: v.optional(text),
+  input: v.optional(jsonSchema, {}),
+  output: v.optional(jsonSchema, {}),
+  examples: v.optional(
+    v.pipe(v.array(v.strictObject({ input: v.unknown(), output: v.unknown() })), v.maxLength(32)),
+    [],
+  ),
+});
+
+export type Operation = v.InferOutput<typeof OperationSchema>;
+
+export const ManifestSchema = v.strictObject({
+  schema: v.literal(1),
+  name,
+  version: VersionSchema,
+  description: v.optional(text, ''),
+  licence: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  operations: v.pipe(
+    v.array(OperationSchema),
+    v.minLength(1),
+    v.maxLength(64),
+    v.check(
+      (operations) => new Set(operations.map((o) => o.name)).size === operations.length,
+      'each operation needs a name of its own',
+    ),
+  ),
+  egress: v.optional(EgressRulesSchema, []),
+  credentials: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          slot: name,
+          kind: v.picklist(['bearer', 'basic', 'header', 'query']),
+          host: v.pipe(v.string(), v.maxLength(255)),
+          description: v.optional(text, ''),
+        }),
+      ),
+      v.maxLength(16),
+    ),
+    [],
+  ),
+  config: v.optional(
+    v.record(
+      v.pipe(v.string(), v.regex(/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/)),
+      v.strictObject({
+        type: v.literal('string'),
+        default: v.optional(v.pipe(v.string(), v.maxLength(4_096))),
+        description: v.optional(text),
+      }),
+    ),
+    {},
+  ),
+  limits: v.optional(LimitsRequestSchema, {}),
+});
+
+export type Manifest = v.InferOutput<typeof ManifestSchema>;
+
+/** What an author may write: {@link Manifest} before defaults. */
+export type ManifestInput = v.InferInput<typeof ManifestSchema>;
+
+/** `name` or `name@version`, as a caller names a plugin. */
+export const PluginReferenceSchema = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(/^[a-z][a-z0-9-]{1,62}(@[0-9A-Za-z.-]+)?$/, 'expected "name" or "name@version"'),
+);

@@ -1,0 +1,11 @@
+/** Text that a plugin wrote, made safe to show: no control or bidirectional characters, bounded. */
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is removed
+const UNSAFE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** @param maxLength in UTF-16 code units; longer text is cut and marked with … */
+export function plainText(text: string, maxLength = 4_096): string {
+  const clean = text.replaceAll(UNSAFE, '').toWellFormed();
+  return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1).toWellFormed()}…`;
+}

@@ -1,0 +1,195 @@
+/**
+ * Verifies an exported bundle offline. The same code runs in the CLI, in the server and in the
+ * browser: WebCrypto, valibot and canonicalize are all that it needs. It never throws on what a
+ * bundle holds, and believes no key that the caller did not pin.
+ */
+import * as v from 'valibot';
+import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
+import { toHex } from './digest.ts';
+import { parseVerifierKey, type VerifierKey, verifierKey } from './signed-note.ts';
+import { readTar } from './tar.ts';
+import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
+import { actionEntries, checkContents, checkFiles, wholeLogEntries } from './verify-files.ts';
+import {
+  checkProofs,
+  checkTree,
+  leafOf,
+  openCheckpoint,
+  readCheckpoint,
+  rootAt,
+  type SignedCheckpoint,
+} from './verify-log.ts';
+import {
+  EXIT_CODES,
+  Findings,
+  type ReadEntry,
+  type Verdict,
+  type VerifyReport,
+} from './verify-report.ts';
+import { checkStory } from './verify-story.ts';
+
+export interface VerifyOptions {
+  /** The verifier key to believe (C2SP signed-note); got by another way than the bundle. */
+  readonly pin?: string | undefined;
+  /** A checkpoint (signed note) kept from before, which the log must still contain. */
+  readonly since?: string | undefined;
+}
+
+/** @param tar the bundle as `buildBundle` writes it, from anywhere */
+export async function verifyBundle(
+  tar: Uint8Array,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  try {
+    return await verify(tar, options);
+  } catch (error) {
+    // Nothing above throws by design; should it, the answer must not be "verified".
+    return unreadable('bundle.unreadable', error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyReport> {
+  const archive = readTar(tar);
+  if (!archive.ok) return unreadable('bundle.tar', archive.error);
+  const manifest = readManifest(archive.files);
+  if (typeof manifest === 'string') return unreadable('bundle.manifest', manifest);
+  const { files } = archive;
+  const pin = options.pin?.trim();
+  if (pin !== undefined && !(await parseVerifierKey(pin))) {
+    return unreadable('pin.malformed', 'the pinned key is not a verifier key: name+hash+base64');
+  }
+  const findings = new Findings();
+  const whole = manifest.asked.action === undefined;
+  const stored = (whole ? wholeLogEntries : actionEntries)(files, manifest, findings);
+  const read: (ReadEntry | undefined)[] = [];
+  for (const { seq, bytes } of stored) read.push(await readEntry(bytes, seq, findings));
+  const leaves = read.map((entry) => entry && leafOf(entry.hash));
+  const origin = `${manifest.instance}/${manifest.workspace}`;
+  const signed = await readCheckpoint(files, origin, pin, findings);
+  if (whole) await checkTree(files, leaves, signed, findings);
+  else {
+    const claims = stored.map(({ seq }, i) => ({ seq, leaf: leaves[i] }));
+    await checkProofs(files, claims, signed, findings);
+  }
+  checkChain(read, manifest.workspace, findings);
+  const entries = read.filter((entry) => entry !== undefined);
+  const stories = checkStories(entries, manifest, findings);
+  const included = await checkContents(files, manifest, entries, findings);
+  const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
+  const problem = await checkSince(since, signed, findings);
+  if (problem) return unreadable('since.malformed', problem);
+  await checkFiles(files, manifest, findings);
+  const size = signed?.checkpoint.size ?? 0;
+  return report(findings, pin !== undefined, {
+    entries: stored.length,
+    unsigned: stored.filter(({ seq }) => seq >= size).length,
+    ...(signed ? { checkpoint: { origin: signed.checkpoint.origin, size } } : {}),
+    ...(signed ? { signedBy: keyName(signed.key) } : {}),
+    ...stories,
+    artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
+    modules: included.modules,
+  });
+}
+
+function readManifest(files: ReadonlyMap<string, Uint8Array>): BundleManifest | string {
+  const bytes = files.get(BUNDLE_PATHS.manifest);
+  if (!bytes) return 'manifest.json is missing; this is no bundle of Portarium';
+  const read = readCanonical(bytes);
+  if (!read.ok) return `manifest.json is ${read.error}`;
+  const parsed = v.safeParse(BundleManifestSchema, read.value);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  return `manifest.json, ${v.getDotPath(issue) ?? 'top'}: ${issue.message}`;
+}
+
+/** Groups entries by action and checks each story. */
+function checkStories(
+  entries: readonly ReadEntry[],
+  manifest: BundleManifest,
+  findings: Findings,
+): { readonly actions: number; readonly openActions: number } {
+  const actions = new Map<string, ReadEntry[]>();
+  for (const read of entries) {
+    const { action } = read.entry.subject;
+    if (manifest.asked.action !== undefined && action !== manifest.asked.action) {
+      findings.add('bundle.asked', 'is not about the action that was asked for', read.entry.seq);
+    }
+    if (action !== undefined) {
+      const story = actions.get(action);
+      if (story) story.push(read);
+      else actions.set(action, [read]);
+    } else if (read.entry.actionSeq !== undefined || read.entry.actionPrev !== undefined) {
+      findings.add('action.chain', 'stands in an action’s chain without one', read.entry.seq);
+    }
+  }
+  let openActions = 0;
+  for (const story of actions.values()) if (!checkStory(story, findings)) openActions++;
+  return { actions: actions.size, openActions };
+}
+
+/**
+ * The log still contains what an older checkpoint signed.
+ * @returns why the question can not be answered, or undefined
+ */
+async function checkSince(
+  since: {
+    readonly note: string | undefined;
+    readonly leaves: readonly (Uint8Array | undefined)[] | undefined;
+    readonly pin: string | undefined;
+  },
+  signed: SignedCheckpoint | undefined,
+  findings: Findings,
+): Promise<string | undefined> {
+  if (since.note === undefined) return undefined;
+  const keys = since.pin !== undefined ? [since.pin] : signed ? [await textOf(signed.key)] : [];
+  const opening = new Findings();
+  const older = await openCheckpoint(since.note, keys, 'since', opening);
+  if (!older) return `the older checkpoint: ${opening.list[0]?.message ?? 'unreadable'}`;
+  const { origin, size, root } = older.checkpoint;
+  const now = signed?.checkpoint;
+  if (now && now.origin !== origin) {
+    findings.add('since.origin', `the older checkpoint is of ${origin}, this log ${now.origin}`);
+  } else if (!now || now.size < size) {
+    findings.add('since.size', `the log had ${size} signed entries, now ${now?.size ?? 0}`);
+  } else if (now.size === size) {
+    if (toHex(now.root) !== toHex(root)) {
+      findings.add('since.root', `two different logs of size ${size} are signed: a fork`);
+    }
+  } else if (!since.leaves) {
+    return 'an older checkpoint needs the whole log; export without --action';
+  } else if ((await rootAt(since.leaves, size)) !== toHex(root)) {
+    findings.add('since.root', `the first ${size} entries are not those that were signed before`);
+  }
+  return undefined;
+}
+
+function keyName(key: VerifierKey): string {
+  return `${key.name}+${toHex(key.hash)}`;
+}
+
+function textOf(key: VerifierKey): Promise<string> {
+  return verifierKey(key.name, key.publicKey);
+}
+
+function report(
+  findings: Findings,
+  pinned: boolean,
+  found: Omit<VerifyReport, 'verdict' | 'exitCode' | 'findings'>,
+): VerifyReport {
+  const verdict: Verdict = findings.any ? 'falsified' : pinned ? 'verified' : 'unpinned';
+  return { verdict, exitCode: EXIT_CODES[verdict], ...found, findings: findings.all() };
+}
+
+function unreadable(rule: string, message: string): VerifyReport {
+  return {
+    verdict: 'unreadable',
+    exitCode: EXIT_CODES.unreadable,
+    entries: 0,
+    unsigned: 0,
+    findings: [{ rule, message }],
+    actions: 0,
+    openActions: 0,
+    artifacts: { included: 0, omitted: 0 },
+    modules: 0,
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * Checks the story of one action: its own chain, its order of events, its count. Knows the life
+ * cycle from the entries alone and never looks at an action's neighbours.
+ */
+import { type Entry, FINAL_ENTRY_TYPES } from './evidence-entry.ts';
+import type { Findings, ReadEntry } from './verify-report.ts';
+
+interface Story {
+  decision?: { readonly allowed: boolean; readonly tier: unknown };
+  approvalDigest?: unknown;
+  approved: boolean;
+  readonly open: Set<string>;
+  readonly attempts: Set<string>;
+  readonly intended: Set<string>;
+  fence: number;
+  succeeded: boolean;
+  readonly outputs: Set<unknown>;
+  ended?: string;
+}
+
+type Say = (rule: string, message: string) => void;
+
+/**
+ * @param entries those of one action, in the order of the log
+ * @returns whether an entry ends the action
+ */
+export function checkStory(entries: readonly ReadEntry[], findings: Findings): boolean {
+  const story: Story = {
+    approved: false,
+    open: new Set(),
+    attempts: new Set(),
+    intended: new Set(),
+    fence: 0,
+    succeeded: false,
+    outputs: new Set(),
+  };
+  entries.forEach(({ entry }, index) => {
+    const say: Say = (rule, message) => findings.add(rule, message, entry.seq);
+    checkOwnChain(entry, index, entries[index - 1], say);
+    checkOrder(entry, index, story, say);
+    checkEvent(entry, story, say);
+    checkEnd(entry, index, story, say);
+  });
+  return story.ended !== undefined;
+}
+
+function checkOwnChain(entry: Entry, index: number, before: ReadEntry | undefined, say: Say): void {
+  if (entry.actionSeq !== index) {
+    say('action.chain', `is entry ${entry.actionSeq ?? '?'} of its action, stands as ${index}`);
+  }
+  if (entry.actionPrev !== (before?.hash ?? null)) {
+    say('action.chain', 'its actionPrev is not the hash of the action’s entry before');
+  }
+}
+
+function checkOrder(entry: Entry, index: number, story: Story, say: Say): void {
+  if ((index === 0) !== (entry.type === 'action.requested')) {
+    say('action.order', `${entry.type}: action.requested comes first, and once`);
+  }
+  if ((index === 1) !== (entry.type === 'policy.decided')) {
+    say('action.order', `${entry.type}: policy.decided comes second, and once`);
+  }
+  if (story.ended !== undefined) {
+    say('action.order', `${entry.type} after ${story.ended}, which ended the action`);
+  }
+}
+
+function checkEvent(entry: Entry, story: Story, say: Say): void {
+  const { data, type } = entry;
+  if (type === 'policy.decided') {
+    story.decision = { allowed: data.decision === 'allow', tier: data.tier };
+    if (data.decision === 'allow' && data.tier === undefined) {
+      say('action.order', 'policy.decided allows without a tier');
+    }
+  } else if (type.startsWith('approval.')) {
+    checkApproval(entry, story, say);
+  } else if (type === 'attempt.started') {
+    startAttempt(entry, story, say);
+  } else if (type === 'attempt.finished') {
+    const attempt = attemptOf(entry, say);
+    if (!story.open.delete(attempt)) {
+      say('action.attempts', `${attempt} finished without having started, or twice`);
+    }
+    if (data.verdict === 'succeeded') {
+      story.succeeded = true;
+      story.outputs.add(data.outputDigest);
+    }
+  } else if (type.startsWith('egress.') && type !== 'egress.granted') {
+    checkEgress(entry, story, say);
+  }
+}
+
+function checkApproval({ type, data }: Entry, story: Story, say: Say): void {
+  if (type === 'approval.requested') {
+    if (!story.decision?.allowed) say('action.approval', 'requested though policy did not allow');
+    story.approvalDigest = data.approvalDigest;
+  } else if (story.approvalDigest === undefined) {
+    say('action.approval', `${type} before approval.requested`);
+  } else if (data.approvalDigest !== story.approvalDigest) {
+    say('action.approval', `${type} is about another digest than approval.requested`);
+  }
+  story.approved = type === 'approval.granted';
+}
+
+function startAttempt(entry: Entry, story: Story, say: Say): void {
+  const attempt = attemptOf(entry, say);
+  if (story.attempts.has(attempt)) say('action.attempts', `${attempt} started twice`);
+  const tier = story.decision?.tier;
+  if (!story.decision?.allowed) say('action.attempts', 'an attempt though policy did not allow');
+  if (tier === 'manual-only') say('action.attempts', 'an attempt of a manual-only action');
+  if (tier === 'human-approve' && !story.approved) {
+    say('action.approval', 'an attempt without an approval that was granted');
+  }
+  const fence = Number(entry.data.fence);
+  if (!(fence > story.fence)) say('action.attempts', 'its fence is not above the one before');
+  story.fence = fence;
+  story.attempts.add(attempt);
+  story.open.add(attempt);
+}
+
+function checkEgress(entry: Entry, story: Story, say: Say): void {
+  const attempt = attemptOf(entry, say);
+  const call = `${attempt}/${String(entry.data.call)}`;
+  if (!story.open.has(attempt)) {
+    say('action.attempts', `${entry.type} of ${attempt}, which is not running`);
+  }
+  if (entry.type === 'egress.intended') story.intended.add(call);
+  if (entry.type === 'egress.answered' && !story.intended.has(call)) {
+    say('action.attempts', 'an answer to a call that nobody intended');
+  }
+}
+
+function checkEnd(entry: Entry, index: number, story: Story, say: Say): void {
+  const { type, data } = entry;
+  const denied = type === 'policy.decided' && data.decision === 'deny';
+  const refused = ['approval.denied', 'approval.expired', 'approval.changes-requested'];
+  if (!FINAL_ENTRY_TYPES.has(type) && !denied && !refused.includes(type)) return;
+  story.ended = type;
+  if (data.entries !== undefined && data.entries !== index + 1) {
+    say(
+      'action.count',
+      `counts ${String(data.entries)} entries of the action, there are ${index + 1}`,
+    );
+  }
+  if (story.open.size > 0) {
+    say('action.attempts', `ends while ${[...story.open].join(', ')} has not finished`);
+  }
+  if (type !== 'action.succeeded' || story.decision?.tier === 'manual-only') return;
+  if (!story.succeeded) {
+    say('action.attempts', 'succeeded without an attempt that succeeded');
+  } else if (!story.outputs.has(data.outputDigest)) {
+    say('action.attempts', 'its outputDigest is not that of the attempt that succeeded');
+  }
+}
+
+/** The attempt that an entry is about; its subject, when it names one too, must agree. */
+function attemptOf({ data, subject }: Entry, say: Say): string {
+  const attempt = String(data.attempt);
+  if (subject.attempt !== undefined && subject.attempt !== attempt) {
+    say('action.attempts', 'subject.attempt and data.attempt differ');
+  }
+  return attempt;
+}

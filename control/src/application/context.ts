@@ -1,0 +1,44 @@
+/** What every use case works with: the ports, wired once by the composition root. */
+import type { Actor } from '@portarium/contracts/evidence-entry';
+import type { Clock, Ids } from './ports/clock.ts';
+import type { Directory, KeyRecord } from './ports/directory.ts';
+import type {
+  ActionSignals,
+  Dispatcher,
+  LogSigner,
+  ObjectStore,
+  PolicyEngine,
+  SecretHasher,
+  TicketOffice,
+} from './ports/outside.ts';
+import type { WorkspaceStore } from './ports/workspace-store.ts';
+
+export interface Context {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly store: WorkspaceStore;
+  readonly directory: Directory;
+  readonly objects: ObjectStore;
+  readonly policy: PolicyEngine;
+  readonly dispatcher: Dispatcher;
+  readonly signer: LogSigner;
+  readonly tickets: TicketOffice;
+  readonly secrets: SecretHasher;
+  readonly signals: ActionSignals;
+  readonly version: string;
+}
+
+/** Who asks, and under which trace. */
+export interface Caller {
+  readonly key: KeyRecord;
+  readonly trace: string;
+}
+
+/** The actor of evidence entries that `caller` causes. */
+export function actorOf(caller: Caller): Actor {
+  const kind =
+    caller.key.role === 'agent' ? 'agent' : caller.key.role === 'sandbox-host' ? 'sandbox' : 'user';
+  return { kind, id: caller.key.id };
+}
+
+export const SYSTEM_ACTOR: Actor = { kind: 'system', id: 'control-plane' };

@@ -1,0 +1,101 @@
+/** Creates and revokes API keys. The secret is shown once and stored hashed. */
+import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
+import * as v from 'valibot';
+import { type KeyRole, ROLES } from '../domain/permissions.ts';
+import { keyToken } from './authenticate.ts';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { KeyRecord } from './ports/directory.ts';
+
+export const CreateKeySchema = v.strictObject({
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
+  /** The person who answers for what the key does. */
+  owner: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+  role: v.picklist(ROLES),
+  expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+});
+export type CreateKey = v.InferOutput<typeof CreateKeySchema>;
+
+export interface CreatedKey {
+  readonly key: KeyRecord;
+  /** `ptk_…`, never shown again. */
+  readonly token: string;
+}
+
+/** A key that is not stored yet, with its secret. */
+export function newKey(
+  context: Pick<Context, 'ids' | 'clock'>,
+  wanted: {
+    readonly workspace: WorkspaceId | null;
+    readonly name: string;
+    readonly owner: string;
+    readonly role: KeyRole;
+    readonly expiresAt?: string | undefined;
+  },
+): CreatedKey & { readonly secret: string } {
+  const id = context.ids.next('key');
+  const secret = context.ids.randomHex(32);
+  const key: KeyRecord = {
+    id,
+    workspace: wanted.workspace,
+    name: wanted.name,
+    owner: wanted.owner,
+    role: wanted.role,
+    createdAt: timeText(context.clock.nowMs()),
+    expiresAt: wanted.expiresAt === undefined ? null : new Date(wanted.expiresAt).toISOString(),
+    revokedAt: null,
+    lastUsedAt: null,
+  };
+  return { key, token: keyToken(id, secret), secret };
+}
+
+export async function createKey(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  wanted: CreateKey,
+): Promise<Result<CreatedKey>> {
+  if (wanted.expiresAt !== undefined && Date.parse(wanted.expiresAt) <= context.clock.nowMs()) {
+    return failure('input.invalid', 'The key would be expired at once.', {
+      errors: [{ pointer: '/expiresAt', message: 'expected a time in the future' }],
+    });
+  }
+  const { key, token, secret } = newKey(context, { workspace, ...wanted });
+  // The entry first: a key without evidence must not exist, evidence of a key that failed may.
+  await context.store.submit(workspace, async (tx) => {
+    tx.append({
+      type: 'key.created',
+      actor: actorOf(caller),
+      subject: { key: key.id },
+      data: {
+        owner: key.owner,
+        role: key.role,
+        ...(key.expiresAt === null ? {} : { expiresAt: key.expiresAt }),
+      },
+      trace: caller.trace,
+    });
+  });
+  await context.directory.insertKey(key, await context.secrets.hash(secret));
+  return success({ key, token });
+}
+
+export async function revokeKey(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  id: KeyId,
+): Promise<Result<null>> {
+  const revoked = await context.directory.revokeKey(workspace, id, timeText(context.clock.nowMs()));
+  if (!revoked) return failure('not-found', `The workspace has no live key ${id}.`);
+  await context.store.submit(workspace, async (tx) => {
+    tx.append({
+      type: 'key.revoked',
+      actor: actorOf(caller),
+      subject: { key: id },
+      data: {},
+      trace: caller.trace,
+    });
+  });
+  return success(null);
+}

@@ -1,0 +1,65 @@
+/** Creates a workspace with its starter policy; both are evidence. */
+
+import { digestOf } from '@portarium/contracts/digest';
+import type { Actor } from '@portarium/contracts/evidence-entry';
+import { INSTANCE_WORKSPACE, WorkspaceIdSchema } from '@portarium/contracts/ids';
+import * as v from 'valibot';
+import { STARTER_POLICY } from '../domain/starter-policy.ts';
+import type { Context } from './context.ts';
+import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { WorkspaceRecord } from './ports/directory.ts';
+
+export const CreateWorkspaceSchema = v.strictObject({
+  id: WorkspaceIdSchema,
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+  tenancyTier: v.optional(v.picklist(['A', 'B', 'C']), 'A'),
+});
+export type CreateWorkspace = v.InferOutput<typeof CreateWorkspaceSchema>;
+
+export async function createWorkspace(
+  context: Pick<Context, 'clock' | 'ids' | 'directory' | 'store'>,
+  actor: Actor,
+  trace: string | null,
+  wanted: CreateWorkspace,
+): Promise<Result<WorkspaceRecord>> {
+  if (wanted.tenancyTier !== 'A') {
+    return failure(
+      'tenancy.unavailable',
+      `This instance has tenancy tier A only, not ${wanted.tenancyTier}.`,
+    );
+  }
+  const workspace: WorkspaceRecord = { ...wanted, createdAt: timeText(context.clock.nowMs()) };
+  if (!(await context.directory.insertWorkspace(workspace))) {
+    return failure('workspace.exists', `There is a workspace ${wanted.id} already.`);
+  }
+  const policy = { id: context.ids.next('policy'), version: 1, text: STARTER_POLICY };
+  const policyDigest = await digestOf(new TextEncoder().encode(policy.text));
+  await context.store.submit(workspace.id, async (tx) => {
+    await tx.insertPolicy(policy);
+    tx.append({
+      type: 'workspace.created',
+      actor,
+      subject: {},
+      data: { name: workspace.name, tenancyTier: workspace.tenancyTier },
+      trace,
+    });
+    tx.append({
+      type: 'policy.activated',
+      actor,
+      subject: { policy: policy.id },
+      data: { policyVersion: 1, policyDigest, source: 'starter' },
+      trace,
+    });
+  });
+  await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
+    tx.append({
+      type: 'workspace.created',
+      actor,
+      subject: {},
+      data: { workspace: workspace.id, tenancyTier: workspace.tenancyTier },
+      trace,
+    });
+  });
+  return success(workspace);
+}

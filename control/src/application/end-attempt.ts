@@ -1,0 +1,69 @@
+/** How attempts and actions end: the rows and the entries that belong together. */
+import { type Digest, digestOfJson } from '@portarium/contracts/digest';
+import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
+import { assertTransition } from '@portarium/contracts/life-cycle';
+import { SYSTEM_ACTOR } from './context.ts';
+import type { ActionRecord, AttemptError, AttemptRecord } from './ports/records.ts';
+import type { AttemptEnd, WriteTransaction } from './ports/workspace-store.ts';
+
+/** Ends an attempt; the journal's digest covers every call that is stored for it. */
+export async function endAttempt(
+  tx: WriteTransaction,
+  action: ActionRecord,
+  attempt: AttemptRecord,
+  end: AttemptEnd,
+  more: {
+    readonly actor?: Actor;
+    readonly outputDigest?: Digest;
+    readonly artifacts?: readonly Artifact[];
+  } = {},
+): Promise<void> {
+  const calls = (await tx.listCalls(action.id)).filter((call) => call.attempt === attempt.id);
+  const journalDigest = await digestOfJson(calls.map((call) => call.record));
+  await tx.finishAttempt(attempt.id, end);
+  tx.append({
+    type: 'attempt.finished',
+    actor: more.actor ?? SYSTEM_ACTOR,
+    subject: { action: action.id, attempt: attempt.id },
+    data: {
+      attempt: attempt.id,
+      verdict: end.verdict,
+      usage: end.usage ?? {},
+      journalDigest,
+      calls: calls.length,
+      ...(more.outputDigest === undefined ? {} : { outputDigest: more.outputDigest }),
+      ...(end.error === undefined ? {} : { error: end.error }),
+    },
+    artifacts: more.artifacts ?? [],
+    trace: action.trace,
+  });
+}
+
+export interface ActionEnd {
+  readonly state: 'succeeded' | 'failed';
+  readonly at: string;
+  readonly outputDigest?: Digest;
+  readonly error?: AttemptError;
+}
+
+/** Ends an action. @throws Error when the life cycle has no such transition */
+export async function endAction(
+  tx: WriteTransaction,
+  action: ActionRecord,
+  end: ActionEnd,
+): Promise<void> {
+  assertTransition(action.state, end.state);
+  const outcome = {
+    ...(end.outputDigest === undefined ? {} : { outputDigest: end.outputDigest }),
+    ...(end.error === undefined ? {} : { error: end.error }),
+  };
+  await tx.updateAction(action.id, { state: end.state, finishedAt: end.at, ...outcome });
+  const type: EntryType = end.state === 'succeeded' ? 'action.succeeded' : 'action.failed';
+  tx.append({
+    type,
+    actor: SYSTEM_ACTOR,
+    subject: { action: action.id },
+    data: outcome,
+    trace: action.trace,
+  });
+}

@@ -1,0 +1,81 @@
+/** The other ports: policy, durable execution, objects, signatures, and word of changes. */
+import type { Digest } from '@portarium/contracts/digest';
+import type { RetentionClass } from '@portarium/contracts/evidence-entry';
+import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { Effect, Tier } from '@portarium/contracts/life-cycle';
+import type { Manifest } from '@portarium/contracts/manifest';
+import type { Ticket } from '@portarium/contracts/ticket';
+import type { PolicyRecord } from './records.ts';
+
+export interface PolicyQuestion {
+  readonly workspace: WorkspaceId;
+  readonly policy: PolicyRecord;
+  readonly principal: { readonly id: string; readonly owner: string; readonly role: string };
+  readonly plugin: { readonly name: string; readonly digest: Digest; readonly manifest: Manifest };
+  readonly operation: { readonly name: string; readonly effect: Effect };
+  readonly hosts: readonly string[];
+  /** Only the input's `x-policy` attributes. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+export type PolicyDecision =
+  | {
+      readonly decision: 'allow';
+      readonly tier: Tier;
+      readonly policies: readonly string[];
+      readonly reasons: readonly string[];
+    }
+  | {
+      readonly decision: 'deny';
+      readonly policies: readonly string[];
+      readonly reasons: readonly string[];
+    };
+
+export interface PolicyEngine {
+  /** Never throws: whatever goes wrong is a denial with its reason. */
+  decide(question: PolicyQuestion): PolicyDecision;
+}
+
+export interface Dispatcher {
+  /**
+   * Starts the action's workflow; its id is the action's, so starting twice is starting once.
+   * Rejects when Temporal is away.
+   */
+  start(workspace: WorkspaceId, action: ActionId): Promise<void>;
+  ping(): Promise<void>;
+}
+
+/** Immutable bytes by digest under a retention. */
+export interface ObjectStore {
+  /** Durable and locked when it resolves; storing the same bytes again extends the retention. */
+  put(workspace: WorkspaceId, bytes: Uint8Array, retention: RetentionClass): Promise<Digest>;
+  /** Verified against its digest. Rejects with `InfraError` when they differ. */
+  get(workspace: WorkspaceId, digest: Digest): Promise<Uint8Array | undefined>;
+  ping(): Promise<void>;
+}
+
+export interface LogSigner {
+  /** Origin of the workspace's checkpoints: `<instance>/<workspace>`. */
+  origin(workspace: WorkspaceId): string;
+  /** Signs a C2SP checkpoint of the workspace's log. @returns the signed note */
+  sign(workspace: WorkspaceId, size: number, root: Uint8Array): Promise<string>;
+  /** signed-note verifier keys, newest first. */
+  verifierKeys(workspace: WorkspaceId): readonly string[];
+}
+
+export interface TicketOffice {
+  issue(ticket: Ticket): Promise<string>;
+  /** @returns undefined when it is forged, expired or for another host */
+  verify(token: string, host: string): Promise<Ticket | undefined>;
+}
+
+export interface SecretHasher {
+  /** SHA-256 over the instance's pepper and the secret. */
+  hash(secret: string): Promise<Uint8Array>;
+}
+
+/** Word that something about an action was committed, from any replica. */
+export interface ActionSignals {
+  /** Resolves at the next commit that touched the action, or after `timeoutMs`. */
+  changed(workspace: WorkspaceId, action: ActionId, timeoutMs: number): Promise<void>;
+}

@@ -1,0 +1,98 @@
+/** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
+import type { Digest } from '@portarium/contracts/digest';
+import type { EgressContract, EgressRule } from '@portarium/contracts/egress-rule';
+import type { ActionId, AttemptId, KeyId, PluginId, PolicyId } from '@portarium/contracts/ids';
+import type { EgressCall, Usage } from '@portarium/contracts/internal-api';
+import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle';
+import type { AttemptLimits } from '@portarium/contracts/limits';
+import type { Manifest } from '@portarium/contracts/manifest';
+
+export interface PluginRecord {
+  readonly id: PluginId;
+  readonly name: string;
+  readonly version: string;
+  /** Of the bytes that the author uploaded: the identity. */
+  readonly digest: Digest;
+  /** Of the bytes that run. */
+  readonly moduleDigest: Digest;
+  readonly rewriter: string;
+  readonly manifest: Manifest;
+  readonly manifestDigest: Digest;
+  readonly admission: Readonly<Record<string, unknown>>;
+  readonly state: 'active' | 'pending-approval' | 'quarantined';
+  readonly uploadedBy: string;
+  readonly createdAt: string;
+}
+
+export interface EgressGrantRecord {
+  readonly plugin: string;
+  readonly rules: readonly EgressRule[];
+  readonly networks: readonly string[];
+  readonly revision: number;
+  readonly changedBy: string;
+  readonly changedAt: string;
+}
+
+export interface PolicyRecord {
+  readonly id: PolicyId;
+  readonly version: number;
+  readonly text: string;
+}
+
+export interface AttemptError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface ActionRecord {
+  readonly id: ActionId;
+  readonly state: ActionState;
+  readonly tier: Tier | null;
+  readonly plugin: string;
+  readonly version: string;
+  readonly pluginDigest: Digest;
+  readonly operation: string;
+  readonly effect: Effect;
+  readonly inputDigest: Digest;
+  readonly contractDigest: Digest;
+  readonly contract: EgressContract;
+  readonly limits: AttemptLimits;
+  /** 64 hexadecimal digits that the action's random stream starts from. */
+  readonly seed: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly requestedBy: KeyId;
+  readonly policyVersion: number;
+  /** The newest attempt's fence; 0 before the first. */
+  readonly fence: number;
+  readonly outputDigest: Digest | null;
+  readonly error: AttemptError | null;
+  readonly trace: string | null;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+}
+
+export interface AttemptRecord {
+  readonly id: AttemptId;
+  readonly action: ActionId;
+  readonly fence: number;
+  readonly host: string;
+  readonly isolation: string;
+  readonly engine: string;
+  readonly leaseUntil: string;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  readonly verdict: 'succeeded' | 'failed' | 'lost' | null;
+  readonly error: AttemptError | null;
+  readonly usage: Usage | null;
+}
+
+export interface RecordedCall {
+  readonly attempt: AttemptId;
+  readonly record: EgressCall;
+}
+
+export interface LogEntryRecord {
+  readonly seq: number;
+  readonly hash: Digest;
+  readonly bytes: Uint8Array;
+}

@@ -1,0 +1,157 @@
+/** Tenant data of one workspace, and the only way to it. */
+import type { Digest } from '@portarium/contracts/digest';
+import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
+import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
+import type { EgressCall, Usage } from '@portarium/contracts/internal-api';
+import type { ActionState } from '@portarium/contracts/life-cycle';
+import type { CompactRange } from '@portarium/contracts/merkle';
+import type {
+  ActionRecord,
+  AttemptError,
+  AttemptRecord,
+  EgressGrantRecord,
+  LogEntryRecord,
+  PluginRecord,
+  PolicyRecord,
+  RecordedCall,
+} from './records.ts';
+
+export interface WorkspaceStore {
+  /** Runs `query` in a read-only transaction bound to `workspace`. Sees committed state only. */
+  read<T>(workspace: WorkspaceId, query: (tx: ReadTransaction) => Promise<T>): Promise<T>;
+
+  /**
+   * Runs `unit` and commits its rows, its evidence entries and their events together, or none of
+   * them. Resolves after the commit is durable. Entries get gapless sequence numbers in commit order.
+   * `unit` may run again after a deadlock or serialisation failure: it touches nothing but `tx`.
+   * Rejects with `InfraError` (retryable) when the database is away, with the unit's own error otherwise.
+   */
+  submit<T>(workspace: WorkspaceId, unit: (tx: WriteTransaction) => Promise<T>): Promise<T>;
+}
+
+/** A failure of something below us; says whether trying again may help. */
+export class InfraError extends Error {
+  override readonly name = 'InfraError';
+  readonly retryable: boolean;
+  constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.retryable = options.retryable;
+  }
+}
+
+export interface Page {
+  readonly limit: number;
+  /** Only rows below this id, newest first. */
+  readonly before?: string;
+}
+
+export interface ReadTransaction {
+  findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
+  listPlugins(): Promise<readonly PluginRecord[]>;
+  findEgressGrant(plugin: string): Promise<EgressGrantRecord | undefined>;
+  activePolicy(): Promise<PolicyRecord | undefined>;
+  findAction(id: ActionId): Promise<ActionRecord | undefined>;
+  listActions(
+    filter: Page & { readonly state?: ActionState; readonly plugin?: string },
+  ): Promise<readonly ActionRecord[]>;
+  listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
+  findAttempt(id: AttemptId): Promise<AttemptRecord | undefined>;
+  listCalls(action: ActionId): Promise<readonly RecordedCall[]>;
+  /** First and last sequence number of the action's entries. */
+  entryRange(action: ActionId): Promise<{ readonly from: number; readonly to: number } | undefined>;
+  /** Entries with `seq > after`, in order. */
+  listEntries(filter: {
+    readonly after: number;
+    readonly limit: number;
+    readonly action?: ActionId;
+  }): Promise<readonly LogEntryRecord[]>;
+  /** Leaf hashes of entries with `seq >= from`, in order. */
+  leafHashes(from: number, limit: number): Promise<readonly Digest[]>;
+  logSize(): Promise<number>;
+  checkpoint(): Promise<CheckpointRecord | undefined>;
+}
+
+export interface CheckpointRecord {
+  readonly size: number;
+  /** The signed note, byte for byte. */
+  readonly note: string;
+  readonly range: CompactRange;
+}
+
+/** What a use case says of one entry; the store adds sequence, time, chain and hashes. */
+export interface EntryDraft {
+  readonly type: EntryType;
+  readonly actor: Actor;
+  readonly subject: {
+    readonly action?: string;
+    readonly attempt?: string;
+    readonly plugin?: string;
+    readonly policy?: string;
+    readonly key?: string;
+  };
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly artifacts?: readonly Artifact[];
+  readonly trace: string | null;
+}
+
+export interface WriteTransaction extends ReadTransaction {
+  /** Queues an entry; all are appended in order just before the commit. */
+  append(entry: EntryDraft): void;
+  /** @returns false when that name and version exist already */
+  insertPlugin(plugin: PluginRecord): Promise<boolean>;
+  putEgressGrant(grant: Omit<EgressGrantRecord, 'revision'>): Promise<EgressGrantRecord>;
+  insertPolicy(policy: PolicyRecord): Promise<void>;
+  insertAction(action: ActionRecord): Promise<void>;
+  /** Hands the action to the sweeper until {@link Dispatcher} has its workflow. */
+  queueDispatch(action: ActionId): Promise<void>;
+  /** The row under a lock until the commit. */
+  lockAction(id: ActionId): Promise<ActionRecord | undefined>;
+  /** Changes the state; the caller has checked the transition on the locked row. */
+  updateAction(id: ActionId, change: ActionChange): Promise<void>;
+  /**
+   * Claims an idempotency key; waits for a transaction that holds it.
+   * @returns what holds it already, or undefined when the claim is ours
+   */
+  claimIdempotencyKey(claim: IdempotencyClaim): Promise<IdempotencyHolder | undefined>;
+  insertAttempt(attempt: AttemptRecord): Promise<void>;
+  extendLease(id: AttemptId, leaseUntil: string): Promise<void>;
+  finishAttempt(id: AttemptId, end: AttemptEnd): Promise<void>;
+  /** Stores calls that are not stored yet. @returns those that were new */
+  insertCalls(
+    action: ActionId,
+    attempt: AttemptId,
+    calls: readonly EgressCall[],
+  ): Promise<readonly EgressCall[]>;
+  /** @returns false when another sealer was first */
+  replaceCheckpoint(previousSize: number | undefined, next: CheckpointRecord): Promise<boolean>;
+}
+
+export interface ActionChange {
+  readonly state: ActionState;
+  readonly fence?: number;
+  readonly outputDigest?: Digest;
+  readonly error?: AttemptError;
+  readonly finishedAt?: string;
+}
+
+export interface IdempotencyClaim {
+  readonly principal: KeyId;
+  readonly route: string;
+  readonly key: string;
+  readonly requestDigest: Digest;
+  readonly action: ActionId;
+  readonly at: string;
+}
+
+export interface IdempotencyHolder {
+  readonly requestDigest: Digest;
+  readonly action: ActionId;
+}
+
+export interface AttemptEnd {
+  readonly verdict: 'succeeded' | 'failed' | 'lost';
+  readonly at: string;
+  readonly error?: AttemptError;
+  readonly usage?: Usage;
+  readonly logs?: readonly { readonly level: string; readonly message: string }[];
+}

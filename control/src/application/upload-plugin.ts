@@ -1,0 +1,147 @@
+/**
+ * Admits an uploaded module and makes its version usable. A rejected upload leaves one evidence
+ * entry and nothing else.
+ */
+import { admit } from '@portarium/admission/admit';
+import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
+import { digestOf, digestOfJson } from '@portarium/contracts/digest';
+import type { WorkspaceId } from '@portarium/contracts/ids';
+import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
+import * as v from 'valibot';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { PluginRecord } from './ports/records.ts';
+import { violationsOf } from './violations.ts';
+
+export interface Upload {
+  readonly manifestText: string;
+  readonly module: Uint8Array;
+}
+
+export async function uploadPlugin(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  upload: Upload,
+): Promise<Result<PluginRecord>> {
+  const parsed = parseManifest(upload.manifestText);
+  if (!parsed.ok) return parsed;
+  const manifest = parsed.value;
+  const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits));
+  if (!admission.ok) {
+    return rejected(context, caller, workspace, upload, manifest, admission.findings);
+  }
+  // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
+  await context.objects.put(workspace, upload.module, 'compliance');
+  await context.objects.put(workspace, admission.module, 'compliance');
+  const plugin: PluginRecord = {
+    id: context.ids.next('plugin'),
+    name: manifest.name,
+    version: manifest.version,
+    digest: admission.digest,
+    moduleDigest: admission.moduleDigest,
+    rewriter: admission.rewriter,
+    manifest,
+    manifestDigest: await digestOfJson(manifest),
+    admission: { ...admission.report },
+    state: 'active',
+    uploadedBy: caller.key.id,
+    createdAt: timeText(context.clock.nowMs()),
+  };
+  return context.store.submit(workspace, async (tx) => {
+    if (!(await tx.insertPlugin(plugin))) {
+      const existing = await tx.findPlugin(plugin.name, plugin.version);
+      const same =
+        existing?.digest === plugin.digest && existing.manifestDigest === plugin.manifestDigest;
+      if (same) return success(existing);
+      return failure(
+        'plugin.version-exists',
+        `${plugin.name}@${plugin.version} exists with another module or manifest.`,
+      );
+    }
+    tx.append({
+      type: 'plugin.admitted',
+      actor: actorOf(caller),
+      subject: { plugin: plugin.digest },
+      data: {
+        name: plugin.name,
+        version: plugin.version,
+        manifestDigest: plugin.manifestDigest,
+        moduleDigest: plugin.moduleDigest,
+        rewriter: plugin.rewriter,
+      },
+      artifacts: [
+        {
+          digest: plugin.digest,
+          bytes: upload.module.length,
+          mediaType: 'application/wasm',
+          retention: 'compliance',
+        },
+      ],
+      trace: caller.trace,
+    });
+    return success(plugin);
+  });
+}
+
+function parseManifest(text: string): Result<Manifest> {
+  if (text.length > PLATFORM_LIMITS.manifestBytes) {
+    return failure(
+      'body.too-large',
+      `The manifest has more than ${PLATFORM_LIMITS.manifestBytes} bytes.`,
+    );
+  }
+  let value: unknown;
+  try {
+    value = parseStrictJson(text);
+  } catch (error) {
+    const message =
+      error instanceof CanonicalJsonError || error instanceof SyntaxError
+        ? error.message
+        : 'unreadable';
+    return failure('request.malformed', `The part "manifest" is not JSON: ${message}`, {
+      errors: [{ pointer: '/manifest', message }],
+    });
+  }
+  const parsed = v.safeParse(ManifestSchema, value);
+  if (parsed.success) return success(parsed.output);
+  return failure('input.invalid', 'The manifest is not a plugin.json of schema 1.', {
+    errors: violationsOf(parsed.issues).map(({ pointer, message }) => ({
+      pointer: `/manifest${pointer}`,
+      message,
+    })),
+  });
+}
+
+async function rejected(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  upload: Upload,
+  manifest: Manifest,
+  findings: readonly { readonly rule: string; readonly message: string; readonly hint: string }[],
+): Promise<Failure> {
+  const digest = await digestOf(upload.module);
+  await context.store.submit(workspace, async (tx) => {
+    tx.append({
+      type: 'plugin.rejected',
+      actor: actorOf(caller),
+      subject: { plugin: digest },
+      data: {
+        name: manifest.name,
+        version: manifest.version,
+        rules: [...new Set(findings.map((finding) => finding.rule))],
+      },
+      trace: caller.trace,
+    });
+  });
+  return failure(
+    'plugin.not-admitted',
+    `The module breaks ${findings.length} rule(s) of admission; nothing was stored.`,
+    {
+      extensions: { admission: { findings } },
+    },
+  );
+}

@@ -1,0 +1,29 @@
+/** From valibot's issues to the `errors[]` of a problem document. Never echoes what was sent. */
+import type { BaseIssue } from 'valibot';
+
+export interface Violation {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+export function violationsOf(issues: readonly BaseIssue<unknown>[]): readonly Violation[] {
+  return issues.slice(0, 50).map((issue) => {
+    const path = (issue.path ?? []).map((step) =>
+      String(step.key).replaceAll('~', '~0').replaceAll('/', '~1'),
+    );
+    const pointer = path.length === 0 ? '' : `/${path.join('/')}`;
+    if (issue.type === 'strict_object' && issue.expected === 'never')
+      return { pointer, message: 'this field is not known here' };
+    if (issue.expected !== null && /^Invalid (type|key)/.test(issue.message)) {
+      return {
+        pointer,
+        message:
+          issue.received === 'undefined'
+            ? `this field is missing; expected ${issue.expected}`
+            : `expected ${issue.expected}`,
+      };
+    }
+    // Custom messages say what was expected; valibot's own end in what was received.
+    return { pointer, message: issue.message.replace(/ but received .*$/s, '') };
+  });
+}

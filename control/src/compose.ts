@@ -1,0 +1,87 @@
+/** Wires the ports to their adapters. The one place that knows every adapter. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Context } from './application/context.ts';
+import type { Configuration } from './configuration.ts';
+import { openKeyring } from './infrastructure/identity/keyring.ts';
+import { systemClock, systemIds } from './infrastructure/identity/system.ts';
+import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
+import { createDirectoryStore } from './infrastructure/objects/directory-store.ts';
+import { createCedarEngine } from './infrastructure/policy/cedar.ts';
+import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
+import { connect, type Sql } from './infrastructure/postgres/connect.ts';
+import { createDirectory } from './infrastructure/postgres/directory.ts';
+import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
+import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
+import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
+
+export const VERSION = packageJson.version;
+export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
+
+export interface Composed {
+  readonly context: Context;
+  readonly sql: Sql;
+  readonly signals: CommitSignals;
+  readonly dispatcher: TemporalDispatcher;
+  readonly publisher: EventPublisher;
+  close(): Promise<void>;
+}
+
+/** Connections to PostgreSQL of one Control Plane process. */
+const POOL_SIZE = 16;
+
+export async function compose(configuration: Configuration): Promise<Composed> {
+  const clock = systemClock;
+  const ids = systemIds(clock);
+  const vault = await openSealedVault(
+    configuration.PORTARIUM_VAULT_DIR,
+    configuration.PORTARIUM_MASTER_KEY_FILE,
+  );
+  const keyring = await openKeyring(vault, configuration.PORTARIUM_INSTANCE, clock);
+  const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
+    max: POOL_SIZE,
+    name: 'portarium-control',
+  });
+  const signals = await listenForCommits(sql);
+  const dispatcher = createDispatcher(
+    configuration.PORTARIUM_TEMPORAL_ADDRESS,
+    configuration.PORTARIUM_TEMPORAL_NAMESPACE,
+  );
+  const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
+  const context: Context = {
+    clock,
+    ids,
+    store: createWorkspaceStore(sql, ids),
+    directory: createDirectory(sql),
+    objects: createDirectoryStore(configuration.PORTARIUM_EVIDENCE_DIR, clock),
+    policy: createCedarEngine(),
+    dispatcher,
+    signer: keyring.signer,
+    tickets: keyring.tickets,
+    secrets: keyring.secrets,
+    signals,
+    version: VERSION,
+  };
+  return {
+    context,
+    sql,
+    signals,
+    dispatcher,
+    publisher,
+    async close() {
+      await signals.stop().catch(() => undefined);
+      await Promise.all([
+        publisher.close(),
+        dispatcher.close().catch(() => undefined),
+        sql.end({ timeout: 5 }),
+      ]);
+    },
+  };
+}
+
+/** Where bundled workflow code and the like may be kept. */
+export function cacheFolder(configuration: Configuration): string {
+  return configuration.PORTARIUM_CACHE_DIR ?? join(homedir(), '.cache', 'portarium');
+}

@@ -1,0 +1,45 @@
+/** Configuration of the Control Plane, read from the environment once. Every variable stands here. */
+import * as v from 'valibot';
+
+const port = v.pipe(v.string(), v.regex(/^\d{1,5}$/), v.transform(Number), v.maxValue(65_535));
+
+export const ConfigurationSchema = v.object({
+  /** Connection of the runtime role `portarium_runtime`. */
+  PORTARIUM_DATABASE_URL: v.pipe(
+    v.string(),
+    v.regex(/^postgres(ql)?:\/\//, 'expected postgres://…'),
+  ),
+  /** Connection of the owner; only `migrate` reads it. */
+  PORTARIUM_DATABASE_OWNER_URL: v.optional(v.string()),
+  PORTARIUM_HTTP_HOST: v.optional(v.string(), '127.0.0.1'),
+  PORTARIUM_HTTP_PORT: v.optional(port, '3000'),
+  PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
+  PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
+  PORTARIUM_NATS_URL: v.optional(v.string(), 'nats://127.0.0.1:4222'),
+  /** Folder of the directory evidence store. */
+  PORTARIUM_EVIDENCE_DIR: v.string(),
+  /** Folder of the sealed vault. */
+  PORTARIUM_VAULT_DIR: v.string(),
+  /** File with the 64 hexadecimal digits that open the vault. */
+  PORTARIUM_MASTER_KEY_FILE: v.string(),
+  /** Name that stands in each checkpoint's origin. */
+  PORTARIUM_INSTANCE: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
+  /** Where `bootstrap` writes the first keys. */
+  PORTARIUM_BOOTSTRAP_FILE: v.optional(v.string()),
+  /** Folder for what can be made again, such as bundled workflow code. */
+  PORTARIUM_CACHE_DIR: v.optional(v.string()),
+});
+
+export type Configuration = v.InferOutput<typeof ConfigurationSchema>;
+
+/** @throws Error that names each variable that is missing or wrong */
+export function readConfiguration(
+  environment: Readonly<Record<string, string | undefined>>,
+): Configuration {
+  const parsed = v.safeParse(ConfigurationSchema, environment);
+  if (parsed.success) return parsed.output;
+  const problems = parsed.issues.map(
+    (issue) => `${String(issue.path?.[0]?.key)}: ${issue.message}`,
+  );
+  throw new Error(`The configuration is not complete:\n  ${problems.join('\n  ')}`);
+}

@@ -1,0 +1,59 @@
+/** What each route of the API shares: the caller, the permission, the trace, the answer. */
+import type { WorkspaceId } from '@portarium/contracts/ids';
+import { WorkspaceIdSchema } from '@portarium/contracts/ids';
+import type { Hono, Context as HonoContext } from 'hono';
+import { authenticate } from '../application/authenticate.ts';
+import type { Caller, Context } from '../application/context.ts';
+import type { Result } from '../application/failure.ts';
+import { type Permission, permits } from '../domain/permissions.ts';
+import { ProblemError, refuse } from './problems.ts';
+import { parsePath } from './read-body.ts';
+
+export interface Variables {
+  trace: string;
+}
+
+export type Api = Hono<{ Variables: Variables }>;
+export type Exchange = HonoContext<{ Variables: Variables }>;
+
+/** The caller, if the key is good and its role has `permission` in `workspace`. */
+export async function allow(
+  context: Context,
+  exchange: Exchange,
+  permission: Permission,
+  workspace?: WorkspaceId,
+): Promise<Caller> {
+  const trace = exchange.get('trace');
+  const key = unwrap(await authenticate(context, exchange.req.header('authorization')));
+  if (!permits(key, permission, workspace)) {
+    const where = workspace === undefined ? 'on this instance' : `in workspace ${workspace}`;
+    refuse('auth.forbidden', `A key of role ${key.role} may not ${permission} ${where}.`);
+  }
+  context.directory.touchKey(key.id).catch(() => undefined);
+  return { key, trace };
+}
+
+/** The workspace of the path and a caller who has `permission` there; 404 only after the permission. */
+export async function allowInWorkspace(
+  context: Context,
+  exchange: Exchange,
+  permission: Permission,
+): Promise<{ workspace: WorkspaceId; caller: Caller }> {
+  const workspace = parsePath(WorkspaceIdSchema, exchange.req.param('ws'), 'workspace');
+  const caller = await allow(context, exchange, permission, workspace);
+  if (!(await context.directory.findWorkspace(workspace)))
+    refuse('not-found', `There is no workspace ${workspace}.`);
+  return { workspace, caller };
+}
+
+/** The value of a success; a failure ends the request with its problem document. */
+export function unwrap<T>(result: Result<T>): T {
+  if (result.ok) return result.value;
+  const retryAfterMs = result.extensions?.retryAfterMs;
+  throw new ProblemError(
+    result,
+    typeof retryAfterMs === 'number'
+      ? { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }
+      : {},
+  );
+}

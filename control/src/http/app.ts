@@ -1,0 +1,107 @@
+/** The HTTP application: routes, and the one place where failures become problem documents. */
+import { getLogger } from '@logtape/logtape';
+import { Hono } from 'hono';
+import type { Context } from '../application/context.ts';
+import { InfraError } from '../application/ports/workspace-store.ts';
+import { actionRoutes } from './actions.ts';
+import type { Api, Variables } from './api.ts';
+import { evidenceRoutes } from './evidence.ts';
+import { type HealthProbes, healthRoutes } from './health.ts';
+import { internalRoutes } from './internal.ts';
+import { keyRoutes } from './keys.ts';
+import { pluginRoutes } from './plugins.ts';
+import { ProblemError, problemResponse } from './problems.ts';
+import { workspaceRoutes } from './workspaces.ts';
+
+const log = getLogger(['portarium', 'http']);
+
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The trace id of the caller's `traceparent` (W3C Trace Context), or a new one. */
+function traceOf(header: string | undefined, fresh: () => string): string {
+  const trace = TRACEPARENT.exec(header ?? '')?.[1];
+  return trace !== undefined && !/^0+$/.test(trace) ? trace : fresh();
+}
+
+export function createApp(context: Context, probes: HealthProbes): Api {
+  const app: Api = new Hono<{ Variables: Variables }>();
+  app.use(async (exchange, next) => {
+    exchange.set(
+      'trace',
+      traceOf(exchange.req.header('traceparent'), () => context.ids.randomHex(16)),
+    );
+    await next();
+    exchange.header('portarium-trace', exchange.get('trace'));
+    exchange.header('x-content-type-options', 'nosniff');
+  });
+  healthRoutes(app, context, probes);
+  workspaceRoutes(app, context);
+  keyRoutes(app, context);
+  pluginRoutes(app, context);
+  actionRoutes(app, context);
+  evidenceRoutes(app, context);
+  internalRoutes(app, context);
+
+  app.notFound((exchange) => {
+    const allowed = methodsOf(app, exchange.req.path);
+    const trace = exchange.get('trace');
+    if (allowed.length > 0) {
+      const detail = `${exchange.req.path} has ${allowed.join(', ')}, not ${exchange.req.method}.`;
+      return problemResponse({ code: 'method.not-allowed', detail }, trace, {
+        allow: allowed.join(', '),
+      });
+    }
+    return problemResponse(
+      { code: 'not-found', detail: `There is nothing at ${exchange.req.path}.` },
+      trace,
+    );
+  });
+  app.onError((error, exchange) => {
+    const trace = exchange.get('trace');
+    if (error instanceof ProblemError) return problemResponse(error.failure, trace, error.headers);
+    if (error instanceof InfraError && error.retryable) {
+      log.warn('{method} {path} failed: {reason}', {
+        method: exchange.req.method,
+        path: exchange.req.path,
+        reason: error.message,
+        trace,
+      });
+      return problemResponse(
+        { code: 'unavailable', detail: 'A part that this request needs is away.' },
+        trace,
+        { 'retry-after': '1' },
+      );
+    }
+    log.error('{method} {path} failed: {reason}', {
+      method: exchange.req.method,
+      path: exchange.req.path,
+      reason: error.stack ?? String(error),
+      trace,
+    });
+    return problemResponse(
+      {
+        code: 'internal',
+        detail: 'The request failed through a defect on our side; it is logged under the trace id.',
+      },
+      trace,
+    );
+  });
+  return app;
+}
+
+/** Methods of the routes whose pattern matches `path`. */
+function methodsOf(app: Api, path: string): readonly string[] {
+  const methods = app.routes
+    .filter((route) => route.method !== 'ALL' && patternMatches(route.path, path))
+    .map((route) => route.method);
+  return [...new Set(methods)].sort();
+}
+
+function patternMatches(pattern: string, path: string): boolean {
+  const want = pattern.split('/');
+  const got = path.split('/');
+  return (
+    want.length === got.length &&
+    want.every((segment, i) => segment.startsWith(':') || segment === got[i])
+  );
+}

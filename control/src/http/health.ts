@@ -1,0 +1,53 @@
+/** Liveness, readiness with reasons, and what is running. No authentication, no tenant data. */
+import type { Context } from '../application/context.ts';
+import type { Api } from './api.ts';
+
+export interface HealthProbes {
+  /** Name of each part that readiness depends on, and how it is asked. */
+  readonly required: Readonly<Record<string, () => Promise<void>>>;
+  /** Parts whose absence is shown and does not stop requests. */
+  readonly optional: Readonly<Record<string, () => Promise<void>>>;
+  readonly stopping: () => boolean;
+}
+
+const PROBE_TIMEOUT_MS = 2_500;
+
+export function healthRoutes(app: Api, context: Context, probes: HealthProbes): void {
+  app.get('/livez', (exchange) => exchange.json({ status: 'ok' }));
+  app.get('/readyz', async (exchange) => {
+    const reasons = probes.stopping() ? ['stopping'] : await failures(probes.required);
+    return exchange.json(
+      { ready: reasons.length === 0, reasons },
+      reasons.length === 0 ? 200 : 503,
+    );
+  });
+  app.get('/healthz', async (exchange) => {
+    const parts: Record<string, string> = {};
+    for (const [name, probe] of Object.entries({ ...probes.required, ...probes.optional })) {
+      parts[name] = (await failures({ [name]: probe }))[0] ?? 'ok';
+    }
+    return exchange.json({ version: context.version, parts });
+  });
+}
+
+async function failures(probes: Readonly<Record<string, () => Promise<void>>>): Promise<string[]> {
+  const results = await Promise.all(
+    Object.entries(probes).map(async ([name, probe]) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const timeout = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error('no answer')), PROBE_TIMEOUT_MS);
+      });
+      try {
+        await Promise.race([probe(), timeout]);
+        return [];
+      } catch (error) {
+        return [
+          `${name}: ${error instanceof Error && error.message === 'no answer' ? 'no answer' : 'away'}`,
+        ];
+      } finally {
+        clearTimeout(timer);
+      }
+    }),
+  );
+  return results.flat();
+}

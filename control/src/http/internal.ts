@@ -1,0 +1,66 @@
+/** `/internal/v1`: what sandbox hosts may do, and nothing else. */
+import { AttemptIdSchema } from '@portarium/contracts/ids';
+import {
+  ClaimRequestSchema,
+  HeartbeatSchema,
+  OutcomeSchema,
+  TICKET_HEADER,
+} from '@portarium/contracts/internal-api';
+import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { Ticket } from '@portarium/contracts/ticket';
+import { claimAttempt } from '../application/claim-attempt.ts';
+import type { Caller, Context } from '../application/context.ts';
+import { reportHeartbeat, reportOutcome, verifyTicket } from '../application/report-attempt.ts';
+import { type Api, allow, type Exchange, unwrap } from './api.ts';
+import { refuse } from './problems.ts';
+import { parsePath, readJson } from './read-body.ts';
+
+/** Base64 output, log lines and a full report of calls. */
+const OUTCOME_BYTES =
+  Math.ceil(MAX_LIMITS.outputBytes * 1.4) + 2 * MAX_LIMITS.logBytes + 4 * 1024 * 1024;
+
+export function internalRoutes(app: Api, context: Context): void {
+  app.post('/internal/v1/claims', async (exchange) => {
+    const caller = await allow(context, exchange, 'attempt.run');
+    const request = await readJson(exchange.req.raw, ClaimRequestSchema, PLATFORM_LIMITS.bodyBytes);
+    return exchange.json(unwrap(await claimAttempt(context, caller, request)));
+  });
+
+  app.get('/internal/v1/attempts/:attempt/module', async (exchange) => {
+    const { ticket } = await ticketed(context, exchange);
+    const plugin = await context.store.read(ticket.workspace, async (tx) => {
+      const action = await tx.findAction(ticket.action);
+      return action && tx.findPlugin(action.plugin, action.version);
+    });
+    const bytes = plugin && (await context.objects.get(ticket.workspace, plugin.moduleDigest));
+    if (!bytes)
+      return refuse('not-found', 'The module of this attempt is not in the evidence store.');
+    return exchange.body(bytes as Uint8Array<ArrayBuffer>, 200, {
+      'content-type': 'application/wasm',
+    });
+  });
+
+  app.post('/internal/v1/attempts/:attempt/heartbeat', async (exchange) => {
+    const { ticket, caller } = await ticketed(context, exchange);
+    const { calls } = await readJson(exchange.req.raw, HeartbeatSchema, OUTCOME_BYTES);
+    return exchange.json(unwrap(await reportHeartbeat(context, caller, ticket, calls)));
+  });
+
+  app.post('/internal/v1/attempts/:attempt/outcome', async (exchange) => {
+    const { ticket, caller } = await ticketed(context, exchange);
+    const outcome = await readJson(exchange.req.raw, OutcomeSchema, OUTCOME_BYTES);
+    return exchange.json(unwrap(await reportOutcome(context, caller, ticket, outcome)));
+  });
+}
+
+async function ticketed(
+  context: Context,
+  exchange: Exchange,
+): Promise<{ caller: Caller; ticket: Ticket }> {
+  const caller = await allow(context, exchange, 'attempt.run');
+  const attempt = parsePath(AttemptIdSchema, exchange.req.param('attempt'), 'attempt');
+  const ticket = unwrap(
+    await verifyTicket(context, caller, exchange.req.header(TICKET_HEADER), attempt),
+  );
+  return { caller, ticket };
+}

@@ -1,0 +1,143 @@
+/** `/v1/workspaces/{ws}/plugins` and their egress. */
+import { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { plainText } from '@portarium/contracts/plain-text';
+import type { Context } from '../application/context.ts';
+import { type EgressView, grantEgress } from '../application/grant-egress.ts';
+import type { PluginRecord } from '../application/ports/records.ts';
+import { uploadPlugin } from '../application/upload-plugin.ts';
+import { type Api, allowInWorkspace, unwrap } from './api.ts';
+import { refuse } from './problems.ts';
+import { parsePath, readBytes, readJson } from './read-body.ts';
+
+/** Room for the multipart frame around module, manifest and signature. */
+const MULTIPART_OVERHEAD = 64 * 1024;
+
+export function pluginRoutes(app: Api, context: Context): void {
+  app.post('/v1/workspaces/:ws/plugins', async (exchange) => {
+    const { workspace, caller } = await allowInWorkspace(context, exchange, 'plugin.upload');
+    const upload = await readUpload(exchange.req.raw);
+    const plugin = unwrap(await uploadPlugin(context, caller, workspace, upload));
+    return exchange.json(pluginView(plugin), 201);
+  });
+
+  app.get('/v1/workspaces/:ws/plugins', async (exchange) => {
+    const { workspace } = await allowInWorkspace(context, exchange, 'plugin.read');
+    const plugins = await context.store.read(workspace, (tx) => tx.listPlugins());
+    return exchange.json({ items: plugins.map(pluginView) });
+  });
+
+  app.get('/v1/workspaces/:ws/plugins/:name', async (exchange) => {
+    const { workspace } = await allowInWorkspace(context, exchange, 'plugin.read');
+    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
+    const plugin = await context.store.read(workspace, (tx) => tx.findPlugin(name));
+    if (!plugin) refuse('not-found', `The workspace has no plugin ${name}.`);
+    return exchange.json({ ...pluginView(plugin), manifest: plugin.manifest });
+  });
+
+  app.put('/v1/workspaces/:ws/plugins/:name/egress', async (exchange) => {
+    const { workspace, caller } = await allowInWorkspace(context, exchange, 'egress.grant');
+    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
+    const wanted = await readJson(
+      exchange.req.raw,
+      OperatorEgressSchema,
+      PLATFORM_LIMITS.bodyBytes,
+    );
+    return exchange.json(
+      egressView(unwrap(await grantEgress(context, caller, workspace, name, wanted))),
+    );
+  });
+
+  app.get('/v1/workspaces/:ws/plugins/:name/egress', async (exchange) => {
+    const { workspace } = await allowInWorkspace(context, exchange, 'egress.read');
+    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
+    const view = await context.store.read(workspace, async (tx) => ({
+      plugin: await tx.findPlugin(name),
+      grant: await tx.findEgressGrant(name),
+    }));
+    const { plugin, grant } = view;
+    if (!plugin) refuse('not-found', `The workspace has no plugin ${name}.`);
+    return exchange.json(egressView({ plugin, grant }));
+  });
+}
+
+async function readUpload(request: Request): Promise<{ manifestText: string; module: Uint8Array }> {
+  const contentType = request.headers.get('content-type') ?? '';
+  if (!/^multipart\/form-data\s*;/i.test(contentType)) {
+    refuse(
+      'media.unsupported',
+      'This route reads multipart/form-data with the parts manifest and module.',
+    );
+  }
+  const maxBytes = PLATFORM_LIMITS.moduleBytes + PLATFORM_LIMITS.manifestBytes + MULTIPART_OVERHEAD;
+  const bytes = await readBytes(request, maxBytes);
+  let form: FormData;
+  try {
+    form = await new Response(bytes as Uint8Array<ArrayBuffer>, {
+      headers: { 'content-type': contentType },
+    }).formData();
+  } catch {
+    return refuse('request.malformed', 'The body is not multipart/form-data.', [
+      { pointer: '', message: 'expected the parts manifest and module' },
+    ]);
+  }
+  const unknown = [...form.keys()].filter(
+    (name) => !['manifest', 'module', 'signature'].includes(name),
+  );
+  const errors = unknown.map((name) => ({
+    pointer: `/${name}`,
+    message: 'this part is not known here',
+  }));
+  const manifest = form.get('manifest');
+  const module = form.get('module');
+  if (manifest === null)
+    errors.push({ pointer: '/manifest', message: 'this part is missing; expected plugin.json' });
+  if (module === null || typeof module === 'string')
+    errors.push({
+      pointer: '/module',
+      message: 'this part is missing or not a file; expected application/wasm',
+    });
+  if (errors.length > 0 || manifest === null || module === null || typeof module === 'string') {
+    return refuse(
+      'input.invalid',
+      'The parts of the upload are not what this route reads.',
+      errors,
+    );
+  }
+  const manifestText = typeof manifest === 'string' ? manifest : await manifest.text();
+  return { manifestText, module: new Uint8Array(await module.arrayBuffer()) };
+}
+
+function pluginView(plugin: PluginRecord): Record<string, unknown> {
+  return {
+    name: plugin.name,
+    version: plugin.version,
+    digest: plugin.digest,
+    state: plugin.state,
+    description: plainText(plugin.manifest.description),
+    operations: plugin.manifest.operations.map(({ name, effect, encoding }) => ({
+      name,
+      effect,
+      encoding,
+    })),
+    admission: {
+      ...plugin.admission,
+      moduleDigest: plugin.moduleDigest,
+      rewriter: plugin.rewriter,
+    },
+    createdAt: plugin.createdAt,
+  };
+}
+
+function egressView({ plugin, grant, changed }: EgressView): Record<string, unknown> {
+  return {
+    plugin: { name: plugin.name, version: plugin.version, rules: plugin.manifest.egress },
+    operator: {
+      rules: grant?.rules ?? [],
+      networks: grant?.networks ?? [],
+      revision: grant?.revision ?? 0,
+    },
+    ...(changed === undefined ? {} : { changed }),
+  };
+}

@@ -1,0 +1,82 @@
+/** Reads and parses request bodies under a size limit. Nothing unparsed reaches a use case. */
+import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
+import * as v from 'valibot';
+import { violationsOf } from '../application/violations.ts';
+import { refuse } from './problems.ts';
+
+/** The whole body. Stops reading, with 413, at the first byte over `maxBytes`. */
+export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get('content-length') ?? '0');
+  if (declared > maxBytes)
+    refuse('body.too-large', `The body has ${declared} bytes; this route takes ${maxBytes}.`);
+  if (!request.body) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.length;
+    if (size > maxBytes)
+      refuse(
+        'body.too-large',
+        `The body has more than the ${maxBytes} bytes that this route takes.`,
+      );
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}
+
+/** The body as JSON of the shape `schema`. */
+export async function readJson<T extends v.GenericSchema>(
+  request: Request,
+  schema: T,
+  maxBytes: number,
+): Promise<v.InferOutput<T>> {
+  const mediaType = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/json') {
+    refuse('media.unsupported', 'This route reads application/json; send that Content-Type.');
+  }
+  const bytes = await readBytes(request, maxBytes);
+  return parseInput(schema, parseJson(bytes));
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof CanonicalJsonError) {
+      return refuse('request.malformed', 'The body is JSON that this API does not take.', [
+        { pointer: error.path, message: error.message },
+      ]);
+    }
+    return refuse('request.malformed', 'The body is not JSON in UTF-8.', [
+      { pointer: '', message: 'expected a JSON document' },
+    ]);
+  }
+}
+
+export function parseInput<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  return refuse(
+    'input.invalid',
+    'A field is missing, unknown or of the wrong shape.',
+    violationsOf(parsed.issues),
+  );
+}
+
+/** A path or query parameter; a bad one is 404 in a path and 422 in a query. */
+export function parsePath<T extends v.GenericSchema>(
+  schema: T,
+  value: string | undefined,
+  what: string,
+): v.InferOutput<T> {
+  const parsed = v.safeParse(schema, value);
+  return parsed.success
+    ? parsed.output
+    : refuse('not-found', `There is no ${what} of that name here.`);
+}

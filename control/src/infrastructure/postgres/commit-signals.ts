@@ -1,0 +1,53 @@
+/**
+ * Listens for commits of any replica and wakes who waits for an action or for a workspace.
+ * A wake-up carries no authority: whoever is woken reads the database again.
+ */
+import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { ActionSignals } from '../../application/ports/outside.ts';
+import { COMMIT_CHANNEL } from './append-entries.ts';
+import type { Sql } from './connect.ts';
+
+export interface CommitSignals extends ActionSignals {
+  /** Calls `listener` after each commit that appended entries. @returns how to stop */
+  onCommit(listener: (workspace: WorkspaceId) => void): () => void;
+  stop(): Promise<void>;
+}
+
+export async function listenForCommits(sql: Sql): Promise<CommitSignals> {
+  const waiting = new Map<string, Set<() => void>>();
+  const listeners = new Set<(workspace: WorkspaceId) => void>();
+
+  // The driver reconnects by itself and subscribes again; what was missed meanwhile is why waiters poll.
+  const subscription = await sql.listen(COMMIT_CHANNEL, (payload) => {
+    const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: ActionId[] };
+    for (const listener of listeners) listener(w);
+    for (const action of a) {
+      for (const wake of waiting.get(`${w}/${action}`) ?? []) wake();
+    }
+  });
+
+  return {
+    changed(workspace, action, timeoutMs) {
+      const key = `${workspace}/${action}`;
+      return new Promise((resolve) => {
+        const set = waiting.get(key) ?? new Set();
+        waiting.set(key, set);
+        const wake = () => {
+          clearTimeout(timer);
+          set.delete(wake);
+          if (set.size === 0) waiting.delete(key);
+          resolve();
+        };
+        const timer = setTimeout(wake, timeoutMs);
+        set.add(wake);
+      });
+    },
+    onCommit(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async stop() {
+      await subscription.unlisten();
+    },
+  };
+}

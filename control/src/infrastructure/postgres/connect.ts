@@ -1,0 +1,43 @@
+/** Connections to PostgreSQL, and what its failures mean to a caller. */
+import postgres from 'postgres';
+import { InfraError } from '../../application/ports/workspace-store.ts';
+
+export type Sql = postgres.Sql;
+export type TransactionSql = postgres.TransactionSql;
+
+/** A pool of at most `max` connections. Waits 5 s for a connection, then rejects. */
+export function connect(
+  url: string,
+  options: { readonly max: number; readonly name: string },
+): Sql {
+  return postgres(url, {
+    max: options.max,
+    connect_timeout: 5,
+    idle_timeout: 60,
+    onnotice: () => {},
+    connection: {
+      application_name: options.name,
+      idle_in_transaction_session_timeout: 5_000,
+      statement_timeout: 30_000,
+    },
+  });
+}
+
+const UNAVAILABLE = /^(08|53|57P|ECONN|EPIPE|ETIMEDOUT|CONNECT|CONNECTION_)/;
+const RUN_AGAIN = new Set(['40001', '40P01']);
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}
+
+/** Whether the database asks for the transaction to be run once more (deadlock, serialisation). */
+export function asksForRerun(error: unknown): boolean {
+  return RUN_AGAIN.has(codeOf(error));
+}
+
+/** An `InfraError` when the database is away or full, the error itself otherwise. */
+export function toInfraError(error: unknown): unknown {
+  const code = codeOf(error);
+  if (!UNAVAILABLE.test(code)) return error;
+  return new InfraError(`PostgreSQL is away (${code})`, { retryable: true, cause: error });
+}

@@ -1,0 +1,98 @@
+/** `Directory` on PostgreSQL: the global tables. */
+import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import type { Directory } from '../../application/ports/directory.ts';
+import { type Sql, toInfraError } from './connect.ts';
+import { keyOf, workspaceOf } from './rows.ts';
+
+const KEY_COLUMNS = [
+  'id',
+  'workspace_id',
+  'name',
+  'owner',
+  'role',
+  'created_at',
+  'expires_at',
+  'revoked_at',
+  'last_used_at',
+];
+
+async function guarded<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw toInfraError(error);
+  }
+}
+
+export function createDirectory(sql: Sql): Directory {
+  return {
+    insertWorkspace: (workspace) =>
+      guarded(async () => {
+        const rows = await sql`
+          INSERT INTO workspaces (id, name, tenancy_tier, created_at)
+          VALUES (${workspace.id}, ${workspace.name}, ${workspace.tenancyTier}, ${workspace.createdAt}) ON CONFLICT DO NOTHING RETURNING id`;
+        return rows.length === 1;
+      }),
+    findWorkspace: (id) =>
+      guarded(async () => {
+        const [row] =
+          await sql`SELECT id, name, tenancy_tier, created_at FROM workspaces WHERE id = ${id}`;
+        return row && workspaceOf(row);
+      }),
+    listWorkspaces: () =>
+      guarded(async () => {
+        const rows =
+          await sql`SELECT id, name, tenancy_tier, created_at FROM workspaces ORDER BY id`;
+        return rows.map(workspaceOf);
+      }),
+    insertKey: (key, secretHash) =>
+      guarded(async () => {
+        await sql`
+          INSERT INTO api_keys (id, workspace_id, name, owner, role, secret_hash, created_at, expires_at)
+          VALUES (${uuidOf(key.id)}, ${key.workspace}, ${key.name}, ${key.owner}, ${key.role}, ${secretHash}, ${key.createdAt}, ${key.expiresAt})`;
+      }),
+    findKey: (id) =>
+      guarded(async () => {
+        const [row] =
+          await sql`SELECT ${sql(KEY_COLUMNS)}, secret_hash FROM api_keys WHERE id = ${uuidOf(id)}`;
+        return (
+          row && { key: keyOf(row), secretHash: new Uint8Array(row.secret_hash as Uint8Array) }
+        );
+      }),
+    listKeys: (workspace) =>
+      guarded(async () => {
+        const rows =
+          await sql`SELECT ${sql(KEY_COLUMNS)} FROM api_keys WHERE workspace_id = ${workspace} ORDER BY id DESC LIMIT 1000`;
+        return rows.map(keyOf);
+      }),
+    revokeKey: (workspace, id, at) =>
+      guarded(async () => {
+        const rows = await sql`
+          UPDATE api_keys SET revoked_at = ${at} WHERE id = ${uuidOf(id)} AND workspace_id = ${workspace} AND revoked_at IS NULL RETURNING id`;
+        return rows.length === 1;
+      }),
+    touchKey: (id) =>
+      guarded(async () => {
+        await sql`
+          UPDATE api_keys SET last_used_at = now() WHERE id = ${uuidOf(id)} AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`;
+      }),
+    dueDispatches: (olderThanMs) =>
+      guarded(async () => {
+        const rows = await sql`
+          SELECT workspace_id, action_id FROM dispatch_queue
+          WHERE due_at < now() - make_interval(secs => ${olderThanMs / 1000}) ORDER BY due_at LIMIT 100`;
+        return rows.map((row) => ({
+          workspace: row.workspace_id as WorkspaceId,
+          action: idFromUuid('action', row.action_id as string),
+        }));
+      }),
+    dispatched: (action) =>
+      guarded(async () => {
+        await sql`DELETE FROM dispatch_queue WHERE action_id = ${uuidOf(action)}`;
+      }),
+    ping: () =>
+      guarded(async () => {
+        await sql`SELECT 1`;
+      }),
+  };
+}

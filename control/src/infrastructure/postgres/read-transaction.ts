@@ -1,0 +1,158 @@
+/** The reads of a transaction that is bound to one workspace. */
+import type { Digest } from '@portarium/contracts/digest';
+import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import type { CompactRange } from '@portarium/contracts/merkle';
+import type { ReadTransaction } from '../../application/ports/workspace-store.ts';
+import type { TransactionSql } from './connect.ts';
+import { actionOf, attemptOf, callOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
+
+export const PLUGIN_COLUMNS = [
+  'id',
+  'name',
+  'version',
+  'digest',
+  'module_digest',
+  'rewriter',
+  'manifest',
+  'manifest_digest',
+  'admission',
+  'state',
+  'uploaded_by',
+  'created_at',
+];
+export const ACTION_COLUMNS = [
+  'id',
+  'state',
+  'tier',
+  'plugin',
+  'version',
+  'plugin_digest',
+  'operation',
+  'effect',
+  'input_digest',
+  'contract_digest',
+  'contract',
+  'limits',
+  'seed',
+  'labels',
+  'requested_by',
+  'policy_version',
+  'fence',
+  'output_digest',
+  'error',
+  'trace',
+  'created_at',
+  'finished_at',
+];
+const ATTEMPT_COLUMNS = [
+  'id',
+  'action_id',
+  'fence',
+  'host',
+  'isolation',
+  'engine',
+  'lease_until',
+  'started_at',
+  'finished_at',
+  'verdict',
+  'error',
+  'usage',
+];
+
+export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): ReadTransaction {
+  return {
+    async findPlugin(name, version) {
+      const [row] =
+        version === undefined
+          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' ORDER BY created_at DESC, id DESC LIMIT 1`
+          : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
+      return row && pluginOf(row);
+    },
+    async listPlugins() {
+      const rows =
+        await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} ORDER BY name, created_at DESC LIMIT 1000`;
+      return rows.map(pluginOf);
+    },
+    async findEgressGrant(plugin) {
+      const [row] =
+        await tx`SELECT plugin, rules, networks, revision, changed_by, changed_at FROM plugin_egress WHERE workspace_id = ${workspace} AND plugin = ${plugin}`;
+      return row && grantOf(row);
+    },
+    async activePolicy() {
+      const [row] =
+        await tx`SELECT id, version, text FROM policies WHERE workspace_id = ${workspace} AND active`;
+      return row && policyOf(row);
+    },
+    async findAction(id) {
+      const [row] =
+        await tx`SELECT ${tx(ACTION_COLUMNS)} FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+      return row && actionOf(row);
+    },
+    async listActions({ limit, before, state, plugin }) {
+      const rows = await tx`
+        SELECT ${tx(ACTION_COLUMNS)} FROM actions WHERE workspace_id = ${workspace}
+        ${before === undefined ? tx`` : tx`AND id < ${uuidOf(before)}`}
+        ${state === undefined ? tx`` : tx`AND state = ${state}`}
+        ${plugin === undefined ? tx`` : tx`AND plugin = ${plugin}`}
+        ORDER BY id DESC LIMIT ${limit}`;
+      return rows.map(actionOf);
+    },
+    async listAttempts(action) {
+      const rows =
+        await tx`SELECT ${tx(ATTEMPT_COLUMNS)} FROM attempts WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)} ORDER BY fence`;
+      return rows.map(attemptOf);
+    },
+    async findAttempt(id) {
+      const [row] =
+        await tx`SELECT ${tx(ATTEMPT_COLUMNS)} FROM attempts WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+      return row && attemptOf(row);
+    },
+    async listCalls(action) {
+      const rows = await tx`
+        SELECT c.attempt_id, c.record FROM egress_calls c JOIN attempts a ON a.workspace_id = c.workspace_id AND a.id = c.attempt_id
+        WHERE c.workspace_id = ${workspace} AND c.action_id = ${uuidOf(action)} ORDER BY a.fence, c.call`;
+      return rows.map(callOf);
+    },
+    ...readLog(tx, workspace),
+  };
+}
+
+function readLog(
+  tx: TransactionSql,
+  workspace: WorkspaceId,
+): Pick<ReadTransaction, 'entryRange' | 'listEntries' | 'leafHashes' | 'logSize' | 'checkpoint'> {
+  return {
+    async entryRange(action) {
+      const [row] =
+        await tx`SELECT min(seq) AS first, max(seq) AS last FROM log_entries WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)}`;
+      return row?.first == null ? undefined : { from: Number(row.first), to: Number(row.last) };
+    },
+    async listEntries({ after, limit, action }) {
+      const rows = await tx`
+        SELECT seq, hash, bytes FROM log_entries WHERE workspace_id = ${workspace} AND seq > ${after}
+        ${action === undefined ? tx`` : tx`AND action_id = ${uuidOf(action)}`}
+        ORDER BY seq LIMIT ${limit}`;
+      return rows.map(logEntryOf);
+    },
+    async leafHashes(from, limit) {
+      const rows =
+        await tx`SELECT hash FROM log_entries WHERE workspace_id = ${workspace} AND seq >= ${from} ORDER BY seq LIMIT ${limit}`;
+      return rows.map((row) => row.hash as Digest);
+    },
+    async logSize() {
+      const [row] = await tx`SELECT size FROM log_heads WHERE workspace_id = ${workspace}`;
+      return Number(row?.size ?? 0);
+    },
+    async checkpoint() {
+      const [row] =
+        await tx`SELECT size, note, range FROM log_checkpoints WHERE workspace_id = ${workspace}`;
+      return (
+        row && {
+          size: Number(row.size),
+          note: row.note as string,
+          range: row.range as CompactRange,
+        }
+      );
+    },
+  };
+}

@@ -1,0 +1,152 @@
+/** The writes of a transaction that is bound to one workspace. Entries are queued, not yet appended. */
+import type { Digest } from '@portarium/contracts/digest';
+import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
+import type { TransactionSql } from './connect.ts';
+import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
+import { actionOf, grantOf } from './rows.ts';
+
+// The driver types JSON parameters more narrowly than our readonly records.
+type Json = Parameters<TransactionSql['json']>[0];
+
+export function writeTransaction(
+  tx: TransactionSql,
+  workspace: WorkspaceId,
+  drafts: EntryDraft[],
+): WriteTransaction {
+  const json = (value: unknown) => tx.json(value as Json);
+  return {
+    ...readTransaction(tx, workspace),
+    append(entry) {
+      drafts.push(entry);
+    },
+    async insertPlugin(plugin) {
+      const rows = await tx`
+        INSERT INTO plugins (workspace_id, id, name, version, digest, module_digest, rewriter, manifest, manifest_digest, admission, state, uploaded_by, created_at)
+        VALUES (${workspace}, ${uuidOf(plugin.id)}, ${plugin.name}, ${plugin.version}, ${plugin.digest}, ${plugin.moduleDigest}, ${plugin.rewriter},
+          ${json(plugin.manifest)}, ${plugin.manifestDigest}, ${json(plugin.admission)}, ${plugin.state}, ${plugin.uploadedBy}, ${plugin.createdAt})
+        ON CONFLICT DO NOTHING RETURNING id`;
+      return rows.length === 1;
+    },
+    async putEgressGrant(grant) {
+      const [row] = await tx`
+        INSERT INTO plugin_egress (workspace_id, plugin, rules, networks, revision, changed_by, changed_at)
+        VALUES (${workspace}, ${grant.plugin}, ${json(grant.rules)}, ${json(grant.networks)}, 1, ${grant.changedBy}, ${grant.changedAt})
+        ON CONFLICT (workspace_id, plugin) DO UPDATE SET rules = excluded.rules, networks = excluded.networks,
+          revision = plugin_egress.revision + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at
+        RETURNING plugin, rules, networks, revision, changed_by, changed_at`;
+      if (!row) throw new Error('the egress grant was not stored');
+      return grantOf(row);
+    },
+    async insertPolicy(policy) {
+      await tx`UPDATE policies SET active = false WHERE workspace_id = ${workspace} AND active`;
+      await tx`INSERT INTO policies (workspace_id, version, id, text, active, created_at) VALUES (${workspace}, ${policy.version}, ${uuidOf(policy.id)}, ${policy.text}, true, now())`;
+    },
+    ...writeActions(tx, workspace, json),
+    ...writeAttempts(tx, workspace, json),
+    async replaceCheckpoint(previousSize, next) {
+      const rows =
+        previousSize === undefined
+          ? await tx`
+          INSERT INTO log_checkpoints (workspace_id, size, note, range, signed_at)
+          VALUES (${workspace}, ${next.size}, ${next.note}, ${json(next.range)}, now()) ON CONFLICT DO NOTHING RETURNING size`
+          : await tx`
+          UPDATE log_checkpoints SET size = ${next.size}, note = ${next.note}, range = ${json(next.range)}, signed_at = now()
+          WHERE workspace_id = ${workspace} AND size = ${previousSize} AND size < ${next.size} RETURNING size`;
+      return rows.length === 1;
+    },
+  };
+}
+
+type JsonParameter = (value: unknown) => ReturnType<TransactionSql['json']>;
+
+function writeActions(
+  tx: TransactionSql,
+  workspace: WorkspaceId,
+  json: JsonParameter,
+): Pick<
+  WriteTransaction,
+  'insertAction' | 'queueDispatch' | 'lockAction' | 'updateAction' | 'claimIdempotencyKey'
+> {
+  return {
+    async insertAction(action) {
+      await tx`
+        INSERT INTO actions (workspace_id, id, state, tier, plugin, version, plugin_digest, operation, effect, input_digest, contract_digest,
+          contract, limits, seed, labels, requested_by, policy_version, fence, trace, error, created_at, finished_at)
+        VALUES (${workspace}, ${uuidOf(action.id)}, ${action.state}, ${action.tier}, ${action.plugin}, ${action.version}, ${action.pluginDigest},
+          ${action.operation}, ${action.effect}, ${action.inputDigest}, ${action.contractDigest}, ${json(action.contract)}, ${json(action.limits)},
+          ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion}, ${action.fence}, ${action.trace},
+          ${action.error === null ? null : json(action.error)}, ${action.createdAt}, ${action.finishedAt})`;
+    },
+    async queueDispatch(action) {
+      await tx`INSERT INTO dispatch_queue (workspace_id, action_id, due_at) VALUES (${workspace}, ${uuidOf(action)}, now()) ON CONFLICT DO NOTHING`;
+    },
+    async lockAction(id) {
+      const [row] =
+        await tx`SELECT ${tx(ACTION_COLUMNS)} FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
+      return row && actionOf(row);
+    },
+    async updateAction(id, change) {
+      await tx`
+        UPDATE actions SET state = ${change.state}, fence = coalesce(${change.fence ?? null}, fence),
+          output_digest = coalesce(${change.outputDigest ?? null}, output_digest),
+          error = coalesce(${change.error === undefined ? null : json(change.error)}, error),
+          finished_at = coalesce(${change.finishedAt ?? null}, finished_at)
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+    },
+    async claimIdempotencyKey(claim) {
+      const inserted = await tx`
+        INSERT INTO idempotency_keys (workspace_id, principal, route, key, request_digest, action_id, created_at)
+        VALUES (${workspace}, ${uuidOf(claim.principal)}, ${claim.route}, ${claim.key}, ${claim.requestDigest}, ${uuidOf(claim.action)}, ${claim.at})
+        ON CONFLICT DO NOTHING RETURNING key`;
+      if (inserted.length === 1) return undefined;
+      const [row] = await tx`
+        SELECT request_digest, action_id FROM idempotency_keys
+        WHERE workspace_id = ${workspace} AND principal = ${uuidOf(claim.principal)} AND route = ${claim.route} AND key = ${claim.key}`;
+      if (!row) throw new Error('an idempotency key is neither free nor held');
+      return {
+        requestDigest: row.request_digest as Digest,
+        action: idFromUuid('action', row.action_id as string),
+      };
+    },
+  };
+}
+
+function writeAttempts(
+  tx: TransactionSql,
+  workspace: WorkspaceId,
+  json: JsonParameter,
+): Pick<WriteTransaction, 'insertAttempt' | 'extendLease' | 'finishAttempt' | 'insertCalls'> {
+  return {
+    async insertAttempt(attempt) {
+      await tx`
+        INSERT INTO attempts (workspace_id, id, action_id, fence, host, isolation, engine, lease_until, started_at)
+        VALUES (${workspace}, ${uuidOf(attempt.id)}, ${uuidOf(attempt.action)}, ${attempt.fence}, ${attempt.host}, ${attempt.isolation},
+          ${attempt.engine}, ${attempt.leaseUntil}, ${attempt.startedAt})`;
+    },
+    async extendLease(id, leaseUntil) {
+      await tx`UPDATE attempts SET lease_until = greatest(lease_until, ${leaseUntil}) WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+    },
+    async finishAttempt(id, end) {
+      await tx`
+        UPDATE attempts SET verdict = ${end.verdict}, finished_at = ${end.at}, error = ${end.error === undefined ? null : json(end.error)},
+          usage = ${end.usage === undefined ? null : json(end.usage)}, logs = ${end.logs === undefined ? null : json(end.logs)}
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND verdict IS NULL`;
+    },
+    async insertCalls(action, attempt, calls) {
+      if (calls.length === 0) return [];
+      const rows = calls.map((record) => ({
+        workspace_id: workspace,
+        attempt_id: uuidOf(attempt),
+        call: record.call,
+        action_id: uuidOf(action),
+        record: json(record),
+        recorded_at: new Date(),
+      }));
+      const inserted =
+        await tx`INSERT INTO egress_calls ${tx(rows)} ON CONFLICT DO NOTHING RETURNING call`;
+      const fresh = new Set(inserted.map((row) => Number(row.call)));
+      return calls.filter((record) => fresh.has(record.call));
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/** The Temporal worker of the Control Plane: the workflow `action` and its own activities. */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ControlActivities } from '@portarium/contracts/activities';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
+import { CONTROL_TASK_QUEUE } from './dispatcher.ts';
+
+const WORKFLOWS = fileURLToPath(new URL('../../workflows/action.ts', import.meta.url));
+
+export interface RunningWorker {
+  /** Stops polling, lets running tasks end, and resolves. */
+  stop(): Promise<void>;
+  /** Rejects when the worker dies. */
+  readonly done: Promise<void>;
+}
+
+let runtimeInstalled = false;
+
+export async function startWorker(
+  options: { readonly address: string; readonly namespace: string; readonly cacheFolder: string },
+  activities: ControlActivities,
+): Promise<RunningWorker> {
+  if (!runtimeInstalled) {
+    Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
+    runtimeInstalled = true;
+  }
+  const [connection, code] = await Promise.all([
+    NativeConnection.connect({ address: options.address }),
+    workflowBundle(options.cacheFolder),
+  ]);
+  const worker = await Worker.create({
+    connection,
+    namespace: options.namespace,
+    taskQueue: CONTROL_TASK_QUEUE,
+    workflowBundle: { code },
+    activities: { ...activities },
+    shutdownGraceTime: '5 seconds',
+  });
+  const done = worker.run().finally(() => connection.close());
+  done.catch(() => undefined);
+  return {
+    done,
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await done.catch(() => undefined);
+    },
+  };
+}
+
+/** The bundled workflow code, made once for each version of its sources and of the SDK. */
+export async function workflowBundle(cacheFolder: string): Promise<string> {
+  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as {
+    version: string;
+  };
+  const source = await readFile(WORKFLOWS);
+  const key = createHash('sha256').update(sdk.version).update(source).digest('hex').slice(0, 32);
+  const path = join(cacheFolder, `workflows-${key}.js`);
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: WORKFLOWS,
+      logger: new DefaultLogger('ERROR'),
+    });
+    await mkdir(dirname(path), { recursive: true });
+    const aside = `${path}.${process.pid}.part`;
+    await writeFile(aside, code);
+    await rename(aside, path);
+    return code;
+  }
+}

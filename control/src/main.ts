@@ -1,0 +1,87 @@
+/** The Control Plane as a process: `migrate`, `bootstrap` or `all`. */
+import { existsSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import {
+  configure,
+  getAnsiColorFormatter,
+  getConsoleSink,
+  jsonLinesFormatter,
+} from '@logtape/logtape';
+import { bootstrap } from './application/bootstrap.ts';
+import { compose, MIGRATIONS, VERSION } from './compose.ts';
+import { type Configuration, readConfiguration } from './configuration.ts';
+import { migrate } from './infrastructure/postgres/migrate.ts';
+import { serve } from './serve.ts';
+
+const USAGE = 'usage: main.ts migrate | bootstrap | all';
+
+async function main(role: string | undefined): Promise<void> {
+  const configuration = readConfiguration(process.env);
+  await configure({
+    sinks: {
+      console: getConsoleSink({
+        formatter: process.stderr.isTTY ? getAnsiColorFormatter() : jsonLinesFormatter,
+      }),
+    },
+    loggers: [
+      { category: ['portarium'], sinks: ['console'], lowestLevel: 'info' },
+      { category: ['logtape', 'meta'], sinks: ['console'], lowestLevel: 'warning' },
+    ],
+  });
+  if (role === 'migrate') await runMigrations(configuration);
+  else if (role === 'bootstrap') await runBootstrap(configuration);
+  else if (role === 'all') await runAll(configuration);
+  else throw new Error(USAGE);
+}
+
+async function runMigrations(configuration: Configuration): Promise<void> {
+  const ownerUrl = configuration.PORTARIUM_DATABASE_OWNER_URL;
+  if (ownerUrl === undefined)
+    throw new Error(
+      'PORTARIUM_DATABASE_OWNER_URL is missing; migrations need the owner of the schema',
+    );
+  const applied = await migrate({
+    ownerUrl,
+    runtimeUrl: configuration.PORTARIUM_DATABASE_URL,
+    folder: MIGRATIONS,
+    toolVersion: VERSION,
+    onApplied: ({ target, name }, ms) =>
+      console.error(`applied ${target}/${name} in ${ms.toFixed(0)} ms`),
+  });
+  console.log(
+    JSON.stringify({ ok: true, applied: applied.map(({ target, name }) => `${target}/${name}`) }),
+  );
+}
+
+/** Writes the first keys, unless the file is there already: then the instance has been bootstrapped. */
+async function runBootstrap(configuration: Configuration): Promise<void> {
+  const file = configuration.PORTARIUM_BOOTSTRAP_FILE;
+  if (file === undefined)
+    throw new Error('PORTARIUM_BOOTSTRAP_FILE is missing; it says where the first keys go');
+  if (existsSync(file)) return;
+  const composed = await compose(configuration);
+  try {
+    const result = await bootstrap(composed.context);
+    await writeFile(`${file}.part`, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${file}.part`, file);
+  } finally {
+    await composed.close();
+  }
+}
+
+async function runAll(configuration: Configuration): Promise<void> {
+  const running = await serve(configuration);
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  await running.stop();
+}
+
+main(process.argv[2]).then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  },
+);

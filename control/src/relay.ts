@@ -1,0 +1,161 @@
+/**
+ * The background work of the Control Plane: events to the bus, checkpoints over the logs, workflows
+ * that a crash left unstarted. Each loop goes on after any failure and says so in the log.
+ */
+
+import { getLogger } from '@logtape/logtape';
+import type { WorkspaceId } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import type { Context } from './application/context.ts';
+import { sealLog } from './application/seal-log.ts';
+import type { EventPublisher } from './infrastructure/nats/publisher.ts';
+import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
+import type { Sql } from './infrastructure/postgres/connect.ts';
+import {
+  asOnlyRelay,
+  markPublished,
+  type OutboxEvent,
+  unpublished,
+} from './infrastructure/postgres/outbox.ts';
+
+const log = getLogger(['portarium', 'relay']);
+
+const POLL_MS = 1_000;
+const SEAL_MS = 1_000;
+const FULL_SEAL_MS = 30_000;
+const SWEEP_MS = 2_000;
+/** A dispatch older than this was left behind; a younger one is still on its way. */
+const SWEEP_AGE_MS = 3_000;
+const BATCH = 500;
+
+export interface Relay {
+  stop(): Promise<void>;
+}
+
+export function startRelay(parts: {
+  readonly context: Context;
+  readonly sql: Sql;
+  readonly publisher: EventPublisher;
+  readonly signals: CommitSignals;
+}): Relay {
+  const { context, sql, publisher, signals } = parts;
+  const dirty = new Set<WorkspaceId>();
+  let pending = false;
+  let wake: () => void = () => {};
+  const unsubscribe = signals.onCommit((workspace) => {
+    dirty.add(workspace);
+    pending = true;
+    wake();
+  });
+  const nextCommit = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pending ? 0 : POLL_MS);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  let lastFullSeal = 0;
+  const loops = [
+    loop(
+      'publish',
+      () => {
+        pending = false;
+        return publishAll(sql, publisher);
+      },
+      nextCommit,
+    ),
+    loop(
+      'seal',
+      async () => {
+        if (context.clock.nowMs() - lastFullSeal >= FULL_SEAL_MS) {
+          for (const workspace of await context.directory.listWorkspaces()) dirty.add(workspace.id);
+          dirty.add(INSTANCE_WORKSPACE);
+          lastFullSeal = context.clock.nowMs();
+        }
+        for (const workspace of [...dirty]) {
+          dirty.delete(workspace);
+          await sealLog(context, workspace).catch((error) => {
+            dirty.add(workspace);
+            throw error;
+          });
+        }
+      },
+      () => sleep(SEAL_MS),
+    ),
+    loop(
+      'sweep',
+      () => sweep(context),
+      () => sleep(SWEEP_MS),
+    ),
+  ];
+  return {
+    async stop() {
+      unsubscribe();
+      for (const each of loops) each.stop();
+      wake();
+      await Promise.all(loops.map((each) => each.done));
+    },
+  };
+}
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+function loop(
+  name: string,
+  work: () => Promise<void>,
+  pause: () => Promise<void>,
+): { stop(): void; done: Promise<void> } {
+  let running = true;
+  const done = (async () => {
+    while (running) {
+      try {
+        await work();
+      } catch (error) {
+        log.warn('{loop} failed and goes on: {reason}', { loop: name, reason: String(error) });
+      }
+      if (running) await pause();
+    }
+  })();
+  return {
+    stop: () => {
+      running = false;
+    },
+    done,
+  };
+}
+
+/** Publishes everything that waits, each workspace in the order of its log. */
+export async function publishAll(sql: Sql, publisher: EventPublisher): Promise<void> {
+  await asOnlyRelay(sql, async () => {
+    for (;;) {
+      const events = await unpublished(sql, BATCH);
+      if (events.length === 0) return;
+      for (const [workspace, own] of byWorkspace(events)) {
+        for (const event of own) await publisher.publish(event.subject, event.id, event.envelope);
+        await markPublished(sql, workspace, own.at(-1)?.seq ?? -1);
+      }
+    }
+  });
+}
+
+function byWorkspace(events: readonly OutboxEvent[]): Map<string, OutboxEvent[]> {
+  const groups = new Map<string, OutboxEvent[]>();
+  for (const event of events) {
+    const group = groups.get(event.workspace) ?? [];
+    group.push(event);
+    groups.set(event.workspace, group);
+  }
+  return groups;
+}
+
+/** Starts the workflows of actions that were committed and never dispatched. */
+export async function sweep(context: Context, olderThanMs = SWEEP_AGE_MS): Promise<void> {
+  for (const { workspace, action } of await context.directory.dueDispatches(olderThanMs)) {
+    await context.dispatcher.start(workspace, action);
+    await context.directory.dispatched(action);
+    log.info('started the workflow of {action}, which a crash or an outage had left behind', {
+      action,
+    });
+  }
+}

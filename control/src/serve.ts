@@ -1,0 +1,94 @@
+/** Role `all`: HTTP, Temporal worker and relay in one process, until it is told to stop. */
+import { getLogger } from '@logtape/logtape';
+import { giveUp } from './application/give-up.ts';
+import { type Composed, cacheFolder, compose } from './compose.ts';
+import type { Configuration } from './configuration.ts';
+import { createApp } from './http/app.ts';
+import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
+import { listen } from './listen.ts';
+import { startRelay } from './relay.ts';
+
+const log = getLogger(['portarium', 'control']);
+
+const WORKER_RETRY_MS = 1_000;
+
+export interface RunningControlPlane {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+export async function serve(configuration: Configuration): Promise<RunningControlPlane> {
+  const composed = await compose(configuration);
+  const { context } = composed;
+  let stopping = false;
+  const worker = keepWorker(configuration, composed, () => stopping);
+  const relay = startRelay(composed);
+  const app = createApp(context, {
+    required: {
+      postgres: () => context.directory.ping(),
+      temporal: () => context.dispatcher.ping(),
+      'evidence-store': () => context.objects.ping(),
+      worker: async () => {
+        if (!worker.running()) throw new Error('the Temporal worker is not running');
+      },
+    },
+    optional: { nats: () => composed.publisher.ping() },
+    stopping: () => stopping,
+  });
+  const server = await listen(
+    app.fetch,
+    configuration.PORTARIUM_HTTP_HOST,
+    configuration.PORTARIUM_HTTP_PORT,
+  );
+  log.info('listening on http://{host}:{port}', {
+    host: configuration.PORTARIUM_HTTP_HOST,
+    port: server.port,
+  });
+  return {
+    port: server.port,
+    async stop() {
+      stopping = true;
+      await server.stop();
+      await Promise.all([worker.stop(), relay.stop()]);
+      await composed.close();
+    },
+  };
+}
+
+/** Starts the worker, and starts it again whenever Temporal was away for too long. */
+function keepWorker(configuration: Configuration, { context }: Composed, stopping: () => boolean) {
+  let current: RunningWorker | undefined;
+  const loop = (async () => {
+    while (!stopping()) {
+      try {
+        current = await startWorker(
+          {
+            address: configuration.PORTARIUM_TEMPORAL_ADDRESS,
+            namespace: configuration.PORTARIUM_TEMPORAL_NAMESPACE,
+            cacheFolder: cacheFolder(configuration),
+          },
+          {
+            giveUp: async ({ workspace, action }, reason) => ({
+              state: await giveUp(context, workspace, action, reason),
+            }),
+          },
+        );
+        await current.done;
+      } catch (error) {
+        if (!stopping())
+          log.warn('the Temporal worker stopped and starts again: {reason}', {
+            reason: String(error),
+          });
+      }
+      current = undefined;
+      if (!stopping()) await new Promise((resolve) => setTimeout(resolve, WORKER_RETRY_MS));
+    }
+  })();
+  return {
+    running: () => current !== undefined,
+    async stop() {
+      await current?.stop();
+      await loop;
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/** A Control Plane inside the test process: real database, Temporal and bus; requests by `fetch`. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { freshDatabase, sharedServices } from '@portarium/local/testing/shared-services';
+import { type Bootstrap, bootstrap } from '../application/bootstrap.ts';
+import { type Composed, compose, MIGRATIONS } from '../compose.ts';
+import { type Configuration, readConfiguration } from '../configuration.ts';
+import type { Api } from '../http/api.ts';
+import { createApp } from '../http/app.ts';
+import { migrate } from '../infrastructure/postgres/migrate.ts';
+
+export interface TestInstance extends AsyncDisposable {
+  readonly composed: Composed;
+  readonly configuration: Configuration;
+  readonly app: Api;
+  readonly keys: Bootstrap['keys'];
+  readonly hostKey: string;
+  readonly ownerUrl: string;
+  readonly runtimeUrl: string;
+  /** A request with the key of a role, or with no key. */
+  call(method: string, path: string, options?: CallOptions): Promise<Response>;
+}
+
+export interface CallOptions {
+  readonly role?: string;
+  readonly key?: string;
+  readonly json?: unknown;
+  readonly body?: BodyInit;
+  readonly headers?: Record<string, string>;
+}
+
+export async function startTestInstance(): Promise<TestInstance> {
+  const services = await sharedServices();
+  const database = await freshDatabase();
+  const folder = await mkdtemp(join(tmpdir(), 'portarium-control-'));
+  const masterKey = join(folder, 'master.key');
+  await writeFile(masterKey, randomBytes(32).toString('hex'), { mode: 0o600 });
+  await migrate({ ownerUrl: database.ownerUrl, runtimeUrl: database.url, folder: MIGRATIONS, toolVersion: 'test' });
+  const configuration = readConfiguration({
+    PORTARIUM_DATABASE_URL: database.url,
+    PORTARIUM_TEMPORAL_ADDRESS: services.temporal.address,
+    PORTARIUM_NATS_URL: services.nats.url,
+    PORTARIUM_EVIDENCE_DIR: join(folder, 'evidence'),
+    PORTARIUM_VAULT_DIR: join(folder, 'vault'),
+    PORTARIUM_MASTER_KEY_FILE: masterKey,
+    PORTARIUM_INSTANCE: 'test',
+  });
+  const composed = await compose(configuration);
+  const first = await bootstrap(composed.context);
+  const app = createApp(composed.context, {
+    required: { postgres: () => composed.context.directory.ping() },
+    optional: {},
+    stopping: () => false,
+  });
+  return {
+    composed,
+    configuration,
+    app,
+    keys: first.keys,
+    hostKey: first.hostKey,
+    ownerUrl: database.ownerUrl,
+    runtimeUrl: database.url,
+    async call(method, path, options = {}) {
+      const key = options.key ?? (options.role === undefined ? undefined : first.keys[options.role]);
+      const headers = new Headers(options.headers);
+      if (key !== undefined) headers.set('authorization', `Bearer ${key}`);
+      if (options.json !== undefined) headers.set('content-type', 'application/json');
+      const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+      return app.fetch(new Request(`http://control.test${path}`, { method, headers, ...(body === undefined ? {} : { body }) }));
+    },
+    async [Symbol.asyncDispose]() {
+      await composed.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * The launcher's configuration from environment variables: the only file here that reads
+ * `process.env`. It decides nothing; it only parses and fills in defaults.
+ */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import * as v from 'valibot';
+
+const filled = v.optional(
+  v.pipe(
+    v.string(),
+    v.transform((text) => (text === '' ? undefined : text)),
+  ),
+);
+
+const port = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{1,5}$/, 'expected a port number from 1 to 65535'),
+    v.transform(Number),
+    v.minValue(1),
+    v.maxValue(65_535),
+  ),
+);
+
+/** Every variable that the launcher reads; README.md describes them. */
+export const EnvironmentSchema = v.object({
+  PORTARIUM_DATA: filled,
+  PORTARIUM_CACHE: filled,
+  PORTARIUM_HTTP_PORT: port,
+  PORTARIUM_TEMPORAL_BIN: filled,
+  PORTARIUM_NATS_SERVER_BIN: filled,
+  PORTARIUM_STRIPE_MOCK_BIN: filled,
+  XDG_CACHE_HOME: filled,
+  PATH: filled,
+});
+
+/** Parsed configuration of the launcher. Paths are absolute. */
+export interface LocalEnvironment {
+  /** `PORTARIUM_DATA`, when set. */
+  readonly dataDir: string | undefined;
+  /** Cache of Bun and of server binaries; outside the repository, shared by all clones. */
+  readonly cacheDir: string;
+  readonly httpPort: number | undefined;
+  /** Configured paths of server binaries, by environment variable. */
+  readonly binaryPaths: Readonly<Record<string, string | undefined>>;
+  readonly path: string;
+  /** All variables, for what a child inherits. */
+  readonly all: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Reads the environment.
+ * @throws Error that names the variable when one has the wrong form
+ */
+export function readEnvironment(
+  source: Readonly<Record<string, string | undefined>> = process.env,
+): LocalEnvironment {
+  const parsed = v.safeParse(EnvironmentSchema, source);
+  if (!parsed.success) {
+    const issue = parsed.issues[0];
+    throw new Error(
+      `The environment variable ${v.getDotPath(issue) ?? '?'} is not usable: ${issue.message}. Correct or unset it.`,
+    );
+  }
+  const found = parsed.output;
+  const cacheHome = found.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  return {
+    dataDir: found.PORTARIUM_DATA === undefined ? undefined : resolve(found.PORTARIUM_DATA),
+    cacheDir: resolve(found.PORTARIUM_CACHE ?? join(cacheHome, 'portarium')),
+    httpPort: found.PORTARIUM_HTTP_PORT,
+    binaryPaths: {
+      PORTARIUM_TEMPORAL_BIN: found.PORTARIUM_TEMPORAL_BIN,
+      PORTARIUM_NATS_SERVER_BIN: found.PORTARIUM_NATS_SERVER_BIN,
+      PORTARIUM_STRIPE_MOCK_BIN: found.PORTARIUM_STRIPE_MOCK_BIN,
+    },
+    path: found.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    all: source,
+  };
+}
+
+const INHERITED =
+  /^(PATH|HOME|USER|LANG|LC_ALL|LC_CTYPE|TZ|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS)$/;
+
+/** What a server or plane inherits: nothing that may carry somebody's credentials. */
+export function inheritedVariables(environment: LocalEnvironment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.all)) {
+    if (value !== undefined && INHERITED.test(name)) kept[name] = value;
+  }
+  return kept;
+}
+
+/** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
+const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|INSTANCE|RUNTIME)|OTEL_[A-Z_]+)$/;
+
+/** The tuning variables that the person who runs the launcher has set. */
+export function planeTuning(environment: LocalEnvironment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.all)) {
+    if (value !== undefined && PLANE_TUNING.test(name)) kept[name] = value;
+  }
+  return kept;
+}

@@ -1,0 +1,146 @@
+/**
+ * Control Plane and sandbox host as the launcher runs them: their commands and exactly the variables
+ * that each needs. The sandbox host gets no database, vault or evidence setting.
+ */
+
+import { join } from 'node:path';
+import type { DataFolder } from '../data-folder.ts';
+import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
+import type { Ports } from '../free-ports.ts';
+import { LocalStackError } from '../local-stack-error.ts';
+import { probeHttp } from '../probes/http-probe.ts';
+import { withDeathSignal } from '../process/death-signal.ts';
+import type { PartSpec } from '../process/part-spec.ts';
+import { RotatingLog } from '../process/rotating-log.ts';
+import { runCommand } from '../process/run-command.ts';
+import type { OnProgress } from '../progress.ts';
+import { REPOSITORY_ROOT } from '../repository.ts';
+import type { Secrets } from '../secrets.ts';
+import { POSTGRES_DATABASE, POSTGRES_OWNER, POSTGRES_RUNTIME, postgresUrl } from './postgres.ts';
+import { TEMPORAL_NAMESPACE } from './temporal.ts';
+
+const CONTROL_MAIN = 'control/src/main.ts';
+const SANDBOX_MAIN = 'sandbox/src/main.ts';
+const STEP_TIMEOUT_MS = 5 * 60_000;
+
+/** What every part of the stack is told about the others. */
+export interface StackContext {
+  readonly folder: DataFolder;
+  readonly ports: Ports;
+  readonly secrets: Secrets;
+  readonly environment: LocalEnvironment;
+  readonly onProgress: OnProgress;
+}
+
+/** Base address of the Control Plane. */
+export function controlUrl(ports: Ports): string {
+  return `http://127.0.0.1:${ports.http}`;
+}
+
+function controlVariables(context: StackContext): Record<string, string> {
+  const { folder, ports, secrets, environment } = context;
+  return {
+    ...inheritedVariables(environment),
+    PORTARIUM_INSTANCE: 'local',
+    ...planeTuning(environment),
+    PORTARIUM_DATABASE_URL: postgresUrl(
+      ports,
+      POSTGRES_RUNTIME,
+      secrets.postgresRuntimePassword,
+      POSTGRES_DATABASE,
+    ),
+    PORTARIUM_HTTP_HOST: '127.0.0.1',
+    PORTARIUM_HTTP_PORT: String(ports.http),
+    PORTARIUM_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
+    PORTARIUM_TEMPORAL_NAMESPACE: TEMPORAL_NAMESPACE,
+    PORTARIUM_NATS_URL: `nats://127.0.0.1:${ports.nats}`,
+    PORTARIUM_EVIDENCE_DIR: folder.evidence,
+    PORTARIUM_VAULT_DIR: folder.vault,
+    PORTARIUM_MASTER_KEY_FILE: folder.masterKey,
+    PORTARIUM_BOOTSTRAP_FILE: folder.bootstrap,
+  };
+}
+
+export function controlPart(context: StackContext): PartSpec {
+  return {
+    part: 'control',
+    port: context.ports.http,
+    prepare: async () => ({
+      file: process.execPath,
+      args: ['run', CONTROL_MAIN, 'all'],
+      env: controlVariables(context),
+      cwd: REPOSITORY_ROOT,
+    }),
+    isReady: async () => (await probeHttp(context.ports.http, '/readyz')).status === 200,
+    readyTimeoutMs: 60_000,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 15_000,
+    deathSignal: 'KILL',
+  };
+}
+
+export function sandboxPart(context: StackContext): PartSpec {
+  const { folder, ports, environment } = context;
+  return {
+    part: 'sandbox',
+    port: ports.sandboxHealth,
+    prepare: async () => ({
+      file: process.execPath,
+      args: ['run', SANDBOX_MAIN, 'serve'],
+      env: {
+        ...inheritedVariables(environment),
+        PORTARIUM_TASK_QUEUE: 'sandbox.default',
+        ...planeTuning(environment),
+        PORTARIUM_CONTROL_URL: controlUrl(ports),
+        PORTARIUM_HOST_KEY_FILE: folder.hostKey,
+        PORTARIUM_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
+        PORTARIUM_TEMPORAL_NAMESPACE: TEMPORAL_NAMESPACE,
+        PORTARIUM_HEALTH_PORT: String(ports.sandboxHealth),
+      },
+      cwd: REPOSITORY_ROOT,
+    }),
+    isReady: async () => (await probeHttp(ports.sandboxHealth, '/readyz')).status === 200,
+    readyTimeoutMs: 60_000,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 15_000,
+    deathSignal: 'KILL',
+  };
+}
+
+/**
+ * Runs `migrate` or `bootstrap` to its end with the owner's database role.
+ * @throws LocalStackError with the end of its output
+ */
+export async function runControlStep(
+  step: 'migrate' | 'bootstrap',
+  context: StackContext,
+): Promise<void> {
+  const { folder, ports, secrets, onProgress } = context;
+  const began = Date.now();
+  onProgress({ part: step, state: 'starting' });
+  const log = new RotatingLog(join(folder.logs, `${step}.log`));
+  const command = withDeathSignal(process.execPath, ['run', CONTROL_MAIN, step], 'KILL');
+  const result = await runCommand(command.file, command.args, {
+    cwd: REPOSITORY_ROOT,
+    env: {
+      ...controlVariables(context),
+      PORTARIUM_DATABASE_OWNER_URL: postgresUrl(
+        ports,
+        POSTGRES_OWNER,
+        secrets.postgresOwnerPassword,
+        POSTGRES_DATABASE,
+      ),
+    },
+    timeoutMs: STEP_TIMEOUT_MS,
+    onOutput: (text) => log.write(text),
+  });
+  if (!result.ok) {
+    const how = result.timedOut ? 'did not end in time' : `ended with code ${result.code}`;
+    onProgress({ part: step, state: 'failed', detail: how });
+    throw new LocalStackError(
+      'part-failed',
+      `The Control Plane's ${step} ${how}. The end of ${log.path}:\n${log.tail()}`,
+    );
+  }
+  onProgress({ part: step, state: 'ready', ms: Date.now() - began });
+}

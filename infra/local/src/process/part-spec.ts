@@ -1,0 +1,32 @@
+/** What the supervisor must know about one part of the stack. Types only. */
+
+import type { SystemUser } from '../postgres-user.ts';
+import type { PartName } from '../progress.ts';
+
+export interface LaunchCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** Runs as this user; ourselves otherwise. */
+  readonly user?: SystemUser;
+}
+
+export interface PartSpec {
+  readonly part: PartName;
+  /** Loopback port that it serves. */
+  readonly port: number;
+  /** Called before each start; may resolve files or clear what the last run left. */
+  readonly prepare: () => Promise<LaunchCommand>;
+  /** Whether it serves now. Called every few milliseconds; must not reject. */
+  readonly isReady: () => Promise<boolean>;
+  /** Runs once each time it became ready, before the part counts as ready. */
+  readonly afterReady?: () => Promise<void>;
+  /** Longest wait for readiness after a start. */
+  readonly readyTimeoutMs: number;
+  readonly stopSignal: NodeJS.Signals;
+  /** Longest wait for a clean end before it is killed. */
+  readonly stopTimeoutMs: number;
+  /** What the kernel sends when the supervisor dies. */
+  readonly deathSignal: 'KILL' | 'INT';
+}

@@ -1,0 +1,154 @@
+/** Starts the whole embedded stack: services, migrations, bootstrap, Control Plane, sandbox host. */
+import { existsSync } from 'node:fs';
+import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
+import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
+import { type LocalEnvironment, readEnvironment } from './environment.ts';
+import { choosePorts, type PortName } from './free-ports.ts';
+import { LocalStackError } from './local-stack-error.ts';
+import { natsPart } from './parts/nats.ts';
+import {
+  controlPart,
+  controlUrl,
+  runControlStep,
+  type StackContext,
+  sandboxPart,
+} from './parts/planes.ts';
+import { postgresPart } from './parts/postgres.ts';
+import { temporalPart } from './parts/temporal.ts';
+import { Supervisor } from './process/supervisor.ts';
+import type { OnProgress, PartName } from './progress.ts';
+import { ensureMasterKey, ensureSecrets } from './secrets.ts';
+import type { PartStatus } from './stack-file.ts';
+import { type ServiceAddresses, serviceAddresses } from './start-services.ts';
+
+export interface RunningStack {
+  /** Base address of the Control Plane, such as `http://127.0.0.1:3000`. */
+  readonly url: string;
+  readonly workspace: string;
+  readonly keys: BootstrapKeys;
+  /** Key of the sandbox host, for tests that act as one. */
+  readonly hostKey?: string;
+  readonly dataDir: string;
+  readonly version: string;
+  readonly services: ServiceAddresses;
+  /** Whether this start created the instance: its keys have not been shown before. */
+  readonly isNew: boolean;
+  /** Process id of a part; `undefined` while it is down. */
+  pidOf(part: PartName): number | undefined;
+  status(): PartStatus[];
+  /** Stops all in reverse order; resolves when no process is left. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface StartStackOptions {
+  readonly dataDir: string;
+  readonly onProgress?: OnProgress;
+  /** Wanted ports; `0` asks for any free one. */
+  readonly ports?: Partial<Record<PortName, number>>;
+  readonly environment?: LocalEnvironment;
+  /** Aborting stops a start that is under way; a running stack is stopped with `stop`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Resolves when every part is ready. Parts that die are started again, until `stop`.
+ * @throws LocalStackError
+ */
+export async function startStack(options: StartStackOptions): Promise<RunningStack> {
+  const environment = options.environment ?? readEnvironment();
+  const onProgress = options.onProgress ?? (() => undefined);
+  const folder = dataFolderAt(options.dataDir);
+  prepareDataFolder(folder);
+  const supervisor = await Supervisor.take(folder, onProgress);
+  const interrupted = new LocalStackError('interrupted', 'The start was interrupted.');
+  const onAbort = (): void => {
+    void supervisor.stop(interrupted);
+  };
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const context: StackContext = {
+      folder,
+      ports: await choosePorts(folder.ports, wantedPorts(options, environment)),
+      secrets: ensureSecrets(folder),
+      environment,
+      onProgress: supervisor.progress,
+    };
+    ensureMasterKey(folder);
+    const isNew = await startParts(supervisor, context, options.signal);
+    const bootstrap = readBootstrap(folder);
+    supervisor.becomeReady(controlUrl(context.ports));
+    return describe(supervisor, context, bootstrap, isNew);
+  } catch (error) {
+    await supervisor.stop(error);
+    throw options.signal?.aborted === true ? interrupted : error;
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function wantedPorts(
+  options: StartStackOptions,
+  environment: LocalEnvironment,
+): Partial<Record<PortName, number>> {
+  const fromEnvironment = environment.httpPort === undefined ? {} : { http: environment.httpPort };
+  return { ...fromEnvironment, ...options.ports };
+}
+
+/**
+ * Services start together, and migrations run as soon as PostgreSQL is there; the planes follow in
+ * order. Returns whether the instance is new.
+ */
+async function startParts(
+  supervisor: Supervisor,
+  context: StackContext,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { folder, ports, secrets, environment, onProgress } = context;
+  const postgres = supervisor.add(postgresPart(folder, ports, secrets, environment, onProgress));
+  const temporal = supervisor.add(temporalPart(folder, ports, environment, onProgress));
+  const nats = supervisor.add(natsPart(folder, ports, environment, onProgress));
+  const control = supervisor.add(controlPart(context));
+  const sandbox = supervisor.add(sandboxPart(context));
+  const database = async (): Promise<boolean> => {
+    await postgres.start();
+    signal?.throwIfAborted();
+    await runControlStep('migrate', context);
+    signal?.throwIfAborted();
+    return bootstrapOnce(context);
+  };
+  const [isNew] = await Promise.all([database(), temporal.start(), nats.start()]);
+  signal?.throwIfAborted();
+  await control.start();
+  signal?.throwIfAborted();
+  await sandbox.start();
+  signal?.throwIfAborted();
+  return isNew;
+}
+
+async function bootstrapOnce(context: StackContext): Promise<boolean> {
+  const isNew = !existsSync(context.folder.bootstrap);
+  await runControlStep('bootstrap', context);
+  readBootstrap(context.folder);
+  return isNew;
+}
+
+function describe(
+  supervisor: Supervisor,
+  context: StackContext,
+  bootstrap: Bootstrap,
+  isNew: boolean,
+): RunningStack {
+  return {
+    url: controlUrl(context.ports),
+    workspace: bootstrap.workspace,
+    keys: bootstrap.keys,
+    ...(bootstrap.hostKey === undefined ? {} : { hostKey: bootstrap.hostKey }),
+    dataDir: context.folder.path,
+    version: supervisor.version,
+    services: serviceAddresses(context.ports, context.secrets),
+    isNew,
+    pidOf: (part) => supervisor.pidOf(part),
+    status: () => supervisor.status(),
+    stop: () => supervisor.stop(),
+  };
+}

@@ -1,0 +1,54 @@
+/** One set of servers for all tests of a `bun test` run, started when the first test asks for it. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { type RunningServices, startServices } from '../start-services.ts';
+import { type RunningStack, startStack } from '../start-stack.ts';
+
+let services: Promise<RunningServices> | undefined;
+let stack: Promise<RunningStack> | undefined;
+const folders: string[] = [];
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'portarium-test-'));
+  folders.push(path);
+  return path;
+}
+
+/** PostgreSQL, Temporal and NATS. */
+export function sharedServices(): Promise<RunningServices> {
+  services ??= folder().then((dataDir) => startServices({ dataDir }));
+  return services;
+}
+
+/** The whole embedded stack: servers, Control Plane and sandbox host as processes. */
+export function sharedStack(): Promise<RunningStack> {
+  stack ??= folder().then((dataDir) => startStack({ dataDir }));
+  return stack;
+}
+
+/** An empty database of its own on the shared PostgreSQL. @returns its two connection addresses */
+export async function freshDatabase(): Promise<{ url: string; ownerUrl: string }> {
+  const { postgres: addresses } = await sharedServices();
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const sql = postgres(addresses.ownerUrl, { max: 1, onnotice: () => {} });
+  await sql.unsafe(`CREATE DATABASE ${name}`);
+  await sql.end();
+  const within = (address: string) => {
+    const url = new URL(address);
+    url.pathname = `/${name}`;
+    return url.href;
+  };
+  return { url: within(addresses.url), ownerUrl: within(addresses.ownerUrl) };
+}
+
+/** Stops what was started; the test runner's preload calls it once at the end. */
+export async function stopShared(): Promise<void> {
+  const running = await Promise.allSettled([services, stack]);
+  for (const each of running) if (each.status === 'fulfilled') await each.value?.stop();
+  for (const path of folders) await rm(path, { recursive: true, force: true });
+  services = undefined;
+  stack = undefined;
+}

@@ -1,0 +1,73 @@
+import { expect, test } from 'bun:test';
+import { ManifestSchema } from '@portarium/contracts/manifest';
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { admit } from './admit.ts';
+import { ByteReader } from './byte-reader.ts';
+import { encodeU32 } from './byte-writer.ts';
+import { readModule } from './read-module.ts';
+import {
+  exportFunction,
+  importFunction,
+  limits,
+  plainModule,
+  text,
+} from './testing/wasm-builder.ts';
+
+const manifest = v.parse(ManifestSchema, {
+  schema: 1,
+  name: 'sample',
+  version: '1.0.0',
+  operations: [{ name: 'run', export: 'run', effect: 'read' }],
+});
+
+const rich = plainModule({
+  imports: [importFunction('extism:host/env', 'alloc'), importFunction('extism:host/env', 'free')],
+  tables: [[0x70, ...limits(1, 5)]],
+  memories: [limits(1, 9)],
+  exports: [exportFunction('run', 2), [...text('memory'), 2, 0]],
+});
+
+const SEED = 20_260_922;
+
+test('a module that was cut off or had bits flipped never makes admission throw', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(rich.length),
+      fc.array(fc.tuple(fc.nat(rich.length - 1), fc.nat(7)), { maxLength: 6 }),
+      async (length, flips) => {
+        const bytes = rich.slice();
+        for (const [at, bit] of flips) bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+        const admission = await admit(bytes.subarray(0, length), manifest, { memoryMiB: 1 });
+        if (!admission.ok) {
+          expect(admission.findings.length).toBeGreaterThan(0);
+          return;
+        }
+        const memory = readModule(admission.module).memories[0];
+        expect(memory === undefined || (memory.maximum ?? Number.POSITIVE_INFINITY) <= 16).toBe(
+          true,
+        );
+      },
+    ),
+    { seed: SEED, numRuns: 3_000 },
+  );
+});
+
+test('arbitrary bytes behind a true header never make admission throw', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (tail) => {
+      const bytes = Uint8Array.from([...rich.subarray(0, 8), ...tail]);
+      await admit(bytes, manifest, { memoryMiB: 1 });
+    }),
+    { seed: SEED, numRuns: 3_000 },
+  );
+});
+
+test('each 32-bit integer survives encoding and reading', () => {
+  fc.assert(
+    fc.property(fc.nat(0xffff_ffff), (value) => {
+      expect(new ByteReader(Uint8Array.from(encodeU32(value))).u32()).toBe(value);
+    }),
+    { seed: SEED },
+  );
+});

@@ -1,0 +1,221 @@
+import { expect, test } from 'bun:test';
+import { digestOf } from '@portarium/contracts/digest';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { type Manifest, type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
+import * as v from 'valibot';
+import { admit } from './admit.ts';
+import { EXTISM_FUNCTIONS } from './module-rules.ts';
+import { readModule } from './read-module.ts';
+import { HEADER, SECTION } from './sections.ts';
+import {
+  exportFunction,
+  importFunction,
+  limits,
+  type ModuleParts,
+  PROCEDURE,
+  plainModule,
+  STATUS,
+  text,
+} from './testing/wasm-builder.ts';
+
+function manifest(over: Partial<ManifestInput['operations'][number]> = {}): Manifest {
+  return v.parse(ManifestSchema, {
+    schema: 1,
+    name: 'sample',
+    version: '1.0.0',
+    operations: [{ name: 'run', export: 'run', effect: 'read', ...over }],
+  } satisfies ManifestInput);
+}
+
+const LIMITS = { memoryMiB: 2 };
+
+async function rulesOf(bytes: Uint8Array, of: Manifest = manifest()): Promise<string[]> {
+  const admission = await admit(bytes, of, LIMITS);
+  if (admission.ok) return [];
+  for (const finding of admission.findings) {
+    expect(finding.hint.length).toBeGreaterThan(10);
+    expect(finding.message.length).toBeGreaterThan(10);
+  }
+  return admission.findings.map(({ rule }) => rule);
+}
+
+const rules = (parts: ModuleParts) => rulesOf(plainModule(parts));
+
+test('a plain module is admitted with both digests and a report', async () => {
+  const bytes = plainModule();
+  const admission = await admit(bytes, manifest(), LIMITS);
+  if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
+  expect(admission.digest).toBe(await digestOf(bytes));
+  expect(admission.moduleDigest).toBe(await digestOf(admission.module));
+  expect(admission.moduleDigest).not.toBe(admission.digest);
+  expect(admission.report).toEqual({
+    memoryPages: 32,
+    imports: [],
+    exports: ['run'],
+    sizeBytes: bytes.length,
+  });
+  expect(WebAssembly.validate(admission.module as Uint8Array<ArrayBuffer>)).toBe(true);
+});
+
+test('the memory maximum is the limit, and a lower declared one stays', async () => {
+  for (const [declared, written] of [
+    [undefined, 32],
+    [7, 7],
+    [65_536, 32],
+  ] as const) {
+    const admission = await admit(
+      plainModule({ memories: [limits(1, declared)] }),
+      manifest(),
+      LIMITS,
+    );
+    if (!admission.ok) throw new Error('refused');
+    expect(readModule(admission.module).memories[0]?.maximum).toBe(written);
+  }
+});
+
+test('the engine refuses growth beyond the written maximum', async () => {
+  const grow = [0, 0x41, 0xc0, 0x00, 0x40, 0x00, 0x0b];
+  const admission = await admit(
+    plainModule({ types: [STATUS], bodies: [grow] }),
+    manifest(),
+    LIMITS,
+  );
+  if (!admission.ok) throw new Error('refused');
+  const { instance } = await WebAssembly.instantiate(admission.module as Uint8Array<ArrayBuffer>);
+  expect((instance.exports.run as () => number)()).toBe(-1);
+});
+
+test('a table gets a maximum and a longer one is refused', async () => {
+  const tables = [[0x70, ...limits(3)]];
+  const admission = await admit(plainModule({ tables }), manifest(), LIMITS);
+  if (!admission.ok) throw new Error('refused');
+  expect(readModule(admission.module).tables[0]?.limits.maximum).toBe(10_000);
+  expect(await rules({ tables: [[0x70, ...limits(10_001)]] })).toEqual(['table.limit']);
+});
+
+test('a second rewrite changes nothing', async () => {
+  const first = await admit(plainModule(), manifest(), LIMITS);
+  if (!first.ok) throw new Error('refused');
+  const second = await admit(first.module, manifest(), LIMITS);
+  expect(second.ok && second.moduleDigest).toBe(first.moduleDigest);
+});
+
+test('what is not a module is refused as such', async () => {
+  expect(await rulesOf(new TextEncoder().encode('(module)'))).toEqual(['module.not-wasm']);
+  expect(await rulesOf(new Uint8Array())).toEqual(['module.not-wasm']);
+  const component = Uint8Array.from([...HEADER.slice(0, 4), 0x0d, 0, 1, 0]);
+  expect(await rulesOf(component)).toEqual(['module.not-wasm']);
+});
+
+test('a module over the size limit is refused before it is read', async () => {
+  const bytes = new Uint8Array(PLATFORM_LIMITS.moduleBytes + 1);
+  bytes.set(plainModule());
+  expect(await rulesOf(bytes)).toEqual(['module.size']);
+});
+
+test('each function of the Extism kit may be imported, and nothing else', async () => {
+  const type: readonly number[] = PROCEDURE;
+  const known = [...EXTISM_FUNCTIONS].map((name) => importFunction('extism:host/env', name));
+  const exports = [exportFunction('run', known.length)];
+  expect(await rules({ types: [type], imports: known, exports })).toEqual([]);
+  const foreign = [
+    importFunction('wasi_snapshot_preview1', 'fd_write'),
+    importFunction('env', 'abort'),
+    importFunction('extism:host/env', 'exec'),
+  ];
+  expect(await rules({ imports: foreign, exports: [exportFunction('run', 3)] })).toEqual([
+    'import.unknown',
+    'import.unknown',
+    'import.unknown',
+  ]);
+});
+
+test('memory, tables and globals may not be imported', async () => {
+  const name = [...text('extism:host/env'), ...text('alloc')];
+  expect(await rules({ imports: [[...name, 2, ...limits(1)]], memories: [] })).toEqual([
+    'import.kind',
+  ]);
+  expect(await rules({ imports: [[...name, 1, 0x70, ...limits(1)]] })).toEqual(['import.kind']);
+  expect(await rules({ imports: [[...name, 3, 0x7f, 0]] })).toEqual(['import.kind']);
+});
+
+test('each operation needs its export as a function without parameters', async () => {
+  expect(await rulesOf(plainModule(), manifest({ export: 'other' }))).toEqual(['export.missing']);
+  expect(await rules({ exports: [[...text('run'), 2, 0]] })).toEqual(['export.missing']);
+  expect(await rules({ types: [[0x60, 1, 0x7f, 0]] })).toEqual(['export.signature']);
+  expect(await rules({ types: [[0x60, 0, 1, 0x7e]], bodies: [[0, 0x42, 0, 0x0b]] })).toEqual([
+    'export.signature',
+  ]);
+  expect(await rules({ types: [STATUS], bodies: [[0, 0x41, 0, 0x0b]] })).toEqual([]);
+});
+
+test('memories are at most one, unshared, 32-bit and within the limit', async () => {
+  expect(await rules({ memories: [] })).toEqual([]);
+  expect(await rules({ memories: [limits(1), limits(1)] })).toEqual(['memory.count']);
+  expect(await rules({ memories: [limits(1, 2, 2)] })).toEqual(['memory.kind']);
+  expect(await rules({ memories: [limits(1, undefined, 4)] })).toEqual(['memory.kind']);
+  expect(await rules({ memories: [limits(33)] })).toEqual(['memory.limit']);
+});
+
+test('exception handling and garbage-collected types are named as features', async () => {
+  expect(await rules({ extra: [{ id: SECTION.tag, contents: [1, 0, 0] }] })).toEqual([
+    'module.malformed',
+  ]);
+  expect(await rules({ types: [[0x4e, 1, 0x60, 0, 0]] })).toContain('module.feature');
+});
+
+test('sections out of order, twice, cut off or too long are malformed', async () => {
+  const cases: ModuleParts[] = [
+    { extra: [{ id: SECTION.type, contents: [0] }] },
+    { extra: [{ id: 42, contents: [] }] },
+    { functions: [0, 0] },
+    { memories: [[...limits(1), 0]] },
+    { functions: [0], bodies: [] },
+  ];
+  for (const parts of cases) expect(await rules(parts)).toEqual(['module.malformed']);
+  const bytes = plainModule();
+  expect(await rulesOf(bytes.subarray(0, bytes.length - 1))).toEqual(['module.malformed']);
+  expect(await rulesOf(Uint8Array.from([...HEADER, 1, 0x80, 0x80, 0x80, 0x80, 0x10]))).toEqual([
+    'module.malformed',
+  ]);
+});
+
+test('code that does not type-check is refused by the engine with its reason', async () => {
+  const admission = await admit(plainModule({ bodies: [[0, 0x6a, 0x0b]] }), manifest(), LIMITS);
+  expect(admission.ok).toBe(false);
+  if (admission.ok) return;
+  expect(admission.findings[0]?.rule).toBe('module.invalid');
+  expect(admission.findings[0]?.message).toMatch(/WebAssembly/);
+});
+
+test('all findings are collected, each with its place', async () => {
+  const broken = plainModule({
+    imports: [importFunction('env', 'abort')],
+    memories: [limits(99)],
+  });
+  const admission = await admit(
+    broken,
+    manifest({ export: 'gone', input: { $ref: 'https://example.com/schema' } }),
+    LIMITS,
+  );
+  if (admission.ok) throw new Error('admitted');
+  expect(admission.findings.map(({ rule, at }) => [rule, at])).toEqual([
+    ['import.unknown', 'import env#abort'],
+    ['export.missing', '/operations/0/export'],
+    ['memory.limit', undefined],
+    ['schema.ref', '/operations/0/input/$ref'],
+  ]);
+});
+
+test('schemas are bounded in size, depth, references and patterns', async () => {
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  let deep: Record<string, unknown> = { type: 'string' };
+  for (let i = 0; i < 10; i++) deep = { type: 'object', properties: { a: deep } };
+  expect(await of(deep)).toEqual(['schema.depth']);
+  expect(await of({ enum: ['x'.repeat(65_536)] })).toEqual(['schema.size']);
+  expect(await of({ $ref: '#/$defs/a', $defs: { a: { type: 'string' } } })).toEqual([]);
+  expect(await of({ $id: 'https://example.com' })).toEqual(['schema.ref']);
+  expect(await of({ properties: { a: { pattern: '(a+)+$' } } })).toEqual(['schema.pattern']);
+  expect(await of({ patternProperties: { '(?=a)': {} } })).toEqual(['schema.pattern']);
+  expect(await of({ properties: { pattern: { type: 'string' }, $ref: {} } })).toEqual([]);
+});

@@ -1,0 +1,174 @@
+/** What a module may import, must export and may hold. Pure checks over a module that was read. */
+import type { Manifest } from '@portarium/contracts/manifest';
+import type { Finding } from './finding.ts';
+import { I32, type WasmModule } from './read-module.ts';
+
+export const EXTISM_MODULE = 'extism:host/env';
+
+/** The functions of the Extism plugin development kits, which the cell serves. */
+export const EXTISM_FUNCTIONS: ReadonlySet<string> = new Set([
+  'alloc',
+  'config_get',
+  'error_set',
+  'free',
+  'get_log_level',
+  'http_headers',
+  'http_request',
+  'http_status_code',
+  'input_length',
+  'input_load_u64',
+  'input_load_u8',
+  'length',
+  'length_unsafe',
+  'load_u64',
+  'load_u8',
+  'log_debug',
+  'log_error',
+  'log_info',
+  'log_trace',
+  'log_warn',
+  'output_set',
+  'store_u64',
+  'store_u8',
+  'var_get',
+  'var_set',
+]);
+
+/** 64 KiB pages of WebAssembly in a mebibyte. */
+export const PAGES_PER_MIB = 16;
+
+/** Most entries of a table. Engines differ widely above 10,000,000; plugins need hundreds. */
+export const MAX_TABLE_ENTRIES = 10_000;
+
+export function checkModule(module: WasmModule, manifest: Manifest, memoryMiB: number): Finding[] {
+  return [
+    ...module.features.map(
+      (feature): Finding => ({
+        rule: 'module.feature',
+        message: `the module uses ${feature}`,
+        hint: 'Build for plain WebAssembly 2.0: switch that feature off in your compiler.',
+      }),
+    ),
+    ...checkImports(module),
+    ...checkExports(module, manifest),
+    ...checkMemory(module, memoryMiB),
+    ...checkTables(module),
+  ];
+}
+
+function checkImports(module: WasmModule): Finding[] {
+  const findings: Finding[] = [];
+  for (const { module: from, name, kind } of module.imports) {
+    const at = `import ${from}#${name}`;
+    if (kind !== 'function') {
+      findings.push({
+        rule: 'import.kind',
+        message: `the module imports a ${kind}`,
+        hint: 'Only functions may be imported; define memory, tables and globals in the module.',
+        at,
+      });
+    } else if (from !== EXTISM_MODULE || !EXTISM_FUNCTIONS.has(name)) {
+      findings.push({
+        rule: 'import.unknown',
+        message: `unknown import ${name}`,
+        at,
+        hint: importHint(from),
+      });
+    }
+  }
+  return findings;
+}
+
+function importHint(from: string): string {
+  if (from.startsWith('wasi')) {
+    return 'WASI is not available; build for wasm32-unknown-unknown or without the standard library.';
+  }
+  if (from === 'env') {
+    return 'AssemblyScript: pass --use abort=… so that abort is not imported from env.';
+  }
+  return `Import only functions of the Extism PDK, from ${EXTISM_MODULE}.`;
+}
+
+function checkExports(module: WasmModule, manifest: Manifest): Finding[] {
+  const findings: Finding[] = [];
+  for (const [index, operation] of manifest.operations.entries()) {
+    const at = `/operations/${index}/export`;
+    const found = module.exports.find(({ name }) => name === operation.export);
+    if (found?.kind !== 'function') {
+      const names = module.exports.filter(({ kind }) => kind === 'function').map((e) => e.name);
+      findings.push({
+        rule: 'export.missing',
+        message: `operation ${operation.name} names the export ${operation.export}, which is ${found ? `a ${found.kind}` : 'absent'}`,
+        hint: `Export a function of that name; the module exports ${names.slice(0, 20).join(', ') || 'no function'}.`,
+        at,
+      });
+      continue;
+    }
+    const type = typeOf(module, found.index);
+    // With refused features the types are not all known; the feature is what the author mends.
+    if (module.features.length > 0) continue;
+    if (!type || type.params.length > 0 || !returnsStatus(type.results)) {
+      findings.push({
+        rule: 'export.signature',
+        message: `the export ${operation.export} takes parameters or returns something else than an i32`,
+        hint: 'Use the PDK’s input and output calls; the function itself has the type () -> () or () -> i32.',
+        at,
+      });
+    }
+  }
+  return findings;
+}
+
+function returnsStatus(results: readonly number[]): boolean {
+  return results.length === 0 || (results.length === 1 && results[0] === I32);
+}
+
+function typeOf(module: WasmModule, functionIndex: number): WasmModule['types'][number] {
+  const imported = module.imports.filter(({ kind }) => kind === 'function');
+  const typeIndex =
+    functionIndex < imported.length
+      ? imported[functionIndex]?.type
+      : module.functions[functionIndex - imported.length];
+  return typeIndex === undefined ? undefined : module.types[typeIndex];
+}
+
+function checkMemory(module: WasmModule, memoryMiB: number): Finding[] {
+  const findings: Finding[] = [];
+  if (module.memories.length > 1) {
+    findings.push({
+      rule: 'memory.count',
+      message: `the module has ${module.memories.length} memories`,
+      hint: 'Use one memory; switch multi-memory off in your compiler.',
+    });
+  }
+  const pages = memoryMiB * PAGES_PER_MIB;
+  for (const memory of module.memories) {
+    if (memory.shared || memory.wide) {
+      findings.push({
+        rule: 'memory.kind',
+        message: `the memory is ${memory.shared ? 'shared' : '64-bit'}`,
+        hint: 'Build without threads and without memory64.',
+      });
+    } else if (memory.initial > pages) {
+      findings.push({
+        rule: 'memory.limit',
+        message: `the memory starts with ${memory.initial} pages of 64 KiB, the limit is ${pages}`,
+        hint: `Lower the initial memory, or raise limits.memoryMiB in the manifest above ${memoryMiB}.`,
+      });
+    }
+  }
+  return findings;
+}
+
+function checkTables(module: WasmModule): Finding[] {
+  return module.tables.flatMap(({ limits }): Finding[] => {
+    if (!limits.shared && !limits.wide && limits.initial <= MAX_TABLE_ENTRIES) return [];
+    return [
+      {
+        rule: 'table.limit',
+        message: `a table is shared, 64-bit, or starts with more than ${MAX_TABLE_ENTRIES} entries (${limits.initial})`,
+        hint: `Keep tables 32-bit, unshared and at most ${MAX_TABLE_ENTRIES} entries long.`,
+      },
+    ];
+  });
+}

@@ -1,0 +1,123 @@
+/** Bounds on the JSON Schemas of a manifest: size, depth, references and patterns. */
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { Manifest } from '@portarium/contracts/manifest';
+import type { Finding } from './finding.ts';
+import { patternProblem } from './pattern-rules.ts';
+
+const SCHEMA_VALUES = new Set([
+  'additionalProperties',
+  'contains',
+  'else',
+  'if',
+  'items',
+  'not',
+  'propertyNames',
+  'then',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+]);
+const SCHEMA_MAPS = new Set([
+  '$defs',
+  'definitions',
+  'dependentSchemas',
+  'patternProperties',
+  'properties',
+]);
+const SCHEMA_LISTS = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
+
+/** Keywords that move what a reference points at, so that `#…` would no longer be local. */
+const REBASING = new Set(['$id', '$anchor', '$dynamicRef', '$dynamicAnchor', '$recursiveRef']);
+
+export function checkSchemas(manifest: Manifest): Finding[] {
+  return manifest.operations.flatMap((operation, index) => [
+    ...checkSchema(operation.input, `/operations/${index}/input`),
+    ...checkSchema(operation.output, `/operations/${index}/output`),
+  ]);
+}
+
+function checkSchema(schema: unknown, at: string): Finding[] {
+  const depth = depthOf(schema, PLATFORM_LIMITS.schemaDepth + 1);
+  if (depth > PLATFORM_LIMITS.schemaDepth) {
+    return [
+      {
+        rule: 'schema.depth',
+        message: `the schema is nested deeper than ${PLATFORM_LIMITS.schemaDepth} levels`,
+        hint: 'Flatten it, or move parts to $defs and refer to them with #/$defs/….',
+        at,
+      },
+    ];
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(schema)).length;
+  if (bytes > PLATFORM_LIMITS.schemaBytes) {
+    return [
+      {
+        rule: 'schema.size',
+        message: `the schema has ${bytes} bytes, at most ${PLATFORM_LIMITS.schemaBytes} are read`,
+        hint: 'Describe less: long enumerations and texts belong elsewhere.',
+        at,
+      },
+    ];
+  }
+  const findings: Finding[] = [];
+  walk(schema, at, findings);
+  return findings;
+}
+
+/** Levels of schema that stand inside each other; a map of properties is no level of its own. */
+function depthOf(schema: unknown, most: number): number {
+  if (most === 0 || typeof schema !== 'object' || schema === null) return 0;
+  let deepest = 0;
+  for (const [key, value] of Object.entries(schema)) {
+    const inner = SCHEMA_MAPS.has(key) && isRecord(value) ? Object.values(value) : [value];
+    for (const item of inner) deepest = Math.max(deepest, depthOf(item, most - 1));
+  }
+  return deepest + 1;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function walk(schema: unknown, at: string, findings: Finding[]): void {
+  if (!isRecord(schema)) return;
+  for (const [key, value] of Object.entries(schema)) {
+    const here = `${at}/${escapePointer(key)}`;
+    if (key === '$ref' || REBASING.has(key)) checkReference(key, value, here, findings);
+    else if (key === 'pattern') checkPattern(value, here, findings);
+    else if (SCHEMA_VALUES.has(key)) walk(value, here, findings);
+    else if (SCHEMA_LISTS.has(key) && Array.isArray(value)) {
+      for (const [index, item] of value.entries()) walk(item, `${here}/${index}`, findings);
+    } else if (SCHEMA_MAPS.has(key) && isRecord(value)) {
+      for (const [name, item] of Object.entries(value)) {
+        const inner = `${here}/${escapePointer(name)}`;
+        if (key === 'patternProperties') checkPattern(name, inner, findings);
+        walk(item, inner, findings);
+      }
+    }
+  }
+}
+
+function checkReference(key: string, value: unknown, at: string, findings: Finding[]): void {
+  if (key === '$ref' && typeof value === 'string' && value.startsWith('#')) return;
+  findings.push({
+    rule: 'schema.ref',
+    message: `${key} ${JSON.stringify(value)} is not a reference inside this schema`,
+    hint: 'Put the schema under $defs and write #/$defs/…; remote references are never fetched.',
+    at,
+  });
+}
+
+function checkPattern(value: unknown, at: string, findings: Finding[]): void {
+  const problem = typeof value === 'string' ? patternProblem(value) : 'not a string';
+  if (problem === undefined) return;
+  findings.push({
+    rule: 'schema.pattern',
+    message: `the pattern is refused: ${problem}`,
+    hint: 'Use literals, classes, groups and simple quantifiers, which match in linear time.',
+    at,
+  });
+}
+
+function escapePointer(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
