@@ -1,7 +1,7 @@
 /** Text that a plugin wrote, made safe to show: no control or bidirectional characters, bounded. */
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is removed
 const UNSAFE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is removed
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** @param maxLength in UTF-16 code units; longer text is cut and marked with … */

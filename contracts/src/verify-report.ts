@@ -15,7 +15,7 @@ export const EXIT_CODES: { readonly [V in Verdict]: 0 | 1 | 2 | 3 } = {
 
 /** One failed rule; `seq` names the entry, where there is one. */
 export interface Finding {
-  /** Dotted and stable, such as `log.chain`; listed in docs/reference/verification.md. */
+  /** Dotted and stable, such as `log.chain`. */
   readonly rule: string;
   readonly message: string;
   readonly seq?: number;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Context } from './application/context.ts';
+import type { Clock } from './application/ports/clock.ts';
 import type { Configuration } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { systemClock, systemIds } from './infrastructure/identity/system.ts';
@@ -32,8 +33,10 @@ export interface Composed {
 /** Connections to PostgreSQL of one Control Plane process. */
 const POOL_SIZE = 16;
 
-export async function compose(configuration: Configuration): Promise<Composed> {
-  const clock = systemClock;
+export async function compose(
+  configuration: Configuration,
+  clock: Clock = systemClock,
+): Promise<Composed> {
   const ids = systemIds(clock);
   const vault = await openSealedVault(
     configuration.PORTARIUM_VAULT_DIR,

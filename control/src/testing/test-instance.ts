@@ -1,10 +1,12 @@
 /** A Control Plane inside the test process: real database, Temporal and bus; requests by `fetch`. */
+
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { freshDatabase, sharedServices } from '@portarium/local/testing/shared-services';
 import { type Bootstrap, bootstrap } from '../application/bootstrap.ts';
+import type { Clock } from '../application/ports/clock.ts';
 import { type Composed, compose, MIGRATIONS } from '../compose.ts';
 import { type Configuration, readConfiguration } from '../configuration.ts';
 import type { Api } from '../http/api.ts';
@@ -31,13 +33,18 @@ export interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
-export async function startTestInstance(): Promise<TestInstance> {
+export async function startTestInstance(clock?: Clock): Promise<TestInstance> {
   const services = await sharedServices();
   const database = await freshDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'portarium-control-'));
   const masterKey = join(folder, 'master.key');
   await writeFile(masterKey, randomBytes(32).toString('hex'), { mode: 0o600 });
-  await migrate({ ownerUrl: database.ownerUrl, runtimeUrl: database.url, folder: MIGRATIONS, toolVersion: 'test' });
+  await migrate({
+    ownerUrl: database.ownerUrl,
+    runtimeUrl: database.url,
+    folder: MIGRATIONS,
+    toolVersion: 'test',
+  });
   const configuration = readConfiguration({
     PORTARIUM_DATABASE_URL: database.url,
     PORTARIUM_TEMPORAL_ADDRESS: services.temporal.address,
@@ -47,7 +54,7 @@ export async function startTestInstance(): Promise<TestInstance> {
     PORTARIUM_MASTER_KEY_FILE: masterKey,
     PORTARIUM_INSTANCE: 'test',
   });
-  const composed = await compose(configuration);
+  const composed = await compose(configuration, clock);
   const first = await bootstrap(composed.context);
   const app = createApp(composed.context, {
     required: { postgres: () => composed.context.directory.ping() },
@@ -63,12 +70,19 @@ export async function startTestInstance(): Promise<TestInstance> {
     ownerUrl: database.ownerUrl,
     runtimeUrl: database.url,
     async call(method, path, options = {}) {
-      const key = options.key ?? (options.role === undefined ? undefined : first.keys[options.role]);
+      const key =
+        options.key ?? (options.role === undefined ? undefined : first.keys[options.role]);
       const headers = new Headers(options.headers);
       if (key !== undefined) headers.set('authorization', `Bearer ${key}`);
       if (options.json !== undefined) headers.set('content-type', 'application/json');
       const body = options.json === undefined ? options.body : JSON.stringify(options.json);
-      return app.fetch(new Request(`http://control.test${path}`, { method, headers, ...(body === undefined ? {} : { body }) }));
+      return app.fetch(
+        new Request(`http://control.test${path}`, {
+          method,
+          headers,
+          ...(body === undefined ? {} : { body }),
+        }),
+      );
     },
     async [Symbol.asyncDispose]() {
       await composed.close();
