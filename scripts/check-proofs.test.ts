@@ -11,18 +11,27 @@ const REPORT = `<testsuites><testsuite>
 const table = (...rows: string[]) => ['| Line | Proof |', '|---|---|', ...rows].join('\n');
 
 test('a row that names a test which passed is a proof', () => {
-  expect(checkProofs(table('| one | `a.test.ts › it holds & stays` |'), parseJunit(REPORT))).toEqual([]);
+  expect(
+    checkProofs(table('| one | `a.test.ts › it holds & stays` |'), parseJunit(REPORT)),
+  ).toEqual([]);
 });
 
 test('a row that names a failed, a skipped or an unknown test is a problem', () => {
-  const rows = ['it breaks', 'it waits', 'it never was'].map((name) => `| one | \`a.test.ts › ${name}\` |`);
+  const rows = ['it breaks', 'it waits', 'it never was'].map(
+    (name) => `| one | \`a.test.ts › ${name}\` |`,
+  );
   for (const row of rows) expect(checkProofs(table(row), parseJunit(REPORT))).toHaveLength(1);
 });
 
 test('a row without test, figure or reason is a problem, and so is a table without rows', () => {
   expect(checkProofs(table('| one | trust us |'), parseJunit(REPORT))).toHaveLength(1);
   expect(checkProofs(table(), parseJunit(REPORT))).toHaveLength(1);
-  expect(checkProofs(table('| one | figure: 3 s, `time ls` at abc |', '| two | missing: no time |'), parseJunit(REPORT))).toEqual([]);
+  expect(
+    checkProofs(
+      table('| one | figure: 3 s, `time ls` at abc |', '| two | missing: no time |'),
+      parseJunit(REPORT),
+    ),
+  ).toEqual([]);
 });
 
 test('a report without tests is refused', () => {

@@ -11,7 +11,9 @@ const FIGURE = /figure: .*`[^`]+`/;
 /** @returns one line for each row that proves nothing */
 export function checkProofs(markdown: string, results: readonly TestResult[]): readonly string[] {
   const problems: string[] = [];
-  const rows = markdown.split('\n').filter((line) => line.startsWith('|') && !/^\|[\s:|-]+\|$/.test(line));
+  const rows = markdown
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|[\s:|-]+\|$/.test(line));
   const body = rows.filter((row) => !/^\|\s*Line\s*\|/.test(row));
   if (body.length === 0) problems.push('the table has no rows');
   for (const row of body) {
@@ -21,9 +23,12 @@ export function checkProofs(markdown: string, results: readonly TestResult[]): r
       problems.push(`"${title}" names no test, no figure with its command, and no reason`);
     }
     for (const [, file = '', name = ''] of named) {
-      const found = results.find((result) => result.file === file.trim() && result.name === name.trim());
+      const found = results.find(
+        (result) => result.file === file.trim() && result.name === name.trim(),
+      );
       if (!found) problems.push(`"${title}" names ${file} › ${name}, which did not run`);
-      else if (found.outcome !== 'passed') problems.push(`"${title}" names ${file} › ${name}, which ${found.outcome}`);
+      else if (found.outcome !== 'passed')
+        problems.push(`"${title}" names ${file} › ${name}, which ${found.outcome}`);
     }
   }
   return problems;

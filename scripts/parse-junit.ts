@@ -13,8 +13,16 @@ export function parseJunit(xml: string): readonly TestResult[] {
   const results: TestResult[] = [];
   for (const match of xml.matchAll(CASE)) {
     const body = match[3] ?? '';
-    const outcome = /<(failure|error)\b/.test(body) ? 'failed' : /<skipped\b/.test(body) ? 'skipped' : 'passed';
-    results.push({ file: attribute(match[1] ?? '', 'file'), name: attribute(match[1] ?? '', 'name'), outcome });
+    const outcome = /<(failure|error)\b/.test(body)
+      ? 'failed'
+      : /<skipped\b/.test(body)
+        ? 'skipped'
+        : 'passed';
+    results.push({
+      file: attribute(match[1] ?? '', 'file'),
+      name: attribute(match[1] ?? '', 'name'),
+      outcome,
+    });
   }
   if (results.length === 0) throw new Error('the report holds no test');
   return results;

@@ -12,7 +12,10 @@ import { parseJunit, type TestResult } from './parse-junit.ts';
 
 const CHECKS = ['format', 'lint', 'types', 'boundaries', 'references'] as const;
 
-async function run(command: readonly string[], environment: Record<string, string> = {}): Promise<number> {
+async function run(
+  command: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<number> {
   const child = Bun.spawn([...command], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...environment },
@@ -24,7 +27,10 @@ async function runTests(full: boolean): Promise<readonly TestResult[]> {
   const folder = await mkdtemp(join(tmpdir(), 'portarium-junit-'));
   const report = join(folder, 'junit.xml');
   try {
-    await run([process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`], full ? { PORTARIUM_TEST_FULL: '1' } : {});
+    await run(
+      [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`],
+      full ? { PORTARIUM_TEST_FULL: '1' } : {},
+    );
     return parseJunit(await readFile(report, 'utf8'));
   } catch (error) {
     console.error(`the test runner left no report: ${String(error)}`);
@@ -40,22 +46,33 @@ async function main(): Promise<number> {
   const results: TestResult[] = [];
   for (const check of CHECKS) {
     const code = await run([process.execPath, 'run', check]);
-    results.push({ file: 'package.json', name: `bun run ${check}`, outcome: code === 0 ? 'passed' : 'failed' });
+    results.push({
+      file: 'package.json',
+      name: `bun run ${check}`,
+      outcome: code === 0 ? 'passed' : 'failed',
+    });
   }
   const tests = await runTests(full);
   results.push(...tests);
   const problems = checkProofs(await readFile('docs/reference/proofs.md', 'utf8'), tests);
   for (const problem of problems) console.error(`proofs: ${problem}`);
-  results.push({ file: 'docs/reference/proofs.md', name: 'every proof names a test that ran', outcome: problems.length === 0 ? 'passed' : 'failed' });
+  results.push({
+    file: 'docs/reference/proofs.md',
+    name: 'every proof names a test that ran',
+    outcome: problems.length === 0 ? 'passed' : 'failed',
+  });
 
-  const count = (outcome: TestResult['outcome']) => results.filter((result) => result.outcome === outcome).length;
+  const count = (outcome: TestResult['outcome']) =>
+    results.filter((result) => result.outcome === outcome).length;
   for (const result of results) {
     if (result.outcome === 'skipped') console.log(`skipped: ${result.file} › ${result.name}`);
     if (result.outcome === 'failed') console.log(`failed: ${result.file} › ${result.name}`);
   }
   const skipped = count('skipped');
   console.log(`took ${((performance.now() - started) / 1000).toFixed(0)} s`);
-  console.log(`${count('passed')} passed, ${count('failed')} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`);
+  console.log(
+    `${count('passed')} passed, ${count('failed')} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
+  );
   return count('failed') === 0 ? 0 : 1;
 }
 

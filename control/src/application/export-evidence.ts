@@ -1,18 +1,27 @@
-/** Builds the bundle that a stranger can verify offline. */
-
+/** Builds the bundle that a stranger can verify offline: a whole log, or one action with proofs. */
 import { buildBundle } from '@portarium/contracts/bundle';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
-import type { Digest } from '@portarium/contracts/digest';
+import { type Digest, fromHex } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import { inclusionProof } from '@portarium/contracts/merkle';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { sealLog } from './seal-log.ts';
 
-/** Entries on one page of the export's reading. */
+/** Entries that one read takes. */
 const PAGE = 500;
+/** Leaf hashes that one read takes. */
+const LEAVES_PER_READ = 10_000;
 /** Largest bundle that is built in memory. */
 const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
+
+interface Collected {
+  readonly entries: Uint8Array[];
+  readonly sequence: number[];
+  readonly artifacts: Map<Digest, Uint8Array>;
+  readonly modules: Map<Digest, Uint8Array>;
+}
 
 export async function exportEvidence(
   context: Context,
@@ -21,39 +30,12 @@ export async function exportEvidence(
 ): Promise<Result<Uint8Array>> {
   const checkpoint = await sealLog(context, workspace);
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
-  const entries: Uint8Array[] = [];
-  const artifacts = new Map<Digest, Uint8Array>();
-  const modules = new Map<Digest, Uint8Array>();
-  let after = -1;
-  let size = 0;
-  while (after < checkpoint.size - 1) {
-    const page = await context.store.read(workspace, (tx) =>
-      tx.listEntries({ after, limit: PAGE }),
-    );
-    if (page.length === 0)
-      return failure('internal', `Entry ${after + 1} is missing from the log.`);
-    for (const { seq, bytes } of page) {
-      if (seq >= checkpoint.size) break;
-      entries.push(bytes);
-      size += bytes.length;
-      const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
-      if (
-        action === undefined ||
-        entry.subject.action === action ||
-        entry.subject.plugin !== undefined
-      ) {
-        size += await collect(context, workspace, entry, artifacts, modules);
-      }
-      if (size > MAX_BUNDLE_BYTES)
-        return failure(
-          'body.too-large',
-          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time.`,
-        );
-    }
-    after = page.at(-1)?.seq ?? after;
-  }
+  const collected = await collect(context, workspace, action, checkpoint.size);
+  if (!collected.ok) return collected;
+  const { entries, sequence, artifacts, modules } = collected.value;
+  const origin = context.signer.origin(workspace);
   const bundle = await buildBundle({
-    instance: context.signer.origin(workspace).split('/')[0] ?? '',
+    instance: origin.slice(0, origin.length - workspace.length - 1),
     workspace,
     asked: action === undefined ? {} : { action },
     entries,
@@ -61,26 +43,89 @@ export async function exportEvidence(
     verifierKeys: context.signer.verifierKeys(workspace),
     artifacts,
     modules,
+    ...(action === undefined
+      ? {}
+      : { proofs: await proofs(context, workspace, sequence, checkpoint.size) }),
   });
   return success(bundle);
 }
 
-/** Adds what the entry names. @returns the bytes added */
+/** The entries below `size`, with the artifacts and modules that they name. */
 async function collect(
   context: Context,
   workspace: WorkspaceId,
-  entry: Entry,
-  artifacts: Map<Digest, Uint8Array>,
-  modules: Map<Digest, Uint8Array>,
+  action: ActionId | undefined,
+  size: number,
+): Promise<Result<Collected>> {
+  const collected: Collected = {
+    entries: [],
+    sequence: [],
+    artifacts: new Map(),
+    modules: new Map(),
+  };
+  let bytesSoFar = 0;
+  for (let after = -1; ; ) {
+    const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
+    const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
+    for (const { seq, bytes } of page) {
+      if (seq >= size) return success(collected);
+      collected.entries.push(bytes);
+      collected.sequence.push(seq);
+      bytesSoFar += bytes.length + (await collectNamed(context, workspace, bytes, collected));
+      if (bytesSoFar > MAX_BUNDLE_BYTES) {
+        return failure(
+          'body.too-large',
+          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time.`,
+        );
+      }
+    }
+    const last = page.at(-1);
+    if (!last) return success(collected);
+    after = last.seq;
+  }
+}
+
+/** Adds what the entry names by digest. @returns the bytes added */
+async function collectNamed(
+  context: Context,
+  workspace: WorkspaceId,
+  bytes: Uint8Array,
+  { artifacts, modules }: Collected,
 ): Promise<number> {
+  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+  const named: [Digest, Map<Digest, Uint8Array>][] = entry.artifacts.map((artifact) => [
+    artifact.digest,
+    artifact.mediaType === 'application/wasm' ? modules : artifacts,
+  ]);
+  // An action names its module as its subject; a rejected upload names one that was never kept.
+  if (entry.subject.plugin !== undefined && entry.type !== 'plugin.rejected') {
+    named.push([entry.subject.plugin as Digest, modules]);
+  }
   let added = 0;
-  for (const { digest, mediaType } of entry.artifacts) {
-    const target = mediaType === 'application/wasm' ? modules : artifacts;
+  for (const [digest, target] of named) {
     if (target.has(digest)) continue;
-    const bytes = await context.objects.get(workspace, digest);
-    if (!bytes) continue;
-    target.set(digest, bytes);
-    added += bytes.length;
+    const object = await context.objects.get(workspace, digest);
+    if (!object) continue;
+    target.set(digest, object);
+    added += object.length;
   }
   return added;
+}
+
+async function proofs(
+  context: Context,
+  workspace: WorkspaceId,
+  sequence: readonly number[],
+  size: number,
+): Promise<Map<number, readonly Uint8Array[]>> {
+  const leaves: Uint8Array[] = [];
+  while (leaves.length < size) {
+    const limit = Math.min(LEAVES_PER_READ, size - leaves.length);
+    const read = await context.store.read(workspace, (tx) => tx.leafHashes(leaves.length, limit));
+    if (read.length === 0) throw new Error(`the log of ${workspace} lacks entry ${leaves.length}`);
+    for (const leaf of read) leaves.push(fromHex(leaf.slice('sha256:'.length)));
+  }
+  const found = new Map<number, readonly Uint8Array[]>();
+  for (const seq of sequence) found.set(seq, await inclusionProof(leaves, seq));
+  return found;
 }

@@ -5,6 +5,7 @@ import type {
   Outcome,
   WorkOrder,
 } from '@portarium/contracts/internal-api';
+import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { uploadForm } from '../testing/upload-form.ts';
 
@@ -273,5 +274,32 @@ test('a write waits for approval and a destructive action for a person; neither 
     const body = (await response.json()) as { id: string; state: string };
     expect([response.status, body.state]).toEqual([202, state]);
     expect((await claim(body.id)).body).toEqual({ status: 'finished', state });
+  }
+});
+
+test('an export of the log and of one action verify offline under the pinned key, and tell tampering', async () => {
+  const action = await request();
+  await report(await claimed(action), 'outcome', SUCCESS);
+  const [pin = ''] = (
+    await (
+      await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', { role: 'auditor' })
+    ).text()
+  ).split('\n');
+  for (const query of ['', `?action=${action}`]) {
+    const response = await instance.call('GET', `/v1/workspaces/local/evidence/export${query}`, {
+      role: 'auditor',
+    });
+    expect(response.headers.get('content-type')).toBe('application/x-tar');
+    const bundle = new Uint8Array(await response.arrayBuffer());
+    const report = await verifyBundle(bundle, { pin });
+    expect([report.verdict, report.exitCode, report.findings]).toEqual(['verified', 0, []]);
+    expect((await verifyBundle(bundle, {})).exitCode).toBe(3);
+    const text = new TextDecoder('latin1').decode(bundle);
+    const at = text.indexOf('"type":"action.requested"') + 9;
+    const tampered = bundle.slice();
+    tampered[at] = (tampered[at] ?? 0) ^ 1;
+    const found = await verifyBundle(tampered, { pin });
+    expect(found.exitCode).toBe(1);
+    expect(found.findings.some((finding) => finding.seq !== undefined)).toBe(true);
   }
 });
