@@ -14,14 +14,13 @@ const rows = {
   'sandbox/admission/': ['contracts/'],
   'sandbox/src/': ['contracts/', 'sandbox/admission/'],
   'client/': ['contracts/'],
-  'cli/': ['client/', 'contracts/', 'sandbox/admission/', 'infra/local/'],
+  'cli/': ['client/', 'contracts/', 'sandbox/admission/', 'infra/local/', 'plugins/sdk/'],
   'infra/local/': ['contracts/'],
-  'bench/': ['client/', 'contracts/', 'infra/local/'],
+  'bench/': ['client/', 'contracts/', 'infra/local/', 'plugins/sdk/'],
   'plugins/sdk/': [],
 };
 const ours = '^(contracts|control|sandbox|client|cli|infra|bench|plugins|scripts)/';
 const quote = (text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-const tests = '\\.(integration|e2e|property)?\\.?test\\.ts$|/testing/';
 
 module.exports = {
   forbidden: [
@@ -31,7 +30,6 @@ module.exports = {
       from: {
         path: `^${quote(folder)}`,
         pathNot: [
-          tests,
           ...Object.keys(rows)
             .filter((other) => other !== folder && other.startsWith(folder))
             .map((other) => `^${quote(other)}`),
@@ -44,15 +42,20 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^(contracts|sandbox/admission|control/src/domain|control/src/application|control/src/workflows)/',
-        pathNot: tests,
       },
       to: { dependencyTypes: ['core'] },
     },
     {
       name: 'drivers only in infrastructure',
       severity: 'error',
-      from: { path: '^control/src/(domain|application|http|workflows)/', pathNot: tests },
+      from: { path: '^control/src/(domain|application|http|workflows)/' },
       to: { path: 'node_modules/(postgres|nats|minio|@temporalio/(client|worker))/' },
+    },
+    {
+      name: 'every import resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^bun(:|$)' },
     },
     { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
   ],
@@ -60,7 +63,11 @@ module.exports = {
     tsPreCompilationDeps: true,
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
-    exclude: '(^|/)(build|assembly|node_modules)/',
+    exclude: '(^|/)(build|assembly|node_modules|testing|fixtures)/|.test.ts$',
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'default', 'types'],
+    },
     tsConfig: { fileName: 'tsconfig.json' },
   },
 };

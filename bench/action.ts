@@ -19,9 +19,10 @@ export async function benchAction(tell: (text: string) => void): Promise<Measure
   const dataDir = await mkdtemp(join(tmpdir(), 'portarium-bench-'));
   tell('starting the stack');
   const stack = await startStack({ dataDir });
+  let peer: Awaited<ReturnType<typeof bareTemporal>> | undefined;
   try {
     await pushCsvInsights(stack);
-    await using peer = await bareTemporal(stack.services.temporal.address);
+    peer = await bareTemporal(stack.services.temporal.address);
     const ours: Subject = { name: 'portarium action over HTTP', run: () => runAction(stack) };
     tell('one at a time');
     const alone = await alternate([ours, peer], {
@@ -43,6 +44,7 @@ export async function benchAction(tell: (text: string) => void): Promise<Measure
     ];
     return { cases, ratios: [latencyRatio(alone)] };
   } finally {
+    await peer?.stop();
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
@@ -92,7 +94,7 @@ async function runAction(stack: RunningStack): Promise<void> {
   if (action.state !== 'succeeded') throw new Error(`an action ended ${JSON.stringify(action)}`);
 }
 
-async function bareTemporal(address: string): Promise<Subject & AsyncDisposable> {
+async function bareTemporal(address: string): Promise<Subject & { stop(): Promise<void> }> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   const connection = await NativeConnection.connect({ address });
   const worker = await Worker.create({
@@ -112,7 +114,7 @@ async function bareTemporal(address: string): Promise<Subject & AsyncDisposable>
         workflowId: `bare-${process.pid}-${n++}`,
         args: [CSV],
       }),
-    async [Symbol.asyncDispose]() {
+    async stop() {
       worker.shutdown();
       await running;
       await client.connection.close();

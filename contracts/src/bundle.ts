@@ -25,6 +25,7 @@ import {
   TILE_WIDTH,
 } from './entry-bundle.ts';
 import { leafHash } from './evidence-entry.ts';
+import { inclusionProofs } from './merkle.ts';
 import { parseVerifierKey } from './signed-note.ts';
 import { type TarFile, writeTar } from './tar.ts';
 import { tlogProofText } from './tlog-proof.ts';
@@ -34,50 +35,43 @@ export interface BundleParts {
   readonly instance: string;
   readonly workspace: string;
   readonly asked: BundleRequest;
-  /** Exact bytes: the whole log from entry 0, or one action's entries, in the order of `seq`. */
+  /**
+   * Exact bytes in the order of `seq`: the whole log from entry 0. For a bundle of one action they
+   * may be that action's alone, when `proofs` come with them.
+   */
   readonly entries: readonly Uint8Array[];
   /** The newest signed note of the log; absent when nothing is signed yet. */
   readonly checkpoint?: string | undefined;
   /** Newest first. */
   readonly verifierKeys: readonly string[];
-  /** Those that go into the bundle; what entries name besides is listed as left out. */
+  /** Of these the ones that entries in the bundle name; the rest that they name is listed as left out. */
   readonly artifacts: ReadonlyMap<Digest, Uint8Array>;
   readonly modules: ReadonlyMap<Digest, Uint8Array>;
-  /** For a bundle of one action: proofs by `seq`, under the checkpoint; none beyond its size. */
+  /** Of one action's entries, by `seq`, under the checkpoint; computed when left out. */
   readonly proofs?: ReadonlyMap<number, readonly Uint8Array[]> | undefined;
 }
 
 const encoder = new TextEncoder();
 
 /** @throws RangeError when an entry is no JSON, or the checkpoint is no signed note of a checkpoint */
-export async function buildBundle(parts: BundleParts): Promise<Uint8Array> {
-  const entries = parts.entries.map((bytes) => ({ bytes, value: parseEntry(bytes) }));
-  const omitted = namedArtifacts(entries.map((entry) => entry.value)).filter(
-    (digest) => !parts.artifacts.has(digest),
-  );
+export async function buildBundle(given: BundleParts): Promise<Uint8Array> {
+  const parts =
+    given.asked.action === undefined ? given : await onlyAction(given, given.asked.action);
+  const entries = parts.entries.map(parseEntry);
+  const named = digestsIn(entries);
+  const artifacts = sorted(parts.artifacts).filter(([digest]) => named.has(digest));
+  const modules = sorted(parts.modules).filter(([digest]) => named.has(digest));
+  const included = new Set([...artifacts, ...modules].map(([digest]) => digest));
+  const omitted = namedArtifacts(entries).filter((digest) => !included.has(digest));
   const { instance, workspace, asked } = parts;
+  const about = { instance, workspace, asked, entries: entries.length, omitted: omitted.length };
   const files: TarFile[] = [
-    {
-      path: BUNDLE_PATHS.readme,
-      bytes: encoder.encode(
-        bundleReadme({
-          instance,
-          workspace,
-          asked,
-          entries: entries.length,
-          omitted: omitted.length,
-        }),
-      ),
-    },
+    { path: BUNDLE_PATHS.readme, bytes: encoder.encode(bundleReadme(about)) },
     { path: BUNDLE_PATHS.keys, bytes: await keysFile(parts.verifierKeys) },
     ...(await logFiles(parts)),
+    ...artifacts.map(([digest, bytes]) => ({ path: artifactPath(digest), bytes })),
+    ...modules.map(([digest, bytes]) => ({ path: modulePath(digest), bytes })),
   ];
-  for (const [digest, bytes] of sorted(parts.artifacts)) {
-    files.push({ path: artifactPath(digest), bytes });
-  }
-  for (const [digest, bytes] of sorted(parts.modules)) {
-    files.push({ path: modulePath(digest), bytes });
-  }
   const listed: Record<string, { digest: Digest; bytes: number }> = {};
   for (const { path, bytes } of files) {
     listed[path] = { digest: await digestOf(bytes), bytes: bytes.length };
@@ -93,6 +87,23 @@ export async function buildBundle(parts: BundleParts): Promise<Uint8Array> {
     files: listed,
   } as const satisfies { readonly [K in keyof BundleManifest]: unknown };
   return writeTar([{ path: BUNDLE_PATHS.manifest, bytes: canonicalBytes(manifest) }, ...files]);
+}
+
+/** The parts with that action's entries alone, each that the checkpoint covers with its proof. */
+async function onlyAction(parts: BundleParts, action: string): Promise<BundleParts> {
+  const own = parts.entries.flatMap((bytes) => {
+    const { seq, subject } = parseEntry(bytes);
+    return (subject as { action?: unknown }).action === action ? [{ seq: Number(seq), bytes }] : [];
+  });
+  const entries = own.map(({ bytes }) => bytes);
+  if (parts.proofs !== undefined || parts.checkpoint === undefined) return { ...parts, entries };
+  const size = sizeOf(parts.checkpoint);
+  const leaves = await Promise.all(parts.entries.slice(0, size).map(leafHash));
+  if (leaves.length < size) {
+    throw new RangeError(`proofs need the whole log: ${size} entries, got ${leaves.length}`);
+  }
+  const covered = own.map(({ seq }) => seq).filter((seq) => seq < size);
+  return { ...parts, entries, proofs: await inclusionProofs(leaves, covered) };
 }
 
 /** What lies under `log/`. */

@@ -92,19 +92,31 @@ export async function inclusionProof(
   leaves: readonly Uint8Array[],
   index: number,
 ): Promise<Uint8Array[]> {
-  if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) {
-    throw new RangeError(`no leaf ${index} in a tree of ${leaves.length}`);
+  return (await inclusionProofs(leaves, [index])).get(index) ?? [];
+}
+
+/** {@link inclusionProof} of several leaves, hashing the tree once. */
+export async function inclusionProofs(
+  leaves: readonly Uint8Array[],
+  indices: readonly number[],
+): Promise<Map<number, Uint8Array[]>> {
+  const proofs = new Map<number, Uint8Array[]>();
+  for (const index of indices) {
+    if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) {
+      throw new RangeError(`no leaf ${index} in a tree of ${leaves.length}`);
+    }
+    proofs.set(index, []);
   }
-  const proof: Uint8Array[] = [];
   let level = leaves;
-  let at = index;
-  while (level.length > 1) {
-    const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
-    if (sibling) proof.push(sibling);
+  for (let width = 1; level.length > 1; width *= 2) {
+    for (const [index, proof] of proofs) {
+      const at = Math.floor(index / width);
+      const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
+      if (sibling) proof.push(sibling);
+    }
     level = await parentLevel(level);
-    at = Math.floor(at / 2);
   }
-  return proof;
+  return proofs;
 }
 
 /** RFC 9162, section 2.1.3.2. False for anything malformed; never throws. */

@@ -89,7 +89,7 @@ function header(path: string, size: number): Uint8Array {
   put('mtime', '00000000000\0');
   put('type', '0');
   put('magic', 'ustar\x0000');
-  put('checksum', `${checksum(block).toString(8).padStart(6, '0')}\0 `);
+  put('checksum', checksumText(block));
   return block;
 }
 
@@ -104,13 +104,13 @@ function splitPath(path: string): readonly [string, string] {
 }
 
 /** The sum of all bytes of a header, those of the checksum itself counted as spaces. */
-function checksum(block: Uint8Array): number {
+function checksumText(block: Uint8Array): string {
   let sum = 0;
   block.forEach((byte, index) => {
     const [start, length] = FIELD.checksum;
     sum += index >= start && index < start + length ? 0x20 : byte;
   });
-  return sum;
+  return `${sum.toString(8).padStart(6, '0')}\0 `;
 }
 
 /**
@@ -151,8 +151,8 @@ function isZero(bytes: Uint8Array): boolean {
 }
 
 function readHeader(block: Uint8Array): { readonly path: string; readonly size: number } | string {
-  const sum = octal(block, 'checksum');
-  if (sum === undefined || sum !== checksum(block)) return 'the checksum of a header is wrong';
+  if (rawText(block, 'checksum') !== checksumText(block))
+    return 'the checksum of a header is wrong';
   if (!text(block, 'magic', true)?.startsWith('ustar')) return 'not an ustar archive';
   const type = block[FIELD.type[0]];
   if (type !== 0x30 && type !== 0) {
@@ -183,8 +183,11 @@ function text(block: Uint8Array, field: keyof typeof FIELD, loose = false): stri
 
 /** Octal digits that NULs or spaces end; no sign, no base-256 numbers. */
 function octal(block: Uint8Array, field: keyof typeof FIELD): number | undefined {
-  const [start, length] = FIELD[field];
-  const raw = String.fromCharCode(...block.subarray(start, start + length));
-  const match = /^ *([0-7]{1,12})[\0 ]*$/.exec(raw);
+  const match = /^ *([0-7]{1,12})[\0 ]*$/.exec(rawText(block, field));
   return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 8);
+}
+
+function rawText(block: Uint8Array, field: keyof typeof FIELD): string {
+  const [start, length] = FIELD[field];
+  return String.fromCharCode(...block.subarray(start, start + length));
 }

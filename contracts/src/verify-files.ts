@@ -170,7 +170,7 @@ function checkOmitted(
   for (const { entry } of entries) {
     for (const { digest, bytes } of entry.artifacts) {
       artifacts.add(digest);
-      const file = files.get(artifactPath(digest));
+      const file = files.get(artifactPath(digest)) ?? files.get(modulePath(digest));
       if (!file && !omitted.has(digest)) {
         findings.add('artifact.missing', `names ${digest}, which is not in the bundle`, entry.seq);
       } else if (file && file.length !== bytes) {
@@ -187,7 +187,7 @@ function checkOmitted(
   }
   for (const digest of omitted) {
     if (!artifacts.has(digest)) findings.add('bundle.omitted', `no entry names ${digest}`);
-    if (files.has(artifactPath(digest as Digest))) {
+    if (files.has(artifactPath(digest as Digest)) || files.has(modulePath(digest as Digest))) {
       findings.add('bundle.omitted', `${digest} is listed as left out and is in the bundle`);
     }
   }

@@ -1,8 +1,10 @@
 /** An honest log with every kind of story that an action can have, and bundles of it. */
+import { parse } from 'valibot';
 import { buildBundle } from '../bundle.ts';
 import { checkpointText } from '../checkpoint.ts';
 import { type Digest, digestOf } from '../digest.ts';
-import { inclusionProof, merkleRoot } from '../merkle.ts';
+import { ActionIdSchema } from '../ids.ts';
+import { merkleRoot } from '../merkle.ts';
 import { signNote } from '../signed-note.ts';
 import { type Draft, LogBuilder } from './log-builder.ts';
 import { type TestKey, testKey } from './test-key.ts';
@@ -163,7 +165,7 @@ export async function honestLog(
   return {
     log,
     actions,
-    artifacts: new Map(actions.length === 0 ? [] : [[digests.input, INPUT]]),
+    artifacts: new Map([[digests.input, INPUT]]),
     modules: new Map([[module, MODULE]]),
   };
 }
@@ -224,28 +226,19 @@ export async function wholeBundle(
 
 /** A bundle of one action, with the proofs that the signed size gives. */
 export async function actionBundle(
-  { log, artifacts }: HonestLog,
+  { log, artifacts, modules }: HonestLog,
   action: string,
   size = log.entries.length,
 ): Promise<Uint8Array> {
   const key = await logKey();
-  const leaves = (await log.leaves()).slice(0, size);
-  const proofs = new Map<number, Uint8Array[]>();
-  const entries: Uint8Array[] = [];
-  for (const [seq, bytes] of log.entries.entries()) {
-    if (!new TextDecoder().decode(bytes).includes(`"subject":{"action":"${action}"`)) continue;
-    entries.push(bytes);
-    if (seq < size) proofs.set(seq, await inclusionProof(leaves, seq));
-  }
   return buildBundle({
     instance: INSTANCE,
     workspace: WORKSPACE,
-    asked: { action },
-    entries,
+    asked: { action: parse(ActionIdSchema, action) },
+    entries: log.entries,
     checkpoint: await checkpointAt(log, size, key),
     verifierKeys: [key.verifierKey],
     artifacts,
-    modules: new Map(),
-    proofs,
+    modules,
   });
 }

@@ -1,5 +1,6 @@
 /** What the Control Plane's bootstrap wrote: the workspace and its first keys. Secret; mode 0600. */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { readJsonFile } from './atomic-file.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -44,4 +45,14 @@ export function readBootstrap(folder: DataFolder): Bootstrap {
   }
   writeFileSync(folder.hostKey, found.hostKey, { mode: 0o600 });
   return found;
+}
+
+/** True for the first caller of a data folder only: whoever gets it shows the keys to the person. */
+export function claimFirstShowing(dataDir: string): boolean {
+  try {
+    writeFileSync(join(dataDir, 'keys-shown'), '', { flag: 'wx' });
+    return true;
+  } catch {
+    return false;
+  }
 }

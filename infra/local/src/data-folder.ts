@@ -1,10 +1,24 @@
 /** Layout of one data folder: everything that a stack keeps lies under it. */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { LocalEnvironment } from './environment.ts';
 import { LocalStackError, messageOf } from './local-stack-error.ts';
-import { runsAsRoot } from './postgres-user.ts';
+import {
+  ensurePostgresUser,
+  findPostgresUser,
+  runsAsRoot,
+  type SystemUser,
+} from './postgres-user.ts';
 import { REPOSITORY_ROOT } from './repository.ts';
 
 /** Absolute paths inside a data folder. */
@@ -56,20 +70,52 @@ export function defaultDataDir(environment: LocalEnvironment): string {
   if (environment.dataDir !== undefined) return environment.dataDir;
   const inRepository = join(REPOSITORY_ROOT, '.portarium');
   if (existsSync(dataFolderAt(inRepository).postgres)) return inRepository;
-  if (!runsAsRoot() || closedParent(inRepository) === undefined) return inRepository;
+  if (!runsAsRoot()) return inRepository;
+  const user = findPostgresUser() ?? NOBODY;
+  if (closedParent(inRepository, user) === undefined) return inRepository;
   const name = basename(REPOSITORY_ROOT).replaceAll(/[^A-Za-z0-9._-]/g, '-');
   const mark = createHash('sha256').update(REPOSITORY_ROOT).digest('hex').slice(0, 8);
   return join('/var/lib/portarium', `${name}-${mark}`);
 }
 
-/** The topmost existing folder above `path` that users other than its owner can not pass. */
-export function closedParent(path: string): string | undefined {
+/** Stands for any user but root while there is no `postgres` yet. */
+export const NOBODY: SystemUser = { uid: -1, gid: -1 };
+
+/** The topmost existing folder above `path` that `user` can not pass (search permission). */
+export function closedParent(path: string, user: SystemUser): string | undefined {
+  return parentsOf(path).find((folder) => existsSync(folder) && !isPassable(folder, user));
+}
+
+/** From the root downwards, without `path` itself. */
+function parentsOf(path: string): string[] {
   const parents: string[] = [];
   for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
     parents.unshift(folder);
-    if (folder === dirname(folder)) break;
+    if (folder === dirname(folder)) return parents;
   }
-  return parents.find((folder) => existsSync(folder) && (statSync(folder).mode & 0o001) === 0);
+}
+
+/** The kernel takes the first class that fits: owner, group, others. */
+function isPassable(folder: string, user: SystemUser): boolean {
+  const { mode, uid, gid } = statSync(folder);
+  const needed = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
+  return (mode & needed) !== 0;
+}
+
+/** Lets `user`'s group, and nobody else, pass through a folder of ours. */
+function openForGroup(folder: string, user: SystemUser): void {
+  chownSync(folder, process.getuid?.() ?? 0, user.gid);
+  chmodSync(folder, 0o710);
+}
+
+/** Private folders that root's tests make under the temporary folder are opened for passage. */
+function openTemporaryParents(path: string, user: SystemUser): void {
+  const temporary = resolve(tmpdir());
+  for (const folder of parentsOf(path)) {
+    if (!folder.startsWith(`${temporary}/`) || isPassable(folder, user)) continue;
+    const { mode, uid } = statSync(folder);
+    if (uid === process.getuid?.() && (mode & 0o077) === 0) openForGroup(folder, user);
+  }
 }
 
 /** Leaves a foreign folder alone: it must be new, empty, or one of ours. */
@@ -97,12 +143,16 @@ const OUR_FILES: ReadonlySet<string> = new Set([
  * @throws LocalStackError `data-folder` with what to do
  */
 export function prepareDataFolder(folder: DataFolder): void {
-  const root = runsAsRoot();
+  const user = ensurePostgresUser();
   try {
-    mkdirSync(folder.path, { recursive: true, mode: root ? 0o711 : 0o700 });
+    const newParents = parentsOf(folder.path).filter((parent) => !existsSync(parent));
+    mkdirSync(dirname(folder.path), { recursive: true });
+    mkdirSync(folder.path, { recursive: true, mode: 0o700 });
     assertOurs(folder);
-    // PostgreSQL's own user passes through; names of files stay hidden, secrets have mode 0600.
-    if (root) chmodSync(folder.path, 0o711);
+    if (user !== undefined) {
+      for (const created of [...newParents, folder.path]) openForGroup(created, user);
+      openTemporaryParents(folder.path, user);
+    }
     for (const inner of [folder.logs, folder.evidence, folder.vault, folder.nats]) {
       mkdirSync(inner, { recursive: true, mode: 0o700 });
     }
@@ -115,7 +165,7 @@ export function prepareDataFolder(folder: DataFolder): void {
       `The data folder ${folder.path} can not be used: ${messageOf(error)}. Name another one with --data.`,
     );
   }
-  const closed = root ? closedParent(folder.path) : undefined;
+  const closed = user === undefined ? undefined : closedParent(folder.path, user);
   if (closed !== undefined) {
     throw new LocalStackError(
       'data-folder',

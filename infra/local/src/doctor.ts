@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
-import { closedParent, dataFolderAt } from './data-folder.ts';
+import { closedParent, dataFolderAt, NOBODY } from './data-folder.ts';
 import type { LocalEnvironment } from './environment.ts';
 import { isPortFree, PREFERRED_HTTP_PORT } from './free-ports.ts';
 import { messageOf } from './local-stack-error.ts';
@@ -188,7 +188,7 @@ function examineDataFolder(dataDir: string): Finding[] {
   const freeBytes = Number(free.bavail) * Number(free.bsize);
   const gibibytes = (freeBytes / 1024 ** 3).toFixed(1);
   const enough = freeBytes >= NEEDED_DISK_BYTES;
-  const closed = runsAsRoot() ? closedParent(dataDir) : undefined;
+  const closed = runsAsRoot() ? closedParent(dataDir, findPostgresUser() ?? NOBODY) : undefined;
   let writable = true;
   try {
     accessSync(existing, constants.W_OK | constants.X_OK);

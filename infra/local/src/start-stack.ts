@@ -1,5 +1,4 @@
 /** Starts the whole embedded stack: services, migrations, bootstrap, Control Plane, sandbox host. */
-import { existsSync } from 'node:fs';
 import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
@@ -31,8 +30,6 @@ export interface RunningStack {
   readonly dataDir: string;
   readonly version: string;
   readonly services: ServiceAddresses;
-  /** Whether this start created the instance: its keys have not been shown before. */
-  readonly isNew: boolean;
   /** Process id of a part; `undefined` while it is down. */
   pidOf(part: PartName): number | undefined;
   status(): PartStatus[];
@@ -74,10 +71,10 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
       onProgress: supervisor.progress,
     };
     ensureMasterKey(folder);
-    const isNew = await startParts(supervisor, context, options.signal);
+    await startParts(supervisor, context, options.signal);
     const bootstrap = readBootstrap(folder);
     supervisor.becomeReady(controlUrl(context.ports));
-    return describe(supervisor, context, bootstrap, isNew);
+    return describe(supervisor, context, bootstrap);
   } catch (error) {
     await supervisor.stop(error);
     throw options.signal?.aborted === true ? interrupted : error;
@@ -96,47 +93,39 @@ function wantedPorts(
 
 /**
  * Services start together, and migrations run as soon as PostgreSQL is there; the planes follow in
- * order. Returns whether the instance is new.
+ * order.
  */
 async function startParts(
   supervisor: Supervisor,
   context: StackContext,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<void> {
   const { folder, ports, secrets, environment, onProgress } = context;
   const postgres = supervisor.add(postgresPart(folder, ports, secrets, environment, onProgress));
   const temporal = supervisor.add(temporalPart(folder, ports, environment, onProgress));
   const nats = supervisor.add(natsPart(folder, ports, environment, onProgress));
   const control = supervisor.add(controlPart(context));
   const sandbox = supervisor.add(sandboxPart(context));
-  const database = async (): Promise<boolean> => {
+  const database = async (): Promise<void> => {
     await postgres.start();
     signal?.throwIfAborted();
     await runControlStep('migrate', context);
     signal?.throwIfAborted();
-    return bootstrapOnce(context);
+    await runControlStep('bootstrap', context);
+    readBootstrap(folder);
   };
-  const [isNew] = await Promise.all([database(), temporal.start(), nats.start()]);
+  await Promise.all([database(), temporal.start(), nats.start()]);
   signal?.throwIfAborted();
   await control.start();
   signal?.throwIfAborted();
   await sandbox.start();
   signal?.throwIfAborted();
-  return isNew;
-}
-
-async function bootstrapOnce(context: StackContext): Promise<boolean> {
-  const isNew = !existsSync(context.folder.bootstrap);
-  await runControlStep('bootstrap', context);
-  readBootstrap(context.folder);
-  return isNew;
 }
 
 function describe(
   supervisor: Supervisor,
   context: StackContext,
   bootstrap: Bootstrap,
-  isNew: boolean,
 ): RunningStack {
   return {
     url: controlUrl(context.ports),
@@ -146,7 +135,6 @@ function describe(
     dataDir: context.folder.path,
     version: supervisor.version,
     services: serviceAddresses(context.ports, context.secrets),
-    isNew,
     pidOf: (part) => supervisor.pidOf(part),
     status: () => supervisor.status(),
     stop: () => supervisor.stop(),

@@ -8,6 +8,7 @@ import { EXTISM_FUNCTIONS } from './module-rules.ts';
 import { readModule } from './read-module.ts';
 import { HEADER, SECTION } from './sections.ts';
 import {
+  buildModule,
   exportFunction,
   importFunction,
   limits,
@@ -158,8 +159,10 @@ test('memories are at most one, unshared, 32-bit and within the limit', async ()
 });
 
 test('exception handling and garbage-collected types are named as features', async () => {
-  expect(await rules({ extra: [{ id: SECTION.tag, contents: [1, 0, 0] }] })).toEqual([
-    'module.malformed',
+  const tag = { id: SECTION.tag, contents: [1, 0, 0] };
+  expect(await rulesOf(buildModule({ types: [PROCEDURE], extra: [tag] }))).toEqual([
+    'module.feature',
+    'export.missing',
   ]);
   expect(await rules({ types: [[0x4e, 1, 0x60, 0, 0]] })).toContain('module.feature');
 });

@@ -76,8 +76,8 @@ function tokenLength(rest: string): number | string {
   if (rest.startsWith('[')) {
     const set = /^\[(?:\\.|[^\]\\])*\]/.exec(rest)?.[0];
     if (set === undefined) return 'an open character class';
-    for (const escape of set.matchAll(/\\(?:u....|x..|.)/g)) {
-      if (!ESCAPE.test(escape[0])) return `the escape ${escape[0]}`;
+    for (const found of set.matchAll(/\\(?:u....|x..|.)/g)) {
+      if (!ESCAPE.test(found[0])) return `the escape ${found[0]}`;
     }
     return set.length;
   }

@@ -84,7 +84,8 @@ export function postgresBinaries(user: SystemUser | undefined): PostgresBinaries
   const text = readFileSync(join(installed, 'package.json'), 'utf8');
   const { version } = v.parse(PackageSchema, JSON.parse(text));
   makeMissingLinks(installed);
-  const reachable = user === undefined || closedParent(join(installed, 'native/bin')) === undefined;
+  const reachable =
+    user === undefined || closedParent(join(installed, 'native/bin/postgres'), user) === undefined;
   const folder = reachable ? installed : copyForUser(installed, version);
   return {
     initdb: join(folder, 'native/bin/initdb'),

@@ -10,12 +10,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import postgres from 'postgres';
 import type { DataFolder } from '../data-folder.ts';
 import { inheritedVariables, type LocalEnvironment } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
 import { LocalStackError } from '../local-stack-error.ts';
 import { ensurePostgresUser, type SystemUser } from '../postgres-user.ts';
+import { probePostgres } from '../probes/postgres-probe.ts';
 import { withDeathSignal } from '../process/death-signal.ts';
 import type { PartSpec } from '../process/part-spec.ts';
 import { identify } from '../process/process-identity.ts';
@@ -62,12 +62,6 @@ export function postgresPart(
   environment: LocalEnvironment,
   onProgress: OnProgress,
 ): PartSpec {
-  const maintenanceUrl = postgresUrl(
-    ports,
-    POSTGRES_OWNER,
-    secrets.postgresOwnerPassword,
-    'postgres',
-  );
   return {
     part: 'postgres',
     port: ports.postgres,
@@ -96,8 +90,7 @@ export function postgresPart(
         ...(user === undefined ? {} : { user }),
       };
     },
-    isReady: () => answersQueries(maintenanceUrl),
-    afterReady: () => ensureDatabase(maintenanceUrl),
+    isReady: () => probePostgres(ports.postgres, POSTGRES_OWNER, POSTGRES_DATABASE),
     readyTimeoutMs: 120_000,
     stopSignal: 'SIGINT',
     stopTimeoutMs: 20_000,
@@ -124,28 +117,52 @@ async function createCluster(
     chownSync(passwordFile, user.uid, user.gid);
   }
   try {
-    const args = [
+    const run = (file: string, args: readonly string[], input?: string): Promise<void> =>
+      runAs(folder, user, environment, { file, args, ...(input === undefined ? {} : { input }) });
+    await run(binaries.initdb, [
       ...['--pgdata', making, '--username', POSTGRES_OWNER, '--pwfile', passwordFile],
       ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale'],
       ...['--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--no-instructions'],
-    ];
-    const { file, args: wrapped, ...owner } = withDeathSignal(binaries.initdb, args, 'KILL', user);
-    const made = await runCommand(file, wrapped, {
-      timeoutMs: 120_000,
-      cwd: folder.path,
-      env: { ...inheritedVariables(environment), LC_ALL: 'C', TZ: 'UTC' },
-      ...owner,
-    });
-    if (!made.ok) {
-      throw new LocalStackError(
-        'part-failed',
-        `initdb could not create the database cluster in ${folder.postgres}:\n${made.output.trim()}`,
-      );
-    }
+    ]);
+    // In single-user mode, so that a cluster in its final place always has its database.
+    await run(
+      binaries.postgres,
+      ['--single', '-D', making, 'postgres'],
+      `create database ${POSTGRES_DATABASE}\n`,
+    );
     chmodSync(making, 0o700);
     renameSync(making, folder.postgres);
   } finally {
     rmSync(passwordFile, { force: true });
+  }
+}
+
+interface ClusterCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly input?: string;
+}
+
+/** Runs a command of cluster creation as PostgreSQL's user; throws with its output. */
+async function runAs(
+  folder: DataFolder,
+  user: SystemUser | undefined,
+  environment: LocalEnvironment,
+  command: ClusterCommand,
+): Promise<void> {
+  const { file, args, ...owner } = withDeathSignal(command.file, command.args, 'KILL', user);
+  const result = await runCommand(file, args, {
+    timeoutMs: 120_000,
+    cwd: folder.path,
+    env: { ...inheritedVariables(environment), LC_ALL: 'C', TZ: 'UTC' },
+    ...(command.input === undefined ? {} : { input: command.input }),
+    ...owner,
+  });
+  if (!result.ok) {
+    throw new LocalStackError(
+      'part-failed',
+      `${command.file} could not create the database cluster in ${folder.postgres}:\n${result.output.trim()}`,
+    );
   }
 }
 
@@ -171,30 +188,4 @@ function removeForeignPidFile(folder: DataFolder): void {
   if (!Number.isInteger(pid) || identify(pid) === undefined) return;
   const command = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   if (command !== 'postgres') rmSync(file, { force: true });
-}
-
-async function answersQueries(url: string): Promise<boolean> {
-  const sql = connect(url);
-  try {
-    await sql`select 1`;
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await sql.end({ timeout: 1 }).catch(() => undefined);
-  }
-}
-
-async function ensureDatabase(url: string): Promise<void> {
-  const sql = connect(url);
-  try {
-    const found = await sql`select 1 from pg_database where datname = ${POSTGRES_DATABASE}`;
-    if (found.length === 0) await sql`create database ${sql(POSTGRES_DATABASE)}`;
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
-}
-
-function connect(url: string): postgres.Sql {
-  return postgres(url, { max: 1, connect_timeout: 2, idle_timeout: 1, onnotice: () => undefined });
 }

@@ -20,8 +20,6 @@ export interface PartSpec {
   readonly prepare: () => Promise<LaunchCommand>;
   /** Whether it serves now. Called every few milliseconds; must not reject. */
   readonly isReady: () => Promise<boolean>;
-  /** Runs once each time it became ready, before the part counts as ready. */
-  readonly afterReady?: () => Promise<void>;
   /** Longest wait for readiness after a start. */
   readonly readyTimeoutMs: number;
   readonly stopSignal: NodeJS.Signals;

@@ -6,6 +6,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly gid?: number;
+  /** Written to standard input, which is otherwise empty. */
+  readonly input?: string;
   /** Killed after this many milliseconds. */
   readonly timeoutMs: number;
   /** Told each piece of output as it comes. */
@@ -33,7 +35,7 @@ export function runCommand(
     let output = '';
     let timedOut = false;
     const child = spawn(file, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.env === undefined ? {} : { env: { ...options.env } }),
       ...(options.uid === undefined ? {} : { uid: options.uid }),
@@ -43,6 +45,10 @@ export function runCommand(
       timedOut = true;
       child.kill('SIGKILL');
     }, options.timeoutMs);
+    if (options.input !== undefined) {
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(options.input);
+    }
     const take = (chunk: Buffer): void => {
       const text = chunk.toString('utf8');
       output = (output + text).slice(-KEPT_CHARACTERS);

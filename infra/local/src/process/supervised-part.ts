@@ -114,7 +114,6 @@ export class SupervisedPart {
     try {
       await this.#spawn();
       const outcome = await this.#untilReady();
-      if (outcome === 'ready') await this.spec.afterReady?.();
       if (outcome === 'timed-out') await this.#kill();
       return outcome;
     } catch (error) {

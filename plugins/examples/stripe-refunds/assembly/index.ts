@@ -60,6 +60,7 @@ function refundOf(refund: Json): Json {
 }
 
 function problemOf(response: HttpResponse): string {
+  if (response.status == 0) return 'no answer came from Stripe; the log says why';
   const status = `Stripe answered ${response.status}`;
   const body = response.json();
   if (body === null) return status;

@@ -1,0 +1,171 @@
+/** `portarium action run|get|list|tail`. Side effects: `run` asks for an action. */
+import type { Action } from '@portarium/client/answers';
+import type { PortariumClient } from '@portarium/client/portarium-client';
+import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { plainText } from '@portarium/contracts/plain-text';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { entryLine } from '../entry-line.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { print, printJson, table, tell } from '../output.ts';
+import { readArgument, readJsonArgument } from '../read-argument.ts';
+
+interface RunOptions extends ConnectionOptions {
+  readonly input?: string;
+  readonly text?: string;
+  readonly wait: number;
+  readonly idempotencyKey?: string;
+}
+
+interface ListOptions extends ConnectionOptions {
+  readonly limit: number;
+  readonly state?: string;
+  readonly plugin?: string;
+}
+
+const DEFAULT_WAIT_SECONDS = 30;
+const DEFAULT_LIST = 20;
+/** Pause between two looks at an action that goes on. */
+const TAIL_MS = 500;
+
+export function registerAction(program: Command): void {
+  const action = program.command('action').description('ask for actions and look at them');
+  connectionOptions(
+    action
+      .command('run')
+      .argument('<plugin>', 'name or name@version')
+      .argument('<operation>', 'operation of the plugin')
+      .description('ask for an action and wait for its outcome; exit code 1 when it failed')
+      .addOption(new Option('--input <json>', 'input: JSON, @file or @-').conflicts('text'))
+      .option('--text <text>', 'input that is a plain string: text, @file or @-')
+      .addOption(
+        new Option('--wait <seconds>', 'wait that long for the outcome; 0 returns at once')
+          .argParser(wholeNumber(0, PLATFORM_LIMITS.waitSeconds))
+          .default(DEFAULT_WAIT_SECONDS),
+      )
+      .option('--idempotency-key <key>', 'asking again with the same key gives the same action'),
+  ).action(run);
+  connectionOptions(
+    action.command('get').argument('<id>').description('show one action with its output'),
+  ).action(get);
+  connectionOptions(
+    action
+      .command('list')
+      .description('list actions, newest first')
+      .addOption(
+        new Option('--limit <count>', 'how many')
+          .argParser(wholeNumber(1, PLATFORM_LIMITS.pageSize))
+          .default(DEFAULT_LIST),
+      )
+      .addOption(new Option('--state <state>', 'only those').choices(ACTION_STATES))
+      .option('--plugin <name>', 'only those of this plugin'),
+  ).action(list);
+  connectionOptions(
+    action
+      .command('tail')
+      .argument('<id>')
+      .description('print each evidence entry of an action until its outcome is known'),
+  ).action(tail);
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+  };
+}
+
+async function run(plugin: string, operation: string, options: RunOptions): Promise<void> {
+  const client = connect(options);
+  const input =
+    options.text === undefined
+      ? await readJsonArgument('--input', options.input ?? '{}')
+      : await readArgument(options.text);
+  const { idempotencyKey } = options;
+  const action = await client.actions.create(
+    { plugin, operation, input },
+    { waitSeconds: options.wait, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
+  );
+  show(action, options);
+  if (!isSettled(action.state)) tell(`It goes on: portarium action tail ${action.id}`);
+}
+
+async function get(id: string, options: ConnectionOptions): Promise<void> {
+  show(await connect(options).actions.get(id), options);
+}
+
+/** Prints the action; the exit code is 1 for an outcome that is not success. */
+function show(action: Action, options: ConnectionOptions): void {
+  if (isSettled(action.state) && action.state !== 'succeeded') process.exitCode = EXIT_CODES.failed;
+  if (options.json) return printJson(action);
+  const { id, state, plugin, operation, attempts, evidence, error } = action;
+  print(`${id}  ${state}`);
+  const rows = [
+    ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
+    ['  tier', action.tier ?? 'denied by policy'],
+    ['  attempts', String(attempts)],
+    ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
+  ];
+  if (error) rows.push(['  error', `${error.code}: ${plainText(error.message)}`]);
+  print(table(rows));
+  if (action.output !== undefined) print(plainText(JSON.stringify(action.output, null, 2), 1e6));
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const { limit, state, plugin } = options;
+  const page = await connect(options).actions.list({
+    limit,
+    ...(state === undefined ? {} : { state }),
+    ...(plugin === undefined ? {} : { plugin }),
+  });
+  if (options.json) return printJson(page);
+  const rows = page.items.map((action) => [
+    action.id,
+    action.state,
+    `${action.plugin.name}@${action.plugin.version}`,
+    action.operation,
+    action.createdAt,
+  ]);
+  print(table([['ID', 'STATE', 'PLUGIN', 'OPERATION', 'REQUESTED'], ...rows]));
+  if (page.next !== undefined) tell('There are more; raise --limit.');
+}
+
+async function tail(id: string, options: ConnectionOptions): Promise<void> {
+  const client = connect(options);
+  let after: number | undefined;
+  for (;;) {
+    // The state first: entries that came with the last transition are then surely on the page.
+    const action = await client.actions.get(id);
+    after = await printEntries(client, id, after, options);
+    if (isSettled(action.state)) {
+      if (action.state !== 'succeeded') process.exitCode = EXIT_CODES.failed;
+      if (!options.json) print(`${id}  ${action.state}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, TAIL_MS));
+  }
+}
+
+/** Prints what came after entry `after`. @returns the last entry that was printed */
+async function printEntries(
+  client: PortariumClient,
+  action: string,
+  after: number | undefined,
+  options: ConnectionOptions,
+): Promise<number | undefined> {
+  let last = after;
+  for (;;) {
+    const page = await client.evidence.page({
+      action,
+      ...(last === undefined ? {} : { after: last }),
+    });
+    for (const { entry } of page.items) {
+      if (options.json) printJson(entry);
+      else print(entryLine(entry));
+    }
+    last = page.items.at(-1)?.seq ?? last;
+    if (page.next === undefined) return last;
+  }
+}

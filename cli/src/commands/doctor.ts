@@ -1,0 +1,39 @@
+/** `portarium doctor`: says what is missing on this machine. No side effects. */
+import { examine } from '@portarium/local/doctor';
+import { readEnvironment } from '@portarium/local/environment';
+import type { Command } from 'commander';
+import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { print, printJson, table } from '../output.ts';
+
+interface DoctorOptions extends DataOption {
+  readonly json?: true;
+}
+
+export function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('say what is missing and how to get it; exit code 1 when something needed is')
+    .addOption(dataOption())
+    .option('--json', 'print one line {ok, findings}')
+    .action(async (options: DoctorOptions) => {
+      process.exitCode = await doctor(options);
+    });
+}
+
+async function doctor(options: DoctorOptions): Promise<number> {
+  const findings = await examine(dataDirOf(options), readEnvironment());
+  const ok = findings.every((finding) => finding.ok || !finding.needed);
+  if (options.json === true) {
+    printJson({ ok, findings });
+  } else {
+    const rows = findings.map((finding) => [
+      finding.ok ? '✓' : finding.needed ? '✗' : '-',
+      finding.name,
+      finding.fix === undefined ? finding.detail : `${finding.detail}. ${finding.fix}`,
+    ]);
+    print(table(rows));
+    print(ok ? 'The stack can start.' : 'Something needed is missing.');
+  }
+  return ok ? EXIT_CODES.ok : EXIT_CODES.failed;
+}

@@ -1,0 +1,43 @@
+/** `portarium status`: tells the state of each part. No side effects. */
+import { readStatus } from '@portarium/local/running-stack';
+import type { Command } from 'commander';
+import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { print, printJson, table } from '../output.ts';
+
+interface StatusOptions extends DataOption {
+  readonly json?: true;
+}
+
+export function registerStatus(program: Command): void {
+  program
+    .command('status')
+    .description(
+      "tell each part's state, process, port and restarts; exit code 0 when ready, else 1",
+    )
+    .addOption(dataOption())
+    .option('--json', 'print one line {state, url, version, dataDir, supervisor, parts}')
+    .action((options: StatusOptions) => {
+      process.exitCode = status(options);
+    });
+}
+
+function status(options: StatusOptions): number {
+  const found = readStatus(dataDirOf(options));
+  if (options.json === true) {
+    printJson(found);
+  } else {
+    print(`${found.state}${found.url === undefined ? '' : ` at ${found.url}`}  (${found.dataDir})`);
+    const rows = found.parts.map((part) => [
+      part.part,
+      part.state,
+      part.pid === undefined ? '-' : String(part.pid),
+      String(part.port),
+      String(part.restarts),
+      part.detail ?? '',
+    ]);
+    if (rows.length > 0) print(table([['PART', 'STATE', 'PID', 'PORT', 'RESTARTS', ''], ...rows]));
+    if (found.error !== undefined) print(found.error);
+  }
+  return found.state === 'ready' ? EXIT_CODES.ok : EXIT_CODES.failed;
+}

@@ -1,0 +1,27 @@
+/** Entry of the `portarium` command: runs it and turns its outcome into an exit code. */
+import { messageOf } from '@portarium/local/local-stack-error';
+import { CommanderError } from 'commander';
+import { EXIT_CODES } from './exit-codes.ts';
+import { reportFailure } from './output.ts';
+import { createProgram } from './program.ts';
+
+/** Runs one command line (without the program's name) and returns its exit code. */
+async function run(args: readonly string[]): Promise<number> {
+  process.exitCode = EXIT_CODES.ok;
+  try {
+    await createProgram().parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode);
+  } catch (error) {
+    // Commander has printed its own message: help and version end well, the rest is usage.
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    }
+    reportFailure(messageOf(error), args.includes('--json'));
+    return EXIT_CODES.failed;
+  }
+}
+
+const exitCode = await run(process.argv.slice(2));
+// An exit right after a write to a pipe could cut the output short.
+await new Promise((resolve) => process.stdout.write('', resolve));
+process.exit(exitCode);

@@ -1,0 +1,45 @@
+import { expect, test } from 'bun:test';
+import type { VerifyReport } from '@portarium/contracts/verify-report';
+import { verifyText } from './verify-text.ts';
+
+const REPORT: VerifyReport = {
+  verdict: 'verified',
+  exitCode: 0,
+  entries: 44,
+  unsigned: 2,
+  checkpoint: { origin: 'local/acme', size: 42 },
+  signedBy: 'local+2ced077b',
+  findings: [],
+  actions: 9,
+  openActions: 1,
+  artifacts: { included: 3, omitted: 1 },
+  modules: 1,
+};
+
+test('a verified bundle names log, signer and what is not covered', () => {
+  const text = verifyText('acme.tar', REPORT);
+  expect(text.split('\n')[0]).toBe('VERIFIED  acme.tar');
+  expect(text).toContain('local/acme, 44 entries');
+  expect(text).toContain('up to entry 41, by local+2ced077b');
+  expect(text).toContain('2 entries are beyond the last checkpoint');
+});
+
+test('a falsified bundle names entry and rule', () => {
+  const findings = [{ rule: 'log.leaf', message: 'its bytes were changed', seq: 7 }];
+  const text = verifyText('b.tar', { ...REPORT, verdict: 'falsified', exitCode: 1, findings });
+  expect(text).toContain('FALSIFIED  b.tar');
+  expect(text).toContain('entry 7  log.leaf  its bytes were changed');
+});
+
+test('without a pin it never says verified', () => {
+  const text = verifyText('b.tar', { ...REPORT, verdict: 'unpinned', exitCode: 3 });
+  expect(text).toContain('CONSISTENT, NOT VERIFIED');
+  expect(text).toContain('--pin');
+});
+
+test('an unreadable file gets no figures', () => {
+  const findings = [{ rule: 'bundle.tar', message: 'truncated' }];
+  const text = verifyText('b.tar', { ...REPORT, verdict: 'unreadable', exitCode: 2, findings });
+  expect(text).not.toContain('entries');
+  expect(text).toContain('bundle  bundle.tar  truncated');
+});

@@ -1,0 +1,58 @@
+/** A report of verification in words that an auditor can file. */
+import type { Finding, Verdict, VerifyReport } from '@portarium/contracts/verify-report';
+import { table } from './output.ts';
+
+const HEADLINES: { readonly [V in Verdict]: string } = {
+  verified: 'VERIFIED',
+  falsified: 'FALSIFIED',
+  unreadable: 'UNREADABLE',
+  unpinned: 'CONSISTENT, NOT VERIFIED',
+};
+
+/** @param name the bundle, as the person named it */
+export function verifyText(name: string, report: VerifyReport): string {
+  const lines = [`${HEADLINES[report.verdict]}  ${name}`];
+  if (report.verdict !== 'unreadable') lines.push(summary(report));
+  if (report.findings.length > 0) {
+    lines.push('', table(report.findings.map(findingRow)));
+  }
+  lines.push('', closing(report));
+  return lines.join('\n');
+}
+
+function summary(report: VerifyReport): string {
+  const { checkpoint, signedBy, artifacts, modules } = report;
+  return table([
+    [
+      '  log',
+      checkpoint ? `${checkpoint.origin}, ${report.entries} entries` : `${report.entries} entries`,
+    ],
+    [
+      '  signed',
+      checkpoint ? `up to entry ${checkpoint.size - 1}, by ${signedBy ?? '?'}` : 'nothing',
+    ],
+    ...(report.unsigned > 0
+      ? [['  not signed', `${report.unsigned} entries are beyond the last checkpoint`]]
+      : []),
+    ['  actions', `${report.actions}, ${report.openActions} of them not ended`],
+    ['  artifacts', `${artifacts.included} included, ${artifacts.omitted} left out`],
+    ['  plugins', `${modules} included`],
+  ]);
+}
+
+function findingRow({ rule, message, seq }: Finding): string[] {
+  return [seq === undefined ? '  bundle' : `  entry ${seq}`, rule, message];
+}
+
+function closing(report: VerifyReport): string {
+  switch (report.verdict) {
+    case 'verified':
+      return 'Every entry that is signed is what the log signed, in full and in order.';
+    case 'falsified':
+      return 'This bundle is not what the log signed. The first line names what was found first.';
+    case 'unreadable':
+      return 'Nothing can be said about this file.';
+    case 'unpinned':
+      return 'Nothing contradicts itself, but anyone can make such a bundle. Give the log’s key, got by a way that you trust: --pin KEY.';
+  }
+}

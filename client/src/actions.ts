@@ -1,0 +1,117 @@
+/** Actions: ask, look, wait. */
+import { isSettled } from '@portarium/contracts/life-cycle';
+import {
+  type Action,
+  type ActionPage,
+  ActionPageSchema,
+  ActionSchema,
+  type ActionSummary,
+  type JournalCall,
+  JournalSchema,
+} from './answers.ts';
+import { clientError } from './portarium-error.ts';
+import type { Transport } from './transport.ts';
+
+export interface ActionRequest {
+  /** `name` or `name@version`. */
+  readonly plugin: string;
+  readonly operation: string;
+  /** JSON; for operations with the encoding `text` a string, with `bytes` a base64 string. */
+  readonly input: unknown;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface ActionFilter {
+  readonly limit?: number;
+  /** `next` of the page before. */
+  readonly cursor?: string;
+  readonly state?: string;
+  readonly plugin?: string;
+}
+
+const POLL_MS = 500;
+
+export class Actions {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Asks for an action. Repeating it with the same `idempotencyKey` gives the same action; without
+   * one, a key is made for this call, so that a lost answer can not lead to a second action.
+   * @param options.waitSeconds how long the server may hold the answer for the outcome; at most 60
+   */
+  create(
+    request: ActionRequest,
+    options: { readonly idempotencyKey?: string; readonly waitSeconds?: number } = {},
+  ): Promise<Action> {
+    const { idempotencyKey = crypto.randomUUID(), waitSeconds = 0 } = options;
+    return this.#transport.json(
+      {
+        method: 'POST',
+        path: this.#transport.inWorkspace('/actions'),
+        headers: {
+          'idempotency-key': idempotencyKey,
+          ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
+        },
+        json: request,
+        repeatable: true,
+        waitMs: waitSeconds * 1_000,
+      },
+      ActionSchema,
+    );
+  }
+
+  get(id: string): Promise<Action> {
+    return this.#transport.json({ method: 'GET', path: this.#path(id) }, ActionSchema);
+  }
+
+  /** One page, newest first. */
+  list(filter: ActionFilter = {}): Promise<ActionPage> {
+    const path = this.#transport.inWorkspace('/actions');
+    return this.#transport.json({ method: 'GET', path, query: { ...filter } }, ActionPageSchema);
+  }
+
+  /** Every action, page by page. */
+  async *all(filter: Omit<ActionFilter, 'cursor'> = {}): AsyncGenerator<ActionSummary> {
+    let cursor: string | undefined;
+    do {
+      const page = await this.list({ ...filter, ...(cursor === undefined ? {} : { cursor }) });
+      yield* page.items;
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
+  /** The action's egress calls in order, over all its attempts. */
+  async journal(id: string): Promise<readonly JournalCall[]> {
+    const call = { method: 'GET', path: `${this.#path(id)}/journal` } as const;
+    return (await this.#transport.json(call, JournalSchema)).items;
+  }
+
+  /**
+   * Waits until the action is final or its outcome is unknown.
+   * @throws PortariumError `timeout` after `timeoutMs` (60,000 when left out)
+   */
+  async waitFor(id: string, options: { readonly timeoutMs?: number } = {}): Promise<Action> {
+    const { timeoutMs = 60_000 } = options;
+    let leftMs = timeoutMs;
+    for (;;) {
+      const startedMs = performance.now();
+      const action = await this.get(id);
+      if (isSettled(action.state)) return action;
+      if (leftMs <= 0) {
+        throw clientError('timeout', `Action ${id} is still ${action.state}.`, {
+          hint: 'Wait longer, or look at its evidence: portarium action tail.',
+        });
+      }
+      await this.#transport.sleep(Math.min(POLL_MS, leftMs));
+      leftMs -= Math.max(POLL_MS, performance.now() - startedMs);
+    }
+  }
+
+  #path(id: string): string {
+    return this.#transport.inWorkspace(`/actions/${encodeURIComponent(id)}`);
+  }
+}

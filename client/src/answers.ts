@@ -1,0 +1,109 @@
+/** Shapes of the API's answers. Loose: the API may add fields, and the client keeps them. */
+import { fromBase64 } from '@portarium/contracts/base64';
+import { DigestSchema } from '@portarium/contracts/digest';
+import { EgressRuleSchema } from '@portarium/contracts/egress-rule';
+import { EntrySchema } from '@portarium/contracts/evidence-entry';
+import { EgressCallSchema } from '@portarium/contracts/internal-api';
+import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
+import * as v from 'valibot';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = v.string();
+
+/** `{items, next?}` */
+export function listOf<S extends v.GenericSchema>(item: S) {
+  return v.looseObject({ items: v.array(item) });
+}
+
+export const WorkspaceSchema = v.looseObject({ id: text, name: text, tenancyTier: text });
+export type Workspace = v.InferOutput<typeof WorkspaceSchema>;
+
+export const KeySchema = v.looseObject({
+  id: text,
+  name: text,
+  owner: text,
+  role: text,
+  createdAt: text,
+  expiresAt: v.nullish(text),
+  revokedAt: v.nullish(text),
+  lastUsedAt: v.nullish(text),
+});
+export type Key = v.InferOutput<typeof KeySchema>;
+
+/** `key` is the secret; no other answer holds it. */
+export const CreatedKeySchema = v.looseObject({ ...KeySchema.entries, key: text });
+export type CreatedKey = v.InferOutput<typeof CreatedKeySchema>;
+
+export const PluginSchema = v.looseObject({
+  name: text,
+  version: text,
+  digest: DigestSchema,
+  state: text,
+  admission: v.optional(v.looseObject({})),
+});
+export type Plugin = v.InferOutput<typeof PluginSchema>;
+
+const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
+export const EgressSchema = v.looseObject({
+  plugin: v.looseObject({ name: text, rules }),
+  operator: v.looseObject({ rules, networks: v.array(text) }),
+});
+export type Egress = v.InferOutput<typeof EgressSchema>;
+
+const summary = {
+  id: text,
+  state: v.picklist(ACTION_STATES),
+  tier: v.nullish(v.picklist(TIERS)),
+  plugin: v.looseObject({ name: text, version: text, digest: DigestSchema }),
+  operation: text,
+  inputDigest: DigestSchema,
+  outputDigest: v.optional(DigestSchema),
+  error: v.optional(v.looseObject({ code: text, message: text })),
+  attempts: count,
+  createdAt: text,
+  finishedAt: v.optional(text),
+};
+export const ActionSummarySchema = v.looseObject(summary);
+export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
+
+export const ActionSchema = v.looseObject({
+  ...summary,
+  output: v.optional(v.unknown()),
+  evidence: v.looseObject({ from: count, to: count }),
+});
+export type Action = v.InferOutput<typeof ActionSchema>;
+
+export const ActionPageSchema = v.looseObject({
+  items: v.array(ActionSummarySchema),
+  /** The cursor of the next page; absent on the last. */
+  next: v.optional(text),
+});
+export type ActionPage = v.InferOutput<typeof ActionPageSchema>;
+
+export const JournalSchema = listOf(v.looseObject({ ...EgressCallSchema.entries, attempt: text }));
+export type JournalCall = v.InferOutput<typeof JournalSchema>['items'][number];
+
+const exactBytes = v.pipe(
+  text,
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const bytes = fromBase64(dataset.value);
+    if (bytes) return bytes;
+    addIssue({ message: 'expected base64' });
+    return NEVER;
+  }),
+);
+
+export const EvidencePageSchema = v.looseObject({
+  items: v.array(
+    v.looseObject({ seq: count, hash: DigestSchema, bytes: exactBytes, entry: EntrySchema }),
+  ),
+  /** What to give as `after` for the next page; absent on the last. */
+  next: v.optional(count),
+});
+export type EvidencePage = v.InferOutput<typeof EvidencePageSchema>;
+
+export const ReadinessSchema = v.looseObject({ ready: v.boolean(), reasons: v.array(text) });
+export type Readiness = v.InferOutput<typeof ReadinessSchema>;
+
+export const HealthSchema = v.looseObject({ version: text, parts: v.record(text, text) });
+export type Health = v.InferOutput<typeof HealthSchema>;

@@ -1,0 +1,49 @@
+/** Evidence: entries, the newest checkpoint, the verifier keys, and the bundle that holds it all. */
+import { type EvidencePage, EvidencePageSchema } from './answers.ts';
+import type { Transport } from './transport.ts';
+
+export interface EvidenceFilter {
+  /** Entries after this `seq`; from the first when left out. */
+  readonly after?: number;
+  readonly limit?: number;
+  readonly action?: string;
+}
+
+/** A bundle is large: time to build and send it, beside the usual limit. */
+const EXPORT_MS = 10 * 60_000;
+
+export class Evidence {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  page(filter: EvidenceFilter = {}): Promise<EvidencePage> {
+    const path = this.#transport.inWorkspace('/evidence');
+    return this.#transport.json({ method: 'GET', path, query: { ...filter } }, EvidencePageSchema);
+  }
+
+  /** The signed note of the newest checkpoint. */
+  checkpoint(): Promise<string> {
+    return this.#text('/evidence/log/checkpoint');
+  }
+
+  /** Newest first. Pin one that came by a way of its own, not one that came with the evidence. */
+  async verifierKeys(): Promise<readonly string[]> {
+    return (await this.#text('/evidence/vkeys')).split('\n').filter((line) => line !== '');
+  }
+
+  /** The bundle (tar) of the whole log, or of one action. */
+  async exportBundle(options: { readonly action?: string } = {}): Promise<Uint8Array> {
+    const path = this.#transport.inWorkspace('/evidence/export');
+    const query = { action: options.action };
+    const response = await this.#transport.send({ method: 'GET', path, query, waitMs: EXPORT_MS });
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  async #text(path: string): Promise<string> {
+    const call = { method: 'GET', path: this.#transport.inWorkspace(path) } as const;
+    return (await this.#transport.send(call)).text();
+  }
+}

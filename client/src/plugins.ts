@@ -1,0 +1,58 @@
+/** Plugins: upload, look, and what an operator lets them reach. */
+import type { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import type { InferInput } from 'valibot';
+import { type Egress, EgressSchema, listOf, type Plugin, PluginSchema } from './answers.ts';
+import type { Transport } from './transport.ts';
+
+export type OperatorEgress = InferInput<typeof OperatorEgressSchema>;
+
+/** Admission reads the whole module; beside the usual limit. */
+const UPLOAD_MS = 60_000;
+
+export class Plugins {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Uploads a module with its manifest.
+   * @param manifest the text of plugin.json, or its value
+   * @throws PortariumError `plugin.not-admitted` with `problem.admission.findings`
+   */
+  push(manifest: string | object, module: Uint8Array): Promise<Plugin> {
+    const form = new FormData();
+    const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
+    form.append('manifest', new Blob([text], { type: 'application/json' }), 'plugin.json');
+    const wasm = new Blob([new Uint8Array(module)], { type: 'application/wasm' });
+    form.append('module', wasm, 'plugin.wasm');
+    const path = this.#transport.inWorkspace('/plugins');
+    return this.#transport.json({ method: 'POST', path, form, waitMs: UPLOAD_MS }, PluginSchema);
+  }
+
+  async list(): Promise<readonly Plugin[]> {
+    const path = this.#transport.inWorkspace('/plugins');
+    return (await this.#transport.json({ method: 'GET', path }, listOf(PluginSchema))).items;
+  }
+
+  get(name: string): Promise<Plugin> {
+    return this.#transport.json({ method: 'GET', path: this.#path(name) }, PluginSchema);
+  }
+
+  #path(name: string): string {
+    return this.#transport.inWorkspace(`/plugins/${encodeURIComponent(name)}`);
+  }
+
+  /** What the plugin asks for and what the operator grants. */
+  getEgress(name: string): Promise<Egress> {
+    const path = `${this.#path(name)}/egress`;
+    return this.#transport.json({ method: 'GET', path }, EgressSchema);
+  }
+
+  /** Grants exactly these rules and networks, in place of those before. */
+  putEgress(name: string, egress: OperatorEgress): Promise<Egress> {
+    const path = `${this.#path(name)}/egress`;
+    return this.#transport.json({ method: 'PUT', path, json: egress }, EgressSchema);
+  }
+}

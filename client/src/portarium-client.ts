@@ -1,0 +1,46 @@
+/**
+ * The TypeScript client: one object for one Control Plane, key and workspace. Runs wherever `fetch`
+ * does; holds no state but its options.
+ */
+import { Actions } from './actions.ts';
+import { type Health, HealthSchema, type Readiness, ReadinessSchema } from './answers.ts';
+import { Evidence } from './evidence.ts';
+import { Plugins } from './plugins.ts';
+import { PortariumError } from './portarium-error.ts';
+import { type ClientOptions, Transport } from './transport.ts';
+import { Keys, Workspaces } from './workspaces.ts';
+
+export class PortariumClient {
+  readonly workspaces: Workspaces;
+  readonly keys: Keys;
+  readonly plugins: Plugins;
+  readonly actions: Actions;
+  readonly evidence: Evidence;
+  readonly #transport: Transport;
+
+  /** @throws RangeError when `url` is not an http or https address */
+  constructor(options: ClientOptions) {
+    this.#transport = new Transport(options);
+    this.workspaces = new Workspaces(this.#transport);
+    this.keys = new Keys(this.#transport);
+    this.plugins = new Plugins(this.#transport);
+    this.actions = new Actions(this.#transport);
+    this.evidence = new Evidence(this.#transport);
+  }
+
+  /** Whether the Control Plane takes work, and if not, why. Asks once. */
+  async readiness(): Promise<Readiness> {
+    try {
+      const call = { method: 'GET', path: '/readyz', repeatable: false, answeredBy: 503 } as const;
+      return await this.#transport.json(call, ReadinessSchema);
+    } catch (error) {
+      if (error instanceof PortariumError) return { ready: false, reasons: [error.message] };
+      throw error;
+    }
+  }
+
+  /** Versions and the state of each part. */
+  health(): Promise<Health> {
+    return this.#transport.json({ method: 'GET', path: '/healthz' }, HealthSchema);
+  }
+}

@@ -1,0 +1,73 @@
+/** Workspaces and the API keys of one. */
+import {
+  type CreatedKey,
+  CreatedKeySchema,
+  type Key,
+  KeySchema,
+  listOf,
+  type Workspace,
+  WorkspaceSchema,
+} from './answers.ts';
+import type { Transport } from './transport.ts';
+
+export class Workspaces {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  create(workspace: {
+    readonly id: string;
+    readonly name: string;
+    readonly tenancyTier: 'A' | 'B' | 'C';
+  }): Promise<Workspace> {
+    const call = { method: 'POST', path: '/v1/workspaces', json: workspace } as const;
+    return this.#transport.json(call, WorkspaceSchema);
+  }
+
+  async list(): Promise<readonly Workspace[]> {
+    const call = { method: 'GET', path: '/v1/workspaces' } as const;
+    return (await this.#transport.json(call, listOf(WorkspaceSchema))).items;
+  }
+
+  /** The client's own when `id` is left out. */
+  get(id: string = this.#transport.workspace): Promise<Workspace> {
+    const path = `/v1/workspaces/${encodeURIComponent(id)}`;
+    return this.#transport.json({ method: 'GET', path }, WorkspaceSchema);
+  }
+}
+
+export interface KeyRequest {
+  readonly name: string;
+  /** The person who answers for what the key does. */
+  readonly owner: string;
+  readonly role: string;
+  /** RFC 3339; never when left out. */
+  readonly expiresAt?: string;
+}
+
+export class Keys {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** The secret is in this answer and nowhere else. */
+  create(request: KeyRequest): Promise<CreatedKey> {
+    const path = this.#transport.inWorkspace('/keys');
+    return this.#transport.json({ method: 'POST', path, json: request }, CreatedKeySchema);
+  }
+
+  async list(): Promise<readonly Key[]> {
+    const path = this.#transport.inWorkspace('/keys');
+    return (await this.#transport.json({ method: 'GET', path }, listOf(KeySchema))).items;
+  }
+
+  /** From the next request on, the key is refused. */
+  async revoke(id: string): Promise<void> {
+    const path = this.#transport.inWorkspace(`/keys/${encodeURIComponent(id)}`);
+    await this.#transport.send({ method: 'DELETE', path });
+  }
+}

@@ -1,0 +1,44 @@
+/** The WebAssembly engine behind one small interface, so that a second one can be added. */
+import type { CellError, CellLimits, LogLevel } from './messages.ts';
+
+export interface GuestResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** A request that never got an answer: the guest sees status 0 and no body. */
+export interface FailedRequest {
+  readonly failed: string;
+}
+
+/** What the guest reaches outside of itself. */
+export interface GuestHost {
+  log(level: LogLevel, message: string): void;
+  request(request: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: readonly (readonly [string, string])[];
+    readonly body: Uint8Array;
+  }): GuestResponse | FailedRequest;
+}
+
+export type GuestResult = { readonly hostCalls: number } & (
+  | { readonly ok: true; readonly output: Uint8Array }
+  | { readonly ok: false; readonly code: CellError; readonly message: string }
+);
+
+export interface GuestCall {
+  readonly export: string;
+  readonly input: Uint8Array;
+  readonly config: Readonly<Record<string, string>>;
+  readonly limits: CellLimits;
+  readonly host: GuestHost;
+}
+
+export interface Engine<Compiled> {
+  /** Rejects with the engine's reason when it refuses the bytes. */
+  compile(module: Uint8Array): Promise<Compiled>;
+  /** Runs one export on a fresh instance. A loop in the guest never returns: the host kills. */
+  run(compiled: Compiled, call: GuestCall): Promise<GuestResult>;
+}

@@ -1,0 +1,143 @@
+/**
+ * Extism in the foreground: no workers, no WASI, no network of its own, a fresh instance per call.
+ * Measured on 2.0.0-rc13: an own `http_request` is ignored, so requests leave through `fetch`;
+ * `maxPages` is not set, because it bounds nothing and makes each allocation cost all blocks.
+ */
+import { type CallContext, createPlugin, type ExtismPluginOptions } from '@extism/extism';
+import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
+import { GuestLimits } from './guest-limits.ts';
+import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
+import { cleanText } from './untrusted-text.ts';
+
+/** Bytes of all variables together; Extism's own default in other SDKs. */
+const MAX_VAR_BYTES = 1024 * 1024;
+const GUEST_ERROR = 'Plugin-originated error: ';
+const EMPTY = new Uint8Array();
+
+export const extismEngine: Engine<WebAssembly.Module> = {
+  compile: (module) => WebAssembly.compile(module as Uint8Array<ArrayBuffer>),
+  async run(compiled, call) {
+    const limits = new GuestLimits(call.limits);
+    try {
+      const plugin = await createPlugin({ wasm: [{ module: compiled }] }, optionsOf(call, limits));
+      const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
+      return resultOf(output, call, limits);
+    } catch (error) {
+      return failed(limits, classify(error));
+    }
+  },
+};
+
+function resultOf(output: Uint8Array, call: GuestCall, limits: GuestLimits): GuestResult {
+  if (limits.broken) return failed(limits, limits.broken);
+  if (output.length > call.limits.outputBytes) {
+    const message = `the output has ${output.length} bytes, at most ${call.limits.outputBytes}`;
+    return failed(limits, { code: 'limit.output', message });
+  }
+  return { ok: true, output, hostCalls: limits.hostCalls };
+}
+
+function failed(
+  limits: GuestLimits,
+  error: { readonly code: CellError; readonly message: string },
+): GuestResult {
+  const { code, message } = limits.broken ?? error;
+  return {
+    ok: false,
+    code,
+    message: cleanText(message, MAX_ERROR_CHARACTERS),
+    hostCalls: limits.hostCalls,
+  };
+}
+
+function classify(error: unknown): { readonly code: CellError; readonly message: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.startsWith(GUEST_ERROR)
+    ? { code: 'guest.error', message: message.slice(GUEST_ERROR.length) }
+    : { code: 'guest.trap', message };
+}
+
+function optionsOf(call: GuestCall, limits: GuestLimits): ExtismPluginOptions {
+  return {
+    useWasi: false,
+    runInWorker: false,
+    memory: { maxVarBytes: MAX_VAR_BYTES },
+    // The SDK's own host check is one glob; the broker decides on every request instead.
+    allowedHosts: ['**'],
+    allowHttpResponseHeaders: true,
+    fetch: fetchThrough(call.host, limits),
+    logger: loggerTo(call.host, limits),
+    logLevel: 'trace',
+    functions: { 'extism:host/env': countedFunctions(call.config, limits) },
+  };
+}
+
+/** Replacements that count. Loads and stores stay the SDK's: guests call them once a byte. */
+function countedFunctions(config: Readonly<Record<string, string>>, limits: GuestLimits) {
+  return {
+    alloc(context: CallContext, size: bigint): bigint {
+      limits.allocate(size, (address) => context.length(address));
+      const address = context.alloc(size);
+      limits.allocated(address, size);
+      return address;
+    },
+    config_get(context: CallContext, keyAddress: bigint): bigint {
+      limits.hostCall(true);
+      const key = context.read(keyAddress)?.string();
+      const value = key !== undefined && Object.hasOwn(config, key) ? config[key] : undefined;
+      return value === undefined ? 0n : context.store(value);
+    },
+    var_get(context: CallContext, keyAddress: bigint): bigint {
+      limits.hostCall(true);
+      const key = context.read(keyAddress)?.string();
+      const value = key === undefined ? null : context.getVariable(key);
+      return value === null ? 0n : context.store(value.bytes().slice());
+    },
+    var_set(context: CallContext, keyAddress: bigint, valueAddress: bigint): void {
+      limits.hostCall();
+      const key = context.read(keyAddress)?.string();
+      if (key === undefined) return;
+      const value = valueAddress === 0n ? null : context.read(valueAddress);
+      if (value === null) context.deleteVariable(key);
+      else context.setVariable(key, value.bytes().slice());
+    },
+  };
+}
+
+/** What the SDK calls instead of the network. It reads only `status`, `headers` and the bytes. */
+function fetchThrough(host: GuestHost, limits: GuestLimits): typeof fetch {
+  const request = async (url: unknown, init: RequestInit = {}) => {
+    limits.hostCall(true);
+    const answer = host.request({
+      method: String(init.method ?? 'GET').slice(0, 64),
+      url: String(url),
+      headers: headersOf(init.headers),
+      body: init.body instanceof Uint8Array ? init.body : EMPTY,
+    });
+    if ('failed' in answer) {
+      // The SDK logs a body that fails, and gives the guest status 0 and no bytes.
+      const failure = () => Promise.reject(new Error(`http_request: ${answer.failed}`));
+      return { status: 0, headers: [], arrayBuffer: failure };
+    }
+    const { status, headers, body } = answer;
+    return {
+      status,
+      headers: Object.entries(headers),
+      arrayBuffer: () => Promise.resolve(body.slice().buffer),
+    };
+  };
+  return request as unknown as typeof fetch;
+}
+
+function headersOf(headers: unknown): [string, string][] {
+  if (typeof headers !== 'object' || headers === null) return [];
+  return Object.entries(headers).map(([name, value]) => [name, String(value)]);
+}
+
+function loggerTo(host: GuestHost, limits: GuestLimits): Console {
+  const line = (level: LogLevel) => (message: unknown) => {
+    limits.hostCall();
+    host.log(level, String(message));
+  };
+  return Object.fromEntries(LOG_LEVELS.map((level) => [level, line(level)])) as unknown as Console;
+}

@@ -1,0 +1,97 @@
+/**
+ * A cell: one process that runs one module of one workspace, a fresh instance for each attempt.
+ * It holds no credential and has no network; everything it needs comes through its pipes.
+ */
+import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
+import { extismEngine } from './extism-engine.ts';
+import { LogBudget } from './log-budget.ts';
+import type { CellMessage, HostMessage } from './messages.ts';
+import { MAX_ERROR_CHARACTERS } from './messages.ts';
+import { HostPipe } from './pipe.ts';
+import { cleanText } from './untrusted-text.ts';
+
+const MAX_METHOD_CHARACTERS = 64;
+const MAX_URL_CHARACTERS = 16_384;
+const MAX_HEADERS = 128;
+
+const pipe = new HostPipe();
+const say = (message: CellMessage, body?: Uint8Array) => pipe.write(message, body);
+
+function hear(): { readonly message: HostMessage; readonly body: Uint8Array } {
+  const frame = pipe.read();
+  if (!frame) process.exit(0);
+  return { message: frame.head as HostMessage, body: frame.body };
+}
+
+function guestHost(logs: LogBudget): GuestHost {
+  return {
+    log(level, message) {
+      const line = logs.take(level, message);
+      if (line) say({ type: 'log', ...line });
+    },
+    request({ method, url, headers, body }): GuestResponse | FailedRequest {
+      if (
+        url.length > MAX_URL_CHARACTERS ||
+        method.length > MAX_METHOD_CHARACTERS ||
+        headers.length > MAX_HEADERS ||
+        headers.some(([name, value]) => name.length > 256 || value.length > MAX_URL_CHARACTERS)
+      ) {
+        return { failed: 'the request’s URL or headers are too long' };
+      }
+      say({ type: 'fetch', method, url, headers: headers.map(([n, value]) => [n, value]) }, body);
+      const answer = hear();
+      if (answer.message.type === 'response') {
+        return {
+          status: answer.message.status,
+          headers: answer.message.headers,
+          body: answer.body,
+        };
+      }
+      if (answer.message.type === 'response-failed') return { failed: answer.message.reason };
+      throw new Error(`expected a response, got ${answer.message.type}`);
+    },
+  };
+}
+
+async function bind(module: Uint8Array): Promise<WebAssembly.Module | undefined> {
+  try {
+    const compiled = await extismEngine.compile(module);
+    say({ type: 'bound' });
+    return compiled;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    say({ type: 'refused', message: cleanText(message, MAX_ERROR_CHARACTERS) });
+    return undefined;
+  }
+}
+
+async function serve(): Promise<void> {
+  say({ type: 'ready' });
+  let compiled: WebAssembly.Module | undefined;
+  for (;;) {
+    const { message, body } = hear();
+    if (message.type === 'bind' && compiled === undefined) {
+      compiled = await bind(body);
+    } else if (message.type === 'run' && compiled !== undefined) {
+      const host = guestHost(new LogBudget(message.limits));
+      const { export: name, config, limits } = message;
+      const result = await extismEngine.run(compiled, {
+        export: name,
+        input: body,
+        config,
+        limits,
+        host,
+      });
+      const { hostCalls } = result;
+      if (result.ok) say({ type: 'result', hostCalls }, result.output);
+      else {
+        const error = { code: result.code, message: result.message };
+        say({ type: 'result', hostCalls, error });
+      }
+    } else {
+      throw new Error(`unexpected ${message.type}`);
+    }
+  }
+}
+
+await serve();

@@ -1,0 +1,77 @@
+/**
+ * What host and cell say to each other. The cell believes its host; the host parses every message
+ * of a cell, since a guest that broke out could write anything.
+ */
+import type { AttemptErrorCode } from '@portarium/contracts/errors';
+import type { AttemptLimits } from '@portarium/contracts/limits';
+import * as v from 'valibot';
+
+/** Limits that the cell enforces itself; the host enforces the others. */
+export type CellLimits = Pick<
+  AttemptLimits,
+  'memoryMiB' | 'outputBytes' | 'logLines' | 'logBytes' | 'hostCalls' | 'allocations'
+>;
+
+export type HostMessage =
+  /** Body: the rewritten module. Once in a cell's life. */
+  | { readonly type: 'bind' }
+  /** Body: the input. */
+  | {
+      readonly type: 'run';
+      readonly export: string;
+      readonly config: Readonly<Record<string, string>>;
+      readonly limits: CellLimits;
+    }
+  /** Body: the response's bytes. Answers one `fetch`. */
+  | {
+      readonly type: 'response';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly type: 'response-failed'; readonly reason: string };
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
+
+/** Errors that a cell may blame on its guest; every other code is the host's to give. */
+export const CELL_ERRORS = [
+  'guest.trap',
+  'guest.error',
+  'limit.output',
+  'limit.hostcalls',
+  'limit.memory',
+] as const satisfies readonly AttemptErrorCode[];
+export type CellError = (typeof CELL_ERRORS)[number];
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Longest text of one error and of one log line, in characters. */
+export const MAX_ERROR_CHARACTERS = 2_000;
+export const MAX_LOG_CHARACTERS = 8_000;
+
+export const CellMessageSchema = v.variant('type', [
+  v.strictObject({ type: v.literal('ready') }),
+  v.strictObject({ type: v.literal('bound') }),
+  v.strictObject({ type: v.literal('refused'), message: text(MAX_ERROR_CHARACTERS) }),
+  v.strictObject({
+    type: v.literal('log'),
+    level: v.picklist(LOG_LEVELS),
+    message: text(MAX_LOG_CHARACTERS),
+  }),
+  v.strictObject({
+    type: v.literal('fetch'),
+    method: text(64),
+    url: text(16_384),
+    headers: v.pipe(v.array(v.strictTuple([text(256), text(16_384)])), v.maxLength(128)),
+  }),
+  /** Body: the output, when `error` is absent. */
+  v.strictObject({
+    type: v.literal('result'),
+    hostCalls: count,
+    error: v.optional(
+      v.strictObject({ code: v.picklist(CELL_ERRORS), message: text(MAX_ERROR_CHARACTERS) }),
+    ),
+  }),
+]);
+export type CellMessage = v.InferOutput<typeof CellMessageSchema>;

@@ -1,0 +1,88 @@
+/** What the environment configures of a sandbox host; the only reader of `process.env` here. */
+import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+
+const number = (least: number, most: number) =>
+  v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.minValue(least), v.maxValue(most));
+
+const EnvironmentSchema = v.pipe(
+  v.object({
+    /** Base URL of the Control Plane, without a path. */
+    PORTARIUM_CONTROL_URL: v.pipe(
+      v.string(),
+      v.regex(/^https?:\/\/[^/]+\/?$/, 'expected http:// or https:// and a host, without a path'),
+      v.transform((url) => url.replace(/\/$/, '')),
+    ),
+    /** The host's own key, or the file that holds it. */
+    PORTARIUM_HOST_KEY: v.optional(v.string()),
+    PORTARIUM_HOST_KEY_FILE: v.optional(v.string()),
+    PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
+    PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
+    PORTARIUM_TASK_QUEUE: v.optional(
+      v.pipe(v.string(), v.regex(/^sandbox\.[a-z0-9-]+$/, 'expected sandbox.<pool>')),
+      'sandbox.default',
+    ),
+    /** Attempts that run at once. */
+    PORTARIUM_CELLS: v.optional(number(1, 256), '4'),
+    /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
+    PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
+    /** How long attempts may finish after SIGTERM, in milliseconds. */
+    PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '15000'),
+  }),
+  v.check(
+    ({ PORTARIUM_HOST_KEY: key, PORTARIUM_HOST_KEY_FILE: file }) => Boolean(key) || Boolean(file),
+    'set PORTARIUM_HOST_KEY or PORTARIUM_HOST_KEY_FILE',
+  ),
+);
+
+export interface SandboxConfiguration {
+  readonly controlUrl: string;
+  readonly hostKey: string;
+  readonly temporalAddress: string;
+  readonly temporalNamespace: string;
+  readonly taskQueue: string;
+  readonly cells: number;
+  readonly healthPort: number;
+  readonly drainMs: number;
+}
+
+export type ConfigurationResult =
+  | { readonly ok: true; readonly configuration: SandboxConfiguration }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export async function readConfiguration(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<ConfigurationResult> {
+  const parsed = v.safeParse(EnvironmentSchema, environment);
+  if (!parsed.success) {
+    const problems = parsed.issues.map((issue) => {
+      const name = v.getDotPath(issue);
+      return name ? `${name}: ${issue.message}` : issue.message;
+    });
+    return { ok: false, problems };
+  }
+  const env = parsed.output;
+  let hostKey = env.PORTARIUM_HOST_KEY ?? '';
+  if (hostKey === '') {
+    const file = env.PORTARIUM_HOST_KEY_FILE ?? '';
+    try {
+      hostKey = (await readFile(file, 'utf8')).trim();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { ok: false, problems: [`PORTARIUM_HOST_KEY_FILE: ${reason}`] };
+    }
+  }
+  return {
+    ok: true,
+    configuration: {
+      controlUrl: env.PORTARIUM_CONTROL_URL,
+      hostKey,
+      temporalAddress: env.PORTARIUM_TEMPORAL_ADDRESS,
+      temporalNamespace: env.PORTARIUM_TEMPORAL_NAMESPACE,
+      taskQueue: env.PORTARIUM_TASK_QUEUE,
+      cells: env.PORTARIUM_CELLS,
+      healthPort: env.PORTARIUM_HEALTH_PORT,
+      drainMs: env.PORTARIUM_DRAIN_MS,
+    },
+  };
+}

@@ -1,0 +1,380 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EgressRule, EgressRuleSchema } from '@portarium/contracts/egress-rule';
+import { EgressCallSchema } from '@portarium/contracts/internal-api';
+import type { Effect } from '@portarium/contracts/life-cycle';
+import * as v from 'valibot';
+import { type BrokerOptions, type EgressOrder, EgressSession } from './egress-session.ts';
+import type { GuestRequest } from './outbound-request.ts';
+
+interface Seen {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+const seen: Seen[] = [];
+let server: Server;
+let port = 0;
+
+type Route = (request: IncomingMessage, response: ServerResponse) => void;
+
+const ROUTES: Readonly<Record<string, Route>> = {
+  '/big': (_request, response) => response.end('x'.repeat(100_000)),
+  '/slow': (_request, response) => {
+    const drip = setInterval(() => response.write('.'), 20);
+    response.on('close', () => clearInterval(drip));
+  },
+  '/cut': (_request, response) => {
+    response.writeHead(200, { 'content-length': '100' });
+    response.write('half');
+    setTimeout(() => response.destroy(), 20);
+  },
+  '/away': redirect(() => `http://evil.test:${port}/steal`),
+  '/hop': redirect(() => `http://b.test:${port}/echo`),
+  '/loop': redirect(() => '/loop'),
+  '/down': redirect(() => `http://a.test:${port}/echo`),
+  '/meta': redirect(() => 'http://169.254.169.254/latest/meta-data'),
+};
+
+function redirect(to: () => string): Route {
+  return (_request, response) => {
+    response.writeHead(302, { location: to() });
+    response.end();
+  };
+}
+
+const handle: Route = (request, response) => {
+  const chunks: Uint8Array[] = [];
+  request.on('data', (chunk) => chunks.push(chunk));
+  request.on('end', () => {
+    const { method, url, headers } = request;
+    seen.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
+    const route = ROUTES[(url ?? '').split('?')[0] ?? ''];
+    if (route) return route(request, response);
+    response.writeHead(200, { 'content-type': 'text/plain', 'set-cookie': 'a=b', 'x-kept': 'yes' });
+    response.end(`hello ${url}`);
+  });
+};
+
+beforeAll(async () => {
+  server = createServer(handle);
+  port = await listen(server);
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+async function listen(listener: {
+  listen(port: number, host: string, done: () => void): unknown;
+  address(): AddressInfo | string | null;
+}): Promise<number> {
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  return (listener.address() as AddressInfo).port;
+}
+
+function rule(over: Partial<v.InferInput<typeof EgressRuleSchema>> = {}): EgressRule {
+  return v.parse(EgressRuleSchema, {
+    id: 'main',
+    methods: ['GET', 'POST'],
+    scheme: 'http',
+    host: 'a.test',
+    port,
+    path: '/**',
+    ...over,
+  });
+}
+
+const LIMITS = { egressCalls: 32, egressBytesOut: 100_000, egressBytesIn: 1_000_000 };
+
+function session(
+  over: Partial<EgressOrder> & { rules?: EgressRule[]; networks?: string[] } = {},
+  options: Partial<BrokerOptions> = {},
+): EgressSession {
+  const rules = over.rules ?? [rule()];
+  const networks = over.networks ?? ['loopback'];
+  const contract = { plugin: rules, operator: rules, networks, approval: [] };
+  const resolve = async () => ['127.0.0.1'];
+  const effect: Effect = 'write';
+  return new EgressSession(
+    { contract, effect, limits: LIMITS, ...over },
+    { resolve, ownAddresses: new Set(), ...options },
+  );
+}
+
+function get(path: string, over: Partial<GuestRequest> = {}): GuestRequest {
+  const url = `http://a.test:${port}${path}`;
+  return { method: 'GET', url, headers: [], body: new Uint8Array(), ...over };
+}
+
+function valid(broker: EgressSession): void {
+  for (const call of broker.calls) v.parse(EgressCallSchema, call);
+}
+
+test('a granted call reaches the pinned address with the name in Host and is recorded', async () => {
+  seen.length = 0;
+  const broker = session();
+  const answer = await broker.request(get('/echo', { headers: [['Accept', 'text/plain']] }));
+  if (answer.kind !== 'response') throw new Error(JSON.stringify(answer));
+  expect(new TextDecoder().decode(answer.body)).toBe('hello /echo');
+  expect(answer.headers['x-kept']).toBe('yes');
+  expect(answer.headers['set-cookie']).toBeUndefined();
+  expect(seen[0]?.headers.host).toBe(`a.test:${port}`);
+  expect(seen[0]?.headers.accept).toBe('text/plain');
+  expect(seen[0]?.headers['accept-encoding']).toBe('identity');
+  valid(broker);
+  expect(broker.calls).toEqual([
+    expect.objectContaining({
+      call: 0,
+      verdict: 'allowed',
+      status: 200,
+      address: '127.0.0.1',
+      rule: 'main',
+      bytesIn: 11,
+    }),
+  ]);
+});
+
+test('a body is sent with its length', async () => {
+  seen.length = 0;
+  const body = new TextEncoder().encode('a=1');
+  const headers = [['content-type', 'application/x-www-form-urlencoded']] as const;
+  const answer = await session().request(get('/echo', { method: 'POST', body, headers }));
+  expect(answer.kind).toBe('response');
+  expect(seen[0]?.body).toBe('a=1');
+  expect(seen[0]?.headers['content-length']).toBe('3');
+});
+
+test('without rules everything is denied, and nothing is connected', async () => {
+  seen.length = 0;
+  const broker = session({ rules: [] });
+  const answer = await broker.request(get('/echo'));
+  expect(answer).toMatchObject({ kind: 'refused', code: 'egress.denied' });
+  expect(broker.calls[0]).toMatchObject({ verdict: 'denied', layer: 'plugin', host: 'a.test' });
+  expect(seen).toHaveLength(0);
+  valid(broker);
+});
+
+test('a host, port, path, method or header outside the rules is denied with its reason', async () => {
+  const cases: [GuestRequest, string][] = [
+    [{ ...get('/'), url: `http://other.test:${port}/` }, 'no rule names host other.test'],
+    [{ ...get('/'), url: 'http://a.test:1/' }, 'port'],
+    [get('/private'), 'path'],
+    [get('/echo', { method: 'DELETE' }), 'method'],
+    [get('/echo', { headers: [['x-other', '1']] }), 'header'],
+    [get('/echo', { headers: [['Host', 'b.test']] }), 'header'],
+    [get('/echo', { headers: [['Transfer-Encoding', 'chunked']] }), 'header'],
+    [get('/echo?key=1'), 'query'],
+    [{ ...get('/'), url: `http://x@a.test:${port}/` }, 'user name'],
+  ];
+  for (const [request, reason] of cases) {
+    seen.length = 0;
+    const broker = session({ rules: [rule({ path: '/echo' })] });
+    const answer = await broker.request(request);
+    expect([reason, answer]).toEqual([
+      reason,
+      { kind: 'refused', code: 'egress.denied', message: expect.stringContaining(reason) },
+    ]);
+    expect(broker.calls[0]?.verdict).toBe('denied');
+    expect(seen).toHaveLength(0);
+    valid(broker);
+  }
+});
+
+test('a special address is denied unless its network was opened', async () => {
+  seen.length = 0;
+  const broker = session({ networks: [] });
+  expect(await broker.request(get('/echo'))).toMatchObject({ code: 'egress.denied' });
+  expect(broker.calls[0]).toMatchObject({ layer: 'address', verdict: 'denied' });
+  expect(broker.calls[0]?.reason).toContain('loopback');
+  expect(seen).toHaveLength(0);
+});
+
+test('one special address among public ones denies the name', async () => {
+  const resolve = async () => ['93.184.215.14', '169.254.169.254'];
+  const broker = session({ networks: ['0.0.0.0/0'] }, { resolve });
+  expect(await broker.request(get('/echo'))).toMatchObject({ code: 'egress.denied' });
+  expect(broker.calls[0]?.reason).toContain('metadata');
+});
+
+test('a name that rebinds is resolved once a call, and each answer is checked', async () => {
+  const answers = [['127.0.0.1'], ['10.0.0.1']];
+  let asked = 0;
+  const resolve = async () => answers[asked++] ?? ['10.0.0.1'];
+  const broker = session({}, { resolve });
+  expect((await broker.request(get('/echo'))).kind).toBe('response');
+  expect(asked).toBe(1);
+  expect(await broker.request(get('/echo'))).toMatchObject({ code: 'egress.denied' });
+  expect(asked).toBe(2);
+});
+
+test('a redirect to a host without a grant is refused and recorded as a call of its own', async () => {
+  seen.length = 0;
+  const broker = session();
+  const answer = await broker.request(get('/away'));
+  expect(answer).toMatchObject({ kind: 'refused', code: 'egress.denied' });
+  expect(broker.calls.map(({ call, verdict, host }) => [call, verdict, host])).toEqual([
+    [0, 'allowed', 'a.test'],
+    [1, 'denied', 'evil.test'],
+  ]);
+  expect(seen.map(({ url }) => url)).toEqual(['/away']);
+});
+
+test('a redirect to the metadata service is refused even where a rule names it', async () => {
+  const rules = [rule(), rule({ id: 'meta', host: '169.254.169.254', port: 80 })];
+  const broker = session({ rules, networks: ['loopback', '169.254.0.0/16'] });
+  expect(await broker.request(get('/meta'))).toMatchObject({ code: 'egress.denied' });
+  expect(broker.calls[1]).toMatchObject({ layer: 'address', host: '169.254.169.254' });
+});
+
+test('a granted redirect is followed without the guest’s authorization', async () => {
+  seen.length = 0;
+  const headers = ['authorization', 'accept'];
+  const rules = [rule({ headers }), rule({ id: 'other', host: 'b.test', headers })];
+  const broker = session({ rules });
+  const answer = await broker.request(get('/hop', { headers: [['Authorization', 'Bearer x']] }));
+  expect(answer).toMatchObject({ kind: 'response', status: 200 });
+  expect(seen.map(({ headers: sent }) => [sent.host, sent.authorization])).toEqual([
+    [`a.test:${port}`, 'Bearer x'],
+    [`b.test:${port}`, undefined],
+  ]);
+  expect(broker.calls.map(({ rule: id }) => id)).toEqual(['main', 'other']);
+});
+
+test('a write gets the redirect itself', async () => {
+  const answer = await session().request(get('/away', { method: 'POST' }));
+  expect(answer).toMatchObject({ kind: 'response', status: 302 });
+});
+
+test('an endless chain of redirects ends after the allowed hops', async () => {
+  const broker = session();
+  expect(await broker.request(get('/loop'))).toMatchObject({ kind: 'failed' });
+  expect(broker.calls).toHaveLength(6);
+});
+
+test('a response over the byte limit ends the attempt and is recorded', async () => {
+  const broker = session({ limits: { ...LIMITS, egressBytesIn: 50_000 } });
+  expect(await broker.request(get('/big'))).toMatchObject({
+    kind: 'refused',
+    code: 'limit.egress',
+  });
+  expect(broker.calls[0]).toMatchObject({ verdict: 'failed', layer: 'budget' });
+  valid(broker);
+});
+
+test('budgets of calls and bytes, of the attempt and of a rule, are kept', async () => {
+  const calls = session({ limits: { ...LIMITS, egressCalls: 1 } });
+  expect((await calls.request(get('/echo'))).kind).toBe('response');
+  expect(await calls.request(get('/echo'))).toMatchObject({ code: 'limit.egress' });
+  expect(calls.calls[1]).toMatchObject({ verdict: 'denied', layer: 'budget' });
+
+  const byRule = session({ rules: [rule({ maxCalls: 1 })] });
+  expect((await byRule.request(get('/echo'))).kind).toBe('response');
+  expect(await byRule.request(get('/echo'))).toMatchObject({ code: 'limit.egress' });
+
+  const bytes = session({ rules: [rule({ maxBytes: 1_000 })] });
+  expect(await bytes.request(get('/big'))).toMatchObject({ code: 'limit.egress' });
+
+  const out = session({ limits: { ...LIMITS, egressBytesOut: 10 } });
+  const body = new Uint8Array(11);
+  expect(await out.request(get('/echo', { method: 'POST', body }))).toMatchObject({
+    code: 'limit.egress',
+  });
+});
+
+test('an endless slow response fails when its time is over', async () => {
+  const broker = session({}, { timeoutMs: 200 });
+  const started = performance.now();
+  const answer = await broker.request(get('/slow'));
+  expect(answer).toMatchObject({ kind: 'failed', reason: expect.stringContaining('200 ms') });
+  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(broker.calls[0]).toMatchObject({ verdict: 'failed' });
+});
+
+test('closing the session ends a call in flight and completes its record', async () => {
+  const broker = session();
+  const answer = broker.request(get('/slow'));
+  await Bun.sleep(60);
+  await broker.close();
+  expect(await answer).toMatchObject({ kind: 'failed' });
+  expect(broker.calls).toHaveLength(1);
+});
+
+test('a response that breaks off is a failure, not a short answer', async () => {
+  expect(await session().request(get('/cut'))).toMatchObject({ kind: 'failed' });
+});
+
+test('a refused connection and an unknown name are failures that the guest learns of', async () => {
+  const free = createTcpServer();
+  const closedPort = await listen(free);
+  await new Promise((resolve) => free.close(resolve));
+  const refused = session({ rules: [rule({ port: closedPort })] });
+  const url = `http://a.test:${closedPort}/`;
+  expect(await refused.request({ ...get('/'), url })).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringMatching(/refused/i),
+  });
+  expect(refused.calls[0]).toMatchObject({ verdict: 'failed', address: '127.0.0.1' });
+  const unknown = session({}, { resolve: () => Promise.reject(new Error('ENOTFOUND')) });
+  expect(await unknown.request(get('/'))).toMatchObject({ kind: 'failed' });
+  expect(unknown.calls[0]).toMatchObject({ verdict: 'failed' });
+  valid(unknown);
+});
+
+test('a read operation may not write', async () => {
+  const broker = session({ effect: 'read' });
+  expect(await broker.request(get('/echo', { method: 'POST' }))).toMatchObject({
+    code: 'egress.denied',
+  });
+});
+
+test('over TLS the certificate is checked against the name, not the address', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'portarium-tls-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+      ...['-keyout', key, '-out', cert, '-days', '1', '-subj', '/CN=a.test'],
+      ...['-addext', 'subjectAltName=DNS:a.test'],
+    ],
+    { stdio: 'ignore' },
+  );
+  const authorities = readFileSync(cert, 'utf8');
+  const secure = createTlsServer({ key: readFileSync(key), cert: authorities }, handle);
+  const tlsPort = await listen(secure);
+  try {
+    const https = (host: string) =>
+      rule({ id: host[0] ?? 'x', scheme: 'https', host, port: tlsPort });
+    const rules = [https('a.test'), https('b.test'), rule()];
+    const url = (host: string, path: string) => `https://${host}:${tlsPort}${path}`;
+    const trusted = session({ rules }, { authorities });
+    expect(await trusted.request({ ...get('/'), url: url('a.test', '/echo') })).toMatchObject({
+      kind: 'response',
+      status: 200,
+    });
+    expect(await trusted.request({ ...get('/'), url: url('b.test', '/echo') })).toMatchObject({
+      kind: 'failed',
+    });
+    const untrusting = session({ rules });
+    expect(await untrusting.request({ ...get('/'), url: url('a.test', '/echo') })).toMatchObject({
+      kind: 'failed',
+    });
+    expect(await trusted.request({ ...get('/'), url: url('a.test', '/down') })).toMatchObject({
+      kind: 'refused',
+      message: expect.stringContaining('https to http'),
+    });
+  } finally {
+    secure.closeAllConnections();
+    secure.close();
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,60 @@
+/**
+ * The Temporal side of an attempt: payloads are ids, and every end becomes either a state or a
+ * failure that says whether and when Temporal tries again.
+ */
+import { type Dispatch, DispatchSchema } from '@portarium/contracts/internal-api';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import * as v from 'valibot';
+import type { AttemptEnd, AttemptRunner } from './attempt-runner.ts';
+
+/** Well inside the workflow's heartbeat timeout of 5 s. */
+const HEARTBEAT_MS = 1_000;
+
+export interface AttemptActivities {
+  attempt(dispatch: Dispatch): Promise<{ readonly state: string }>;
+}
+
+export function attemptActivities(
+  runner: Pick<AttemptRunner, 'run'>,
+  onEnd: (dispatch: Dispatch, end: AttemptEnd) => void,
+): AttemptActivities {
+  return {
+    async attempt(payload) {
+      const dispatch = v.safeParse(DispatchSchema, payload);
+      if (!dispatch.success) {
+        throw ApplicationFailure.nonRetryable('the dispatch is malformed', 'input.invalid');
+      }
+      const context = Context.current();
+      const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+      try {
+        const end = await runner.run(dispatch.output, context.cancellationSignal);
+        onEnd(dispatch.output, end);
+        return stateOf(end);
+      } finally {
+        clearInterval(beat);
+      }
+    },
+  };
+}
+
+/** @throws ApplicationFailure for everything but a settled action */
+export function stateOf(end: AttemptEnd): { readonly state: string } {
+  switch (end.kind) {
+    case 'finished':
+      return { state: end.state };
+    case 'superseded':
+      throw ApplicationFailure.retryable('a newer attempt holds this action', 'attempt.superseded');
+    case 'again':
+      throw ApplicationFailure.create({
+        message: end.reason,
+        type: 'attempt.again',
+        nonRetryable: false,
+        ...(end.retryAfterMs === undefined
+          ? {}
+          : { nextRetryDelay: Math.max(1, end.retryAfterMs) }),
+      });
+    case 'refused':
+      throw ApplicationFailure.nonRetryable(end.reason, 'attempt.refused');
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * One attempt in one cell: enforces what only the host can (wall, CPU, memory, egress) by killing
+ * the cell, and says what came of it. Never believes a cell about time, memory or egress.
+ */
+import type { AttemptErrorCode } from '@portarium/contracts/errors';
+import type { Outcome, Usage, WorkOrder } from '@portarium/contracts/internal-api';
+import type { AttemptLimits } from '@portarium/contracts/limits';
+import { LogBudget, type LogLine } from '../cell/log-budget.ts';
+import { MAX_ERROR_CHARACTERS } from '../cell/messages.ts';
+import { cleanText } from '../cell/untrusted-text.ts';
+import type { EgressSession } from '../egress/egress-session.ts';
+import type { CellProcess, RunResult } from './cell-process.ts';
+
+export interface GuestOutcome {
+  readonly outcome: Omit<Outcome, 'calls'>;
+  /** Whether the cell may run another attempt of the same workspace and module. */
+  readonly reusable: boolean;
+}
+
+interface Ending {
+  readonly code: AttemptErrorCode;
+  readonly message: string;
+}
+
+const WATCH_MS = 50;
+const MIB = 1024 * 1024;
+/** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
+const CELL_OVERHEAD_BYTES = 512 * MIB;
+
+export async function runGuest(
+  cell: CellProcess,
+  order: Pick<WorkOrder, 'operation' | 'input' | 'config' | 'limits'>,
+  egress: EgressSession,
+  signal: AbortSignal,
+): Promise<GuestOutcome> {
+  const { limits } = order;
+  const started = performance.now();
+  const cpuBefore = cell.usage()?.cpuMs ?? 0;
+  let ending: Ending | undefined;
+  const end = (code: AttemptErrorCode, message: string) => {
+    if (ending) return;
+    ending = { code, message };
+    cell.kill();
+  };
+  const abort = () => end('host.lost', 'the sandbox host stopped this attempt');
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  const deadline = setTimeout(
+    () => end('limit.deadline', `the attempt ran past its deadline of ${limits.wallMs} ms`),
+    limits.wallMs,
+  );
+  const watch = setInterval(() => watchUsage(cell, cpuBefore, limits, end), WATCH_MS);
+
+  const logs: LogLine[] = [];
+  const budget = new LogBudget(limits);
+  const result = await cell.run({
+    export: order.operation.export,
+    input: new Uint8Array(Buffer.from(order.input, 'base64')),
+    config: order.config,
+    limits,
+    maxRequestBytes: limits.egressBytesOut,
+    onLog(level, message) {
+      const line = budget.take(level, message);
+      if (line) logs.push(line);
+    },
+    async onRequest(request) {
+      const answer = await egress.request(request);
+      if (answer.kind === 'response') return answer;
+      if (answer.kind === 'refused') end(answer.code, answer.message);
+      return { failed: answer.kind === 'failed' ? answer.reason : answer.message };
+    },
+  });
+
+  clearTimeout(deadline);
+  clearInterval(watch);
+  signal.removeEventListener('abort', abort);
+  await egress.close();
+  const verdict = verdictOf(result, ending, limits);
+  const used = cell.usage();
+  const usage: Usage = {
+    wallMs: performance.now() - started,
+    cpuMs: Math.max(0, (used?.cpuMs ?? 0) - cpuBefore),
+    memoryBytes: used?.peakBytes ?? 0,
+    egressCalls: egress.calls.length,
+    egressBytesOut: egress.bytesOut,
+    egressBytesIn: egress.bytesIn,
+    logLines: budget.lines,
+    hostCalls: result.kind === 'lost' ? 0 : Math.min(result.hostCalls, limits.hostCalls + 1),
+  };
+  const reusable =
+    ending === undefined &&
+    (result.kind === 'output' || (result.kind === 'error' && result.code === 'guest.error'));
+  return { outcome: { ...verdict, usage, logs }, reusable };
+}
+
+function verdictOf(
+  result: RunResult,
+  ending: Ending | undefined,
+  limits: AttemptLimits,
+): Pick<Outcome, 'verdict' | 'output' | 'error'> {
+  if (ending) return failed(ending.code, ending.message);
+  if (result.kind === 'error') return failed(result.code, result.message);
+  if (result.kind === 'lost') {
+    // Only a guest that broke out of the engine can make a cell speak out of turn.
+    return failed(result.violation ? 'guest.trap' : 'host.lost', result.reason);
+  }
+  if (result.output.length > limits.outputBytes) {
+    return failed('limit.output', `the output has ${result.output.length} bytes`);
+  }
+  return { verdict: 'succeeded', output: Buffer.from(result.output).toString('base64') };
+}
+
+function failed(code: AttemptErrorCode, message: string): Pick<Outcome, 'verdict' | 'error'> {
+  return { verdict: 'failed', error: { code, message: cleanText(message, MAX_ERROR_CHARACTERS) } };
+}
+
+function watchUsage(
+  cell: CellProcess,
+  cpuBefore: number,
+  limits: AttemptLimits,
+  end: (code: AttemptErrorCode, message: string) => void,
+): void {
+  const used = cell.usage();
+  if (!used) return;
+  if (used.cpuMs - cpuBefore > limits.cpuMs) {
+    end('limit.cpu', `the attempt used more than ${limits.cpuMs} ms of CPU`);
+  }
+  const { memoryMiB, inputBytes, outputBytes, egressBytesIn } = limits;
+  const most =
+    CELL_OVERHEAD_BYTES + 2 * (memoryMiB * MIB + inputBytes + outputBytes + egressBytesIn);
+  if (used.residentBytes > most) {
+    end('limit.memory', `the cell holds ${used.residentBytes} bytes, at most ${most}`);
+  }
+}

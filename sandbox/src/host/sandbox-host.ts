@@ -1,0 +1,120 @@
+/** Puts a sandbox host together, serves attempts until it is told to stop, and drains. */
+import { getLogger } from '@logtape/logtape';
+import type { ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { SandboxConfiguration } from '../configuration.ts';
+import { ownAddresses, systemResolve } from '../egress/resolve.ts';
+import { attemptActivities } from './attempt-activity.ts';
+import { AttemptRunner } from './attempt-runner.ts';
+import { CellPool } from './cell-pool.ts';
+import { prepareCellProgram } from './cell-program.ts';
+import { ControlClient } from './control-client.ts';
+import { type Health, startHealthServer } from './health-server.ts';
+import { sleep } from './lease-keeper.ts';
+import { ModuleCache } from './module-cache.ts';
+
+const log = getLogger(['portarium', 'sandbox']);
+
+/** A cell is a process of its own with nothing but its pipes; no system calls are filtered. */
+const ISOLATION: (typeof ISOLATION_LEVELS)[number] = 'process';
+const EXTISM_VERSION = '2.0.0-rc13';
+const MODULE_CACHE_BYTES = 256 * 1024 * 1024;
+const CONNECT_RETRY_MS = 500;
+
+/** Resolves after a graceful drain; rejects when a part that it can not do without is lost. */
+export async function serve(configuration: SandboxConfiguration, stop: AbortSignal): Promise<void> {
+  // Signals are handled by our own composition root: the worker has to drain before cells end.
+  Runtime.install({ shutdownSignals: [] });
+  const program = await prepareCellProgram();
+  const pool = new CellPool(program, { size: configuration.cells });
+  let worker: Worker | undefined;
+  let cellsStart = false;
+  const health = await startHealthServer(configuration.healthPort, () =>
+    healthOf(worker, cellsStart, pool, program.diesWithHost),
+  );
+  let connection: NativeConnection | undefined;
+  try {
+    cellsStart = await pool.started();
+    if (!cellsStart) throw new Error('no cell can be started on this machine');
+    connection = await connect(configuration.temporalAddress, stop);
+    if (!connection) return;
+    worker = await Worker.create({
+      connection,
+      namespace: configuration.temporalNamespace,
+      taskQueue: configuration.taskQueue,
+      activities: attemptActivities(runnerOf(configuration, pool), ({ action }, end) => {
+        log.info('attempt ended', { action, ...end });
+      }),
+      maxConcurrentActivityTaskExecutions: configuration.cells,
+      shutdownGraceTime: configuration.drainMs,
+    });
+    const started: Worker = worker;
+    const shutdown = () => {
+      if (started.getState() === 'RUNNING') started.shutdown();
+    };
+    const running = started.run();
+    stop.addEventListener('abort', shutdown, { once: true });
+    if (stop.aborted) shutdown();
+    log.info('sandbox host serves', {
+      taskQueue: configuration.taskQueue,
+      cells: configuration.cells,
+      isolation: ISOLATION,
+      healthPort: health.port,
+    });
+    await running;
+  } finally {
+    await health.close();
+    await pool.close();
+    await connection?.close();
+    await program.remove();
+  }
+}
+
+function runnerOf(configuration: SandboxConfiguration, pool: CellPool): AttemptRunner {
+  const { controlUrl: url, hostKey } = configuration;
+  return new AttemptRunner({
+    control: new ControlClient({ url, hostKey }),
+    pool,
+    modules: new ModuleCache(MODULE_CACHE_BYTES),
+    broker: { resolve: systemResolve, ownAddresses: ownAddresses() },
+    isolation: ISOLATION,
+    engine: `extism-js/${EXTISM_VERSION} ${runtimeName()}`,
+  });
+}
+
+/** Tries until Temporal answers; undefined when told to stop first. */
+async function connect(address: string, stop: AbortSignal): Promise<NativeConnection | undefined> {
+  while (!stop.aborted) {
+    try {
+      return await NativeConnection.connect({ address });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn('Temporal does not answer; trying again', { address, reason });
+      await sleep(CONNECT_RETRY_MS, stop);
+    }
+  }
+  return undefined;
+}
+
+function healthOf(
+  worker: Worker | undefined,
+  cellsStart: boolean,
+  pool: CellPool,
+  cellsDieWithHost: boolean,
+): Health {
+  const state = worker?.getState() ?? 'CONNECTING';
+  const reasons = [
+    ...(cellsStart ? [] : ['no cell has started yet']),
+    ...(state === 'RUNNING' ? [] : [`the Temporal worker is ${state}`]),
+  ];
+  return {
+    ready: reasons.length === 0,
+    reasons,
+    details: { isolation: ISOLATION, cells: pool.counts, cellsDieWithHost, worker: state },
+  };
+}
+
+function runtimeName(): string {
+  const bun = process.versions.bun;
+  return bun ? `bun/${bun}` : `node/${process.versions.node}`;
+}

@@ -1,0 +1,22 @@
+/** A host for one test: starts an idle cell and a cell in an endless loop, and prints their ids. */
+import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
+import { CellProcess } from '../host/cell-process.ts';
+import { prepareCellProgram } from '../host/cell-program.ts';
+
+const module = Buffer.from(await Bun.stdin.text(), 'base64');
+const program = await prepareCellProgram();
+const idle = new CellProcess(program);
+const busy = new CellProcess(program);
+await Promise.all([idle.ready, busy.ready]);
+await program.remove();
+await busy.bind(new Uint8Array(module));
+busy.run({
+  export: 'spin',
+  input: new Uint8Array(),
+  config: {},
+  limits: DEFAULT_LIMITS,
+  maxRequestBytes: 0,
+  onLog: () => undefined,
+  onRequest: () => Promise.reject(new Error('no requests here')),
+});
+console.log(JSON.stringify([idle.pid, busy.pid]));
