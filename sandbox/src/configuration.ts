@@ -1,6 +1,7 @@
 /** What the environment configures of a sandbox host; the only reader of `process.env` here. */
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { removeProxies } from './egress/proxy-environment.ts';
 
 const number = (least: number, most: number) =>
   v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.minValue(least), v.maxValue(most));
@@ -26,6 +27,7 @@ const EnvironmentSchema = v.pipe(
     PORTARIUM_CELLS: v.optional(number(1, 256), '4'),
     /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
     PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
+    PATH: v.optional(v.string(), '/usr/bin:/bin'),
     /** How long attempts may finish after SIGTERM, in milliseconds. */
     PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '15000'),
   }),
@@ -44,11 +46,18 @@ export interface SandboxConfiguration {
   readonly cells: number;
   readonly healthPort: number;
   readonly drainMs: number;
+  /** Where executables are looked for. */
+  readonly searchPath: string;
 }
 
 export type ConfigurationResult =
   | { readonly ok: true; readonly configuration: SandboxConfiguration }
   | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Call it before anything connects. Gives the names of the variables that were there. */
+export function leaveProxiesOut(): readonly string[] {
+  return removeProxies(process.env);
+}
 
 export async function readConfiguration(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -83,6 +92,7 @@ export async function readConfiguration(
       cells: env.PORTARIUM_CELLS,
       healthPort: env.PORTARIUM_HEALTH_PORT,
       drainMs: env.PORTARIUM_DRAIN_MS,
+      searchPath: env.PATH,
     },
   };
 }

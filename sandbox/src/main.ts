@@ -1,11 +1,10 @@
 /** Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve`. */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
-import { readConfiguration } from './configuration.ts';
-import { removeProxies } from './egress/proxy-environment.ts';
+import { leaveProxiesOut, readConfiguration } from './configuration.ts';
 import { serve } from './host/sandbox-host.ts';
 
 async function main(): Promise<number> {
-  const removed = removeProxies(process.env);
+  const removed = leaveProxiesOut();
   await configure({
     sinks: { console: getConsoleSink({ formatter: jsonLinesFormatter }) },
     loggers: [

@@ -99,7 +99,10 @@ async function get(id: string, options: ConnectionOptions): Promise<void> {
 /** Prints the action; the exit code is 1 for an outcome that is not success. */
 function show(action: Action, options: ConnectionOptions): void {
   if (isSettled(action.state) && action.state !== 'succeeded') process.exitCode = EXIT_CODES.failed;
-  if (options.json) return printJson(action);
+  if (options.json) {
+    printJson(action);
+    return;
+  }
   const { id, state, plugin, operation, attempts, evidence, error } = action;
   print(`${id}  ${state}`);
   const rows = [

@@ -10,7 +10,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
-import { print, printJson, tell } from '../output.ts';
+import { print, printJson, reportFailure, tell } from '../output.ts';
 import { readArgument } from '../read-argument.ts';
 import { verifyText } from '../verify-text.ts';
 
@@ -79,7 +79,7 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
     pin = options.pin === undefined ? undefined : await readArgument(options.pin);
     since = options.since === undefined ? undefined : await readFile(options.since, 'utf8');
   } catch (error) {
-    tell(messageOf(error));
+    reportFailure(messageOf(error), options.json === true);
     process.exitCode = EXIT_CODES.usage;
     return;
   }

@@ -4,8 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { buildPlugin } from '@portarium/sdk/build';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, table, tell } from '../output.ts';
 
@@ -41,8 +40,14 @@ export function registerPlugin(program: Command): void {
   );
 }
 
+/** Loads the compiler only now: it would slow the start of every other command. */
+async function compile(dir: string, outDir?: string) {
+  const { buildPlugin } = await import('@portarium/sdk/build');
+  return buildPlugin(dir, outDir);
+}
+
 async function build(dir: string, options: BuildOptions): Promise<void> {
-  const { manifest, module, outDir } = await buildPlugin(dir, options.out);
+  const { manifest, module, outDir } = await compile(dir, options.out);
   const { name, version } = manifest;
   if (options.json) printJson({ name, version, bytes: module.length, outDir });
   else print(`${name}@${version}  ${module.length} bytes  ${outDir}`);
@@ -59,7 +64,7 @@ async function push(dir: string | undefined, options: PushOptions): Promise<void
   const plugin = await client.plugins.push(manifest, module);
   if (options.json) return printJson(plugin);
   print(`${plugin.name}@${plugin.version}  ${plugin.state}  ${plugin.digest}`);
-  tell(`It may reach nothing until an operator grants egress.`);
+  tell('It may reach nothing until an operator grants egress.');
 }
 
 async function partsOf(
@@ -67,11 +72,11 @@ async function partsOf(
   { manifest, module }: PushOptions,
 ): Promise<{ readonly manifest: string; readonly module: Uint8Array }> {
   if (dir !== undefined && manifest === undefined && module === undefined) {
-    const built = await buildPlugin(dir);
+    const built = await compile(dir);
     return { manifest: built.manifestText, module: built.module };
   }
   if (dir !== undefined || manifest === undefined || module === undefined) {
-    throw new InvalidArgumentError('Give either a folder, or both --manifest and --module.');
+    throw new Error('Give either a folder, or both --manifest and --module.');
   }
   return { manifest: await readFile(manifest, 'utf8'), module: await readFile(module) };
 }

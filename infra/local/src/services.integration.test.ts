@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,6 +21,7 @@ let services: RunningServices;
 
 // A cold cache builds the server binaries first.
 const COLD_START_MS = 20 * 60_000;
+setDefaultTimeout(60_000);
 
 beforeAll(async () => {
   services = await start();

@@ -14,6 +14,12 @@ const MAX_VAR_BYTES = 1024 * 1024;
 const GUEST_ERROR = 'Plugin-originated error: ';
 const EMPTY = new Uint8Array();
 
+/** Status and headers of the latest request, for a guest that asks. */
+interface LastResponse {
+  status: number;
+  headers: Readonly<Record<string, string>>;
+}
+
 export const extismEngine: Engine<WebAssembly.Module> = {
   compile: (module) => WebAssembly.compile(module as Uint8Array<ArrayBuffer>),
   async run(compiled, call) {
@@ -58,6 +64,7 @@ function classify(error: unknown): { readonly code: CellError; readonly message:
 }
 
 function optionsOf(call: GuestCall, limits: GuestLimits): ExtismPluginOptions {
+  const last: LastResponse = { status: 0, headers: {} };
   return {
     useWasi: false,
     runInWorker: false,
@@ -65,15 +72,19 @@ function optionsOf(call: GuestCall, limits: GuestLimits): ExtismPluginOptions {
     // The SDK's own host check is one glob; the broker decides on every request instead.
     allowedHosts: ['**'],
     allowHttpResponseHeaders: true,
-    fetch: fetchThrough(call.host, limits),
+    fetch: fetchThrough(call.host, limits, last),
     logger: loggerTo(call.host, limits),
     logLevel: 'trace',
-    functions: { 'extism:host/env': countedFunctions(call.config, limits) },
+    functions: { 'extism:host/env': countedFunctions(call.config, limits, last) },
   };
 }
 
 /** Replacements that count. Loads and stores stay the SDK's: guests call them once a byte. */
-function countedFunctions(config: Readonly<Record<string, string>>, limits: GuestLimits) {
+function countedFunctions(
+  config: Readonly<Record<string, string>>,
+  limits: GuestLimits,
+  last: LastResponse,
+) {
   return {
     alloc(context: CallContext, size: bigint): bigint {
       limits.allocate(size, (address) => context.length(address));
@@ -101,11 +112,17 @@ function countedFunctions(config: Readonly<Record<string, string>>, limits: Gues
       if (value === null) context.deleteVariable(key);
       else context.setVariable(key, value.bytes().slice());
     },
+    // The SDK serves these two only to modules that import them after `http_request`.
+    http_status_code: (): number => last.status,
+    http_headers(context: CallContext): bigint {
+      limits.hostCall(true);
+      return context.store(JSON.stringify(last.headers));
+    },
   };
 }
 
 /** What the SDK calls instead of the network. It reads only `status`, `headers` and the bytes. */
-function fetchThrough(host: GuestHost, limits: GuestLimits): typeof fetch {
+function fetchThrough(host: GuestHost, limits: GuestLimits, last: LastResponse): typeof fetch {
   const request = async (url: unknown, init: RequestInit = {}) => {
     limits.hostCall(true);
     const answer = host.request({
@@ -114,6 +131,8 @@ function fetchThrough(host: GuestHost, limits: GuestLimits): typeof fetch {
       headers: headersOf(init.headers),
       body: init.body instanceof Uint8Array ? init.body : EMPTY,
     });
+    last.status = 'failed' in answer ? 0 : answer.status;
+    last.headers = 'failed' in answer ? {} : answer.headers;
     if ('failed' in answer) {
       // The SDK logs a body that fails, and gives the guest status 0 and no bytes.
       const failure = () => Promise.reject(new Error(`http_request: ${answer.failed}`));

@@ -91,7 +91,7 @@ export class CellPool {
   }
 
   async #bind(module: Uint8Array, key: string): Promise<Acquired> {
-    const process = this.#spares.shift() ?? new CellProcess(this.#program);
+    const process = this.#takeSpare();
     this.#makeRoom();
     const startLate = setTimeout(() => process.kill(), START_TIMEOUT_MS);
     const ready = await process.ready;
@@ -107,9 +107,25 @@ export class CellPool {
     this.#refill();
     if (!bound.ok) {
       await process.kill();
-      return { ok: false, code: 'module.invalid', message: bound.message };
+      const code = bound.refused ? 'module.invalid' : 'host.resource';
+      return { ok: false, code, message: bound.message };
     }
     return { ok: true, cell: this.#lease({ process, key, attempts: 0 }) };
+  }
+
+  #takeSpare(): CellProcess {
+    for (let spare = this.#spares.shift(); spare; spare = this.#spares.shift()) {
+      if (spare.alive) return spare;
+    }
+    return new CellProcess(this.#program);
+  }
+
+  /** A spare that still lives; those that died meanwhile are dropped. */
+  #takeSpare(): CellProcess | undefined {
+    for (;;) {
+      const spare = this.#spares.shift();
+      if (spare === undefined || spare.alive) return spare;
+    }
   }
 
   #lease(bound: BoundCell): CellLease {
@@ -166,9 +182,6 @@ export class CellPool {
   #refill(): void {
     if (this.#closed) return;
     const wanted = Math.min(this.#options.spares, this.#options.size);
-    for (let i = this.#spares.length - 1; i >= 0; i--) {
-      if (!this.#spares[i]?.alive) this.#spares.splice(i, 1);
-    }
     while (this.#spares.length < wanted) this.#spares.push(new CellProcess(this.#program));
   }
 

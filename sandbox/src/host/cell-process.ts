@@ -46,7 +46,10 @@ export type RunResult =
   /** The process died or broke the protocol. */
   | { readonly kind: 'lost'; readonly reason: string; readonly violation: boolean };
 
-export type BindResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
+/** `refused`: the engine's verdict on the bytes; otherwise the process was lost. */
+export type BindResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly refused: boolean; readonly message: string };
 
 type Handler = (message: CellMessage, body: Uint8Array) => void;
 
@@ -122,10 +125,13 @@ export class CellProcess {
     this.#handler = (message) => {
       this.#handler = undefined;
       if (message.type === 'bound') resolve({ ok: true });
-      else if (message.type === 'refused') resolve({ ok: false, message: message.message });
+      else if (message.type === 'refused')
+        resolve({ ok: false, refused: true, message: message.message });
       else this.#violate(`${message.type} instead of bound`);
     };
-    this.#ended.promise.then(() => resolve({ ok: false, message: this.#lost?.reason ?? '' }));
+    this.#ended.promise.then(() => {
+      resolve({ ok: false, refused: false, message: this.#lost?.reason ?? 'the cell ended' });
+    });
     this.#send({ type: 'bind' }, module);
     return promise;
   }

@@ -64,7 +64,7 @@ let origin = '';
 const pools: CellPool[] = [];
 
 beforeAll(async () => {
-  program = await prepareCellProgram();
+  program = await prepareCellProgram(process.env.PATH ?? '');
   plain = await admitted(await compileGuest(GUEST), 'counter');
   http = await admitted(await compileGuest(HTTP_GUEST), 'one');
   server = createServer((request, response) => {

@@ -53,9 +53,9 @@ export class ControlClient {
     return this.#json('/claims', claim, ClaimResponseSchema);
   }
 
-  heartbeat(order: WorkOrder, calls: readonly EgressCall[], signal?: AbortSignal) {
+  heartbeat(order: WorkOrder, calls: readonly EgressCall[]) {
     const path = `/attempts/${order.attempt}/heartbeat`;
-    return this.#json(path, { calls }, HeartbeatResponseSchema, order.ticket, signal);
+    return this.#json(path, { calls }, HeartbeatResponseSchema, order.ticket);
   }
 
   outcome(order: WorkOrder, outcome: Outcome) {
@@ -73,9 +73,8 @@ export class ControlClient {
     body: object,
     schema: T,
     ticket?: string,
-    signal?: AbortSignal,
   ): Promise<ControlAnswer<v.InferOutput<T>>> {
-    const answer = await this.#request('POST', path, ticket, JSON.stringify(body), signal);
+    const answer = await this.#request('POST', path, ticket, JSON.stringify(body));
     if (!answer.ok) return answer;
     try {
       return {
@@ -93,10 +92,8 @@ export class ControlClient {
     path: string,
     ticket?: string,
     body?: string,
-    signal?: AbortSignal,
   ): Promise<ControlAnswer<Uint8Array>> {
     const { url, hostKey, requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
-    const timeout = AbortSignal.timeout(requestTimeoutMs);
     try {
       const response = await fetch(`${url}/internal/v1${path}`, {
         method,
@@ -107,7 +104,7 @@ export class ControlClient {
         },
         ...(body === undefined ? {} : { body }),
         redirect: 'error',
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: AbortSignal.timeout(requestTimeoutMs),
       });
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.ok) return { ok: true, value: bytes };

@@ -7,12 +7,15 @@ export interface ProcessUsage {
   readonly peakBytes: number;
 }
 
+/** Linux counts in 1/100 s on every platform that we support. */
+const TICK_MS = 10;
+
 /** Undefined when the process is gone or the system has no `/proc`. */
 export function processUsage(pid: number): ProcessUsage | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
     return {
-      cpuMs: cpuMs(pid),
+      cpuMs: Math.max(threadMs(pid), tickMs(pid)),
       residentBytes: kibibytes(status, 'VmRSS'),
       peakBytes: kibibytes(status, 'VmHWM'),
     };
@@ -22,13 +25,24 @@ export function processUsage(pid: number): ProcessUsage | undefined {
 }
 
 /** Nanoseconds of every thread (`/proc/pid/task/tid/schedstat`): ticks of 10 ms are too coarse. */
-function cpuMs(pid: number): number {
+function threadMs(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1');
-    nanoseconds += Number(text.split(' ')[0]);
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1');
+      nanoseconds += Number(text.split(' ')[0]);
+    } catch {
+      // The thread ended meanwhile; the process's ticks still hold its time.
+    }
   }
   return nanoseconds / 1e6;
+}
+
+/** User and system time of all threads, ended ones too (`man 5 proc_pid_stat`, fields 14, 15). */
+function tickMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 function kibibytes(status: string, field: string): number {

@@ -20,12 +20,14 @@ const ISOLATION: (typeof ISOLATION_LEVELS)[number] = 'process';
 const EXTISM_VERSION = '2.0.0-rc13';
 const MODULE_CACHE_BYTES = 256 * 1024 * 1024;
 const CONNECT_RETRY_MS = 500;
+/** The SDK would hold heartbeats back to 4 of the 5 s that the workflow allows. */
+const HEARTBEAT_THROTTLE_MS = 1_000;
 
 /** Resolves after a graceful drain; rejects when a part that it can not do without is lost. */
 export async function serve(configuration: SandboxConfiguration, stop: AbortSignal): Promise<void> {
   // Signals are handled by our own composition root: the worker has to drain before cells end.
   Runtime.install({ shutdownSignals: [] });
-  const program = await prepareCellProgram();
+  const program = await prepareCellProgram(configuration.searchPath);
   const pool = new CellPool(program, { size: configuration.cells });
   let worker: Worker | undefined;
   let cellsStart = false;
@@ -46,6 +48,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
         log.info('attempt ended', { action, ...end });
       }),
       maxConcurrentActivityTaskExecutions: configuration.cells,
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       shutdownGraceTime: configuration.drainMs,
     });
     const started: Worker = worker;

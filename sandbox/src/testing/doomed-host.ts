@@ -4,7 +4,7 @@ import { CellProcess } from '../host/cell-process.ts';
 import { prepareCellProgram } from '../host/cell-program.ts';
 
 const module = Buffer.from(await Bun.stdin.text(), 'base64');
-const program = await prepareCellProgram();
+const program = await prepareCellProgram(process.env.PATH ?? '');
 const idle = new CellProcess(program);
 const busy = new CellProcess(program);
 await Promise.all([idle.ready, busy.ready]);

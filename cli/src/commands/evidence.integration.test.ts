@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  checkpointAt,
+  type HonestLog,
+  honestLog,
+  logKey,
+  wholeBundle,
+} from '@portarium/contracts/testing/honest-log';
+
+const MAIN = join(import.meta.dirname, '..', 'main.ts');
+let folder = '';
+let pin = '';
+let honest: HonestLog;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'portarium-verify-'));
+  pin = (await logKey()).verifierKey;
+  honest = await honestLog();
+  const bundle = await wholeBundle(honest);
+  await writeFile(join(folder, 'honest.tar'), bundle);
+  const changed = bundle.slice();
+  const at = Buffer.from(changed).indexOf('listRefunds');
+  changed[at] = (changed[at] ?? 0) ^ 1;
+  await writeFile(join(folder, 'changed.tar'), changed);
+  await writeFile(join(folder, 'pin'), `${pin}\n`);
+  await writeFile(join(folder, 'older'), await checkpointAt(honest.log, 10, await logKey()));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function verify(...args: string[]) {
+  const { status, stdout } = spawnSync(process.execPath, [MAIN, 'evidence', 'verify', ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH ?? '', HOME: folder },
+  });
+  return { status, stdout };
+}
+
+test('a bundle verifies offline with a key and an older checkpoint, and exits with 0', () => {
+  const { status, stdout } = verify('honest.tar', '--pin', '@pin', '--since', 'older');
+  expect(stdout).toStartWith('VERIFIED  honest.tar');
+  expect(status).toBe(0);
+});
+
+test('a changed byte exits with 1 and names the entry', () => {
+  const { status, stdout } = verify('changed.tar', '--pin', pin, '--json');
+  const report = JSON.parse(stdout);
+  expect(report.findings[0]).toMatchObject({ rule: 'log.leaf', seq: 2 });
+  expect(status).toBe(1);
+});
+
+test('what is no bundle, no file or no key exits with 2', () => {
+  expect(verify('pin', '--pin', pin).status).toBe(2);
+  expect(verify('missing.tar', '--pin', pin).status).toBe(2);
+  expect(verify('honest.tar', '--pin', 'nonsense').status).toBe(2);
+  expect(verify('honest.tar', '--pin', pin, '--since', 'pin').status).toBe(2);
+});
+
+test('without a key it exits with 3 and does not say verified', () => {
+  const { status, stdout } = verify('honest.tar');
+  expect(stdout).toStartWith('CONSISTENT, NOT VERIFIED');
+  expect(status).toBe(3);
+});

@@ -1,0 +1,32 @@
+import { expect, test } from 'bun:test';
+import { ApplicationFailure } from '@temporalio/common';
+import { stateOf } from './attempt-activity.ts';
+import type { AttemptEnd } from './attempt-runner.ts';
+
+function failureOf(end: AttemptEnd): ApplicationFailure {
+  try {
+    stateOf(end);
+  } catch (error) {
+    if (error instanceof ApplicationFailure) return error;
+  }
+  throw new Error('no failure');
+}
+
+test('a settled action gives its state', () => {
+  expect(stateOf({ kind: 'finished', state: 'succeeded' })).toEqual({ state: 'succeeded' });
+});
+
+test('an attempt that has to follow is a retryable failure with the delay that was asked for', () => {
+  const busy = failureOf({ kind: 'again', reason: 'busy', retryAfterMs: 1_200 });
+  expect([busy.nonRetryable, busy.nextRetryDelay, busy.type]).toEqual([
+    false,
+    1_200,
+    'attempt.again',
+  ]);
+  expect(failureOf({ kind: 'again', reason: 'away' }).nextRetryDelay).toBeUndefined();
+  expect(failureOf({ kind: 'superseded' }).nonRetryable).toBe(false);
+});
+
+test('a refusal is not tried again', () => {
+  expect(failureOf({ kind: 'refused', reason: 'no such key' }).nonRetryable).toBe(true);
+});
