@@ -1,5 +1,5 @@
 /** An evidence entry as one line for people; text that plugins wrote is made safe to show. */
-import type { Entry } from '@portarium/contracts/evidence-entry';
+import type { EvidenceEntry } from '@portarium/client/answers';
 import { plainText } from '@portarium/contracts/plain-text';
 
 /** Fields of `data` that tell a person what happened; digests stay in `--json`. */
@@ -20,7 +20,7 @@ const TOLD = [
 const MAX_VALUE = 200;
 
 /** `14:03:07.120  attempt.finished  verdict=failed error=guest.trap: unreachable` */
-export function entryLine(entry: Entry): string {
+export function entryLine(entry: Pick<EvidenceEntry, 'time' | 'type' | 'data'>): string {
   const time = entry.time.slice(11, -1);
   const words: string[] = [];
   for (const name of TOLD) {

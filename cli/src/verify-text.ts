@@ -21,16 +21,13 @@ export function verifyText(name: string, report: VerifyReport): string {
 }
 
 function summary(report: VerifyReport): string {
-  const { checkpoint, signedBy, artifacts, modules } = report;
+  const { checkpoint, artifacts, modules } = report;
   return table([
     [
       '  log',
       checkpoint ? `${checkpoint.origin}, ${report.entries} entries` : `${report.entries} entries`,
     ],
-    [
-      '  signed',
-      checkpoint ? `up to entry ${checkpoint.size - 1}, by ${signedBy ?? '?'}` : 'nothing',
-    ],
+    ['  signed', signedText(report)],
     ...(report.unsigned > 0
       ? [['  not signed', `${report.unsigned} entries are beyond the last checkpoint`]]
       : []),
@@ -38,6 +35,11 @@ function summary(report: VerifyReport): string {
     ['  artifacts', `${artifacts.included} included, ${artifacts.omitted} left out`],
     ['  plugins', `${modules} included`],
   ]);
+}
+
+function signedText({ checkpoint, signedBy }: VerifyReport): string {
+  if (!checkpoint || checkpoint.size === 0) return 'nothing';
+  return `up to entry ${checkpoint.size - 1}, by ${signedBy ?? '?'}`;
 }
 
 function findingRow({ rule, message, seq }: Finding): string[] {

@@ -93,10 +93,16 @@ const exactBytes = v.pipe(
   }),
 );
 
+/** Looser than the log's own schema: a newer Control Plane may write types this client does not know. */
+const entry = v.looseObject({
+  ...EntrySchema.entries,
+  type: text,
+  subject: v.looseObject(EntrySchema.entries.subject.entries),
+});
+export type EvidenceEntry = v.InferOutput<typeof entry>;
+
 export const EvidencePageSchema = v.looseObject({
-  items: v.array(
-    v.looseObject({ seq: count, hash: DigestSchema, bytes: exactBytes, entry: EntrySchema }),
-  ),
+  items: v.array(v.looseObject({ seq: count, hash: DigestSchema, bytes: exactBytes, entry })),
   /** What to give as `after` for the next page; absent on the last. */
   next: v.optional(count),
 });

@@ -120,14 +120,6 @@ export class CellPool {
     return new CellProcess(this.#program);
   }
 
-  /** A spare that still lives; those that died meanwhile are dropped. */
-  #takeSpare(): CellProcess | undefined {
-    for (;;) {
-      const spare = this.#spares.shift();
-      if (spare === undefined || spare.alive) return spare;
-    }
-  }
-
   #lease(bound: BoundCell): CellLease {
     bound.attempts++;
     this.#busy.add(bound);
