@@ -236,9 +236,10 @@ const CHECKS: readonly (readonly [
   [
     'content-type',
     (rule, request) =>
-      rule.contentTypes === undefined ||
       request.contentType === undefined ||
-      rule.contentTypes.includes(request.contentType.split(';')[0]?.trim().toLowerCase() ?? ''),
+      (rule.contentTypes ?? []).includes(
+        request.contentType.split(';')[0]?.trim().toLowerCase() ?? '',
+      ),
   ],
 ];
 

@@ -23,7 +23,7 @@ export const PERMISSIONS = {
 export type Permission = keyof typeof PERMISSIONS;
 
 /** Permissions that a key bound to one workspace never has, whatever its role. */
-const INSTANCE_ONLY: ReadonlySet<Permission> = new Set(['workspace.create', 'attempt.run']);
+export const INSTANCE_ONLY: ReadonlySet<Permission> = new Set(['workspace.create', 'attempt.run']);
 
 export interface Principal {
   readonly role: KeyRole;

@@ -2,8 +2,6 @@
 import { API_ERRORS, type ApiErrorCode, type Problem } from '@portarium/contracts/errors';
 import type { Failure } from '../application/failure.ts';
 
-const ERROR_PAGES = 'https://github.com/portarium/portarium/blob/main/docs/reference/errors.md';
-
 export function problemResponse(
   failure: Omit<Failure, 'ok'>,
   trace: string,
@@ -12,7 +10,7 @@ export function problemResponse(
   const [status, title, hint] = API_ERRORS[failure.code];
   const problem: Problem = {
     ...failure.extensions,
-    type: `${ERROR_PAGES}#${failure.code.replaceAll('.', '')}`,
+    type: `urn:portarium:problem:${failure.code}`,
     title,
     status,
     code: failure.code,

@@ -48,8 +48,8 @@ function natsArchive(platform: string, sha256: string): ReleaseArchive {
 }
 
 /**
- * Where the checksums come from: Temporal's, from the package manifests of independent
- * distributors that agree on each; NATS's, from the project's own image definitions (only Linux is
+ * Where the checksums come from: Temporal's, from the manifests of package distributors, which
+ * agree wherever there are two; NATS's, from the project's own image definitions (only Linux is
  * published there). stripe-mock has none that could be established, so it is always built.
  */
 export const SERVER_BINARIES: Readonly<Record<BinaryName, ServerBinary>> = {
