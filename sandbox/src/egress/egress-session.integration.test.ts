@@ -89,6 +89,7 @@ function rule(over: Partial<v.InferInput<typeof EgressRuleSchema>> = {}): Egress
     host: 'a.test',
     port,
     path: '/**',
+    contentTypes: ['application/x-www-form-urlencoded'],
     ...over,
   });
 }
@@ -172,6 +173,7 @@ test('a host, port, path, method or header outside the rules is denied with its 
     [get('/echo', { headers: [['x-other', '1']] }), 'header'],
     [get('/echo', { headers: [['Host', 'b.test']] }), 'header'],
     [get('/echo', { headers: [['Transfer-Encoding', 'chunked']] }), 'header'],
+    [get('/echo', { headers: [['content-type', 'text/xml']] }), 'content-type'],
     [get('/echo?key=1'), 'query'],
     [{ ...get('/'), url: `http://x@a.test:${port}/` }, 'user name'],
   ];

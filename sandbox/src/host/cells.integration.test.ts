@@ -119,6 +119,7 @@ async function attempt(pool: CellPool, name: string, over: Attempt = {}) {
       host: 'a.test',
       port,
       path: '/**',
+      contentTypes: ['text/plain'],
     }),
   ];
   const contract = { plugin: rules, operator: rules, networks: ['loopback'], approval: [] };
