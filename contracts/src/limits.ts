@@ -93,8 +93,8 @@ export const PLATFORM_LIMITS = {
   /** Largest input or output schema, and its nesting. */
   schemaBytes: 64 * KiB,
   schemaDepth: 10,
-  /** Steps an input may cost the schema interpreter. */
-  schemaSteps: 200_000,
+  /** Steps that checking one value against its schema may cost; about a tenth of a second. */
+  schemaSteps: 1_000_000,
   /** An evidence entry: the length prefix of C2SP tlog-tiles has 16 bits. */
   entryBytes: 65_535,
   /** Rows on one page of a list. */

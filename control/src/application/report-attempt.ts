@@ -14,10 +14,10 @@ import {
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { AttemptId } from '@portarium/contracts/ids';
 import type { EgressCall, OutcomeSchema } from '@portarium/contracts/internal-api';
+import { validateJson } from '@portarium/contracts/json-schema';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
-import { validateJson } from '../domain/validate-json.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAction, endAttempt } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';

@@ -6,11 +6,12 @@ import { canonicalBytes, type JsonValue } from '@portarium/contracts/canonical-j
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import { contractStatement, type EgressContract } from '@portarium/contracts/egress-rule';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import { validateJson } from '@portarium/contracts/json-schema';
 import { effectiveLimits } from '@portarium/contracts/limits';
 import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { effectiveTier, initialState } from '../domain/initial-state.ts';
-import { policyAttributes, validateJson } from '../domain/validate-json.ts';
+import { policyAttributes } from '../domain/policy-attributes.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';

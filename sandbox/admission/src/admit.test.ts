@@ -217,8 +217,13 @@ test('schemas are bounded in size, depth, references and patterns', async () => 
   expect(await of(deep)).toEqual(['schema.depth']);
   expect(await of({ enum: ['x'.repeat(65_536)] })).toEqual(['schema.size']);
   expect(await of({ $ref: '#/$defs/a', $defs: { a: { type: 'string' } } })).toEqual([]);
-  expect(await of({ $id: 'https://example.com' })).toEqual(['schema.ref']);
-  expect(await of({ properties: { a: { pattern: '(a+)+$' } } })).toEqual(['schema.pattern']);
+  expect(await of({ $id: 'https://example.com' })).toEqual(['schema.keyword']);
+  expect(await of({ properties: { a: { pattern: '(a)\\1' } } })).toEqual(['schema.pattern']);
+  expect(await of({ properties: { a: { minlength: 1 } } })).toEqual(['schema.keyword']);
+  expect(await of({ $id: 'https://example.com/', $dynamicRef: '#' })).toEqual([
+    'schema.keyword',
+    'schema.keyword',
+  ]);
   expect(await of({ patternProperties: { '(?=a)': {} } })).toEqual(['schema.pattern']);
   expect(await of({ properties: { pattern: { type: 'string' }, $ref: {} } })).toEqual([]);
 });

@@ -16,6 +16,7 @@ export const ADMISSION_RULES = [
   'table.limit',
   'schema.size',
   'schema.depth',
+  'schema.keyword',
   'schema.ref',
   'schema.pattern',
 ] as const;

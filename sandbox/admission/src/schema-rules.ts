@@ -1,32 +1,16 @@
 /** Bounds on the JSON Schemas of a manifest: size, depth, references and patterns. */
+import {
+  compilePattern,
+  isSchemaKeyword,
+  SCHEMA_LISTS,
+  SCHEMA_MAPS,
+  SCHEMA_VALUES,
+} from '@portarium/contracts/json-schema';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
 import type { Finding } from './finding.ts';
-import { patternProblem } from './pattern-rules.ts';
 
-const SCHEMA_VALUES = new Set([
-  'additionalProperties',
-  'contains',
-  'else',
-  'if',
-  'items',
-  'not',
-  'propertyNames',
-  'then',
-  'unevaluatedItems',
-  'unevaluatedProperties',
-]);
-const SCHEMA_MAPS = new Set([
-  '$defs',
-  'definitions',
-  'dependentSchemas',
-  'patternProperties',
-  'properties',
-]);
-const SCHEMA_LISTS = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
-
-/** Keywords that move what a reference points at, so that `#…` would no longer be local. */
-const REBASING = new Set(['$id', '$anchor', '$dynamicRef', '$dynamicAnchor', '$recursiveRef']);
+const MAX_PATTERN_LENGTH = 256;
 
 export function checkSchemas(manifest: Manifest): Finding[] {
   return manifest.operations.flatMap((operation, index) => [
@@ -82,7 +66,8 @@ function walk(schema: unknown, at: string, findings: Finding[]): void {
   if (!isRecord(schema)) return;
   for (const [key, value] of Object.entries(schema)) {
     const here = `${at}/${escapePointer(key)}`;
-    if (key === '$ref' || REBASING.has(key)) checkReference(key, value, here, findings);
+    if (key === '$ref') checkReference(value, here, findings);
+    else if (!isSchemaKeyword(key)) findings.push(unknownKeyword(key, here));
     else if (key === 'pattern') checkPattern(value, here, findings);
     else if (SCHEMA_VALUES.has(key)) walk(value, here, findings);
     else if (SCHEMA_LISTS.has(key) && Array.isArray(value)) {
@@ -97,18 +82,27 @@ function walk(schema: unknown, at: string, findings: Finding[]): void {
   }
 }
 
-function checkReference(key: string, value: unknown, at: string, findings: Finding[]): void {
-  if (key === '$ref' && typeof value === 'string' && value.startsWith('#')) return;
+function unknownKeyword(key: string, at: string): Finding {
+  return {
+    rule: 'schema.keyword',
+    message: `${JSON.stringify(key)} is not a keyword of the schema subset`,
+    hint: 'Correct it, leave it out, or name an annotation of your own x-….',
+    at,
+  };
+}
+
+function checkReference(value: unknown, at: string, findings: Finding[]): void {
+  if (typeof value === 'string' && value.startsWith('#')) return;
   findings.push({
     rule: 'schema.ref',
-    message: `${key} ${JSON.stringify(value)} is not a reference inside this schema`,
+    message: `$ref ${JSON.stringify(value)} is not a reference inside this schema`,
     hint: 'Put the schema under $defs and write #/$defs/…; remote references are never fetched.',
     at,
   });
 }
 
 function checkPattern(value: unknown, at: string, findings: Finding[]): void {
-  const problem = typeof value === 'string' ? patternProblem(value) : 'not a string';
+  const problem = patternProblem(value);
   if (problem === undefined) return;
   findings.push({
     rule: 'schema.pattern',
@@ -116,6 +110,14 @@ function checkPattern(value: unknown, at: string, findings: Finding[]): void {
     hint: 'Use literals, classes, groups and simple quantifiers, which match in linear time.',
     at,
   });
+}
+
+/** RE2 has no look-around and no back-references, so every pattern it reads matches in linear time. */
+function patternProblem(pattern: unknown): string | undefined {
+  if (typeof pattern !== 'string') return 'not a string';
+  if (pattern.length > MAX_PATTERN_LENGTH) return `longer than ${MAX_PATTERN_LENGTH} characters`;
+  const compiled = compilePattern(pattern);
+  return typeof compiled === 'string' ? compiled : undefined;
 }
 
 function escapePointer(key: string): string {
