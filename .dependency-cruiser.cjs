@@ -63,7 +63,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
-    exclude: '(^|/)(build|assembly|node_modules|testing|fixtures)/|.test.ts$',
+    exclude: '(^|/)(build|assembly|testing|fixtures)/|.test.ts$',
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'default', 'types'],

@@ -4,6 +4,7 @@ import { CommanderError } from 'commander';
 import { EXIT_CODES } from './exit-codes.ts';
 import { reportFailure } from './output.ts';
 import { createProgram } from './program.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Runs one command line (without the program's name) and returns its exit code. */
 async function run(args: readonly string[]): Promise<number> {
@@ -17,7 +18,7 @@ async function run(args: readonly string[]): Promise<number> {
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
     reportFailure(messageOf(error), args.includes('--json'));
-    return EXIT_CODES.failed;
+    return error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failed;
   }
 }
 

@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { messageOf } from '@portarium/local/local-stack-error';
+import { UsageError } from './usage-error.ts';
 
-/** @throws Error that names the file when it can not be read */
+/** @throws UsageError that names the file when it can not be read */
 export async function readArgument(argument: string): Promise<string> {
   if (!argument.startsWith('@')) return argument;
   if (argument === '@-') return text(process.stdin);
@@ -11,16 +12,16 @@ export async function readArgument(argument: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new Error(`${path} can not be read: ${messageOf(error)}`);
+    throw new UsageError(`${path} can not be read: ${messageOf(error)}`);
   }
 }
 
-/** @throws Error that names the option when its text is not JSON */
+/** @throws UsageError that names the option when its text is not JSON */
 export async function readJsonArgument(option: string, argument: string): Promise<unknown> {
   const given = await readArgument(argument);
   try {
     return JSON.parse(given) as unknown;
   } catch (error) {
-    throw new Error(`${option} is not JSON: ${messageOf(error)}. Expected JSON, @file or @-.`);
+    throw new UsageError(`${option} is not JSON: ${messageOf(error)}. Expected JSON, @file or @-.`);
   }
 }

@@ -171,7 +171,7 @@ function encodeInput(operation: Operation, input: unknown): Result<Uint8Array> {
     return success(canonicalBytes(input));
   }
   const wrong = (message: string) =>
-    failure('input.invalid', `The input of ${operation.name} is ${message}.`, {
+    failure('input.invalid', `The input of ${operation.name} must be ${message}.`, {
       errors: [{ pointer: '/input', message: `expected ${message}` }],
     });
   if (typeof input !== 'string')

@@ -135,7 +135,7 @@ test('an attempt goes from claim to outcome, and its story is complete', async (
     'attempt.finished',
     'action.succeeded',
   ]);
-  expect(entries.at(-1)?.data['entries']).toBe(5);
+  expect(entries.at(-1)?.data.entries).toBe(5);
 });
 
 test('a repeated outcome answers as the first did and changes nothing', async () => {
@@ -165,12 +165,12 @@ test('a second claim waits for the lease, then takes over under a higher fence, 
   expect(second.fence).toBe(2);
   for (const what of ['heartbeat', 'outcome'] as const) {
     const late = await report(first, what, what === 'outcome' ? SUCCESS : { calls: [] });
-    expect([late.status, late.body['code']]).toEqual([409, 'attempt.superseded']);
+    expect([late.status, late.body.code]).toEqual([409, 'attempt.superseded']);
   }
-  expect((await report(second, 'outcome', SUCCESS)).body['state']).toBe('succeeded');
+  expect((await report(second, 'outcome', SUCCESS)).body.state).toBe('succeeded');
   const verdicts = (await story(action))
     .filter(({ type }) => type === 'attempt.finished')
-    .map(({ data }) => data['verdict']);
+    .map(({ data }) => data.verdict);
   expect(verdicts).toEqual(['lost', 'succeeded']);
 });
 
@@ -216,7 +216,7 @@ test('a ticket is no good for another attempt, another host, or with a flipped b
   const order = await claimed(await request());
   const other = await claimed(await request());
   const forged = await report({ ...order, ticket: other.ticket }, 'outcome', SUCCESS);
-  expect([forged.status, forged.body['code']]).toEqual([403, 'auth.forbidden']);
+  expect([forged.status, forged.body.code]).toEqual([403, 'auth.forbidden']);
   const flipped = order.ticket.replace(/.(?=.{20}$)/, (char) => (char === 'A' ? 'B' : 'A'));
   expect((await report({ ...order, ticket: flipped }, 'outcome', SUCCESS)).status).toBe(403);
   expect((await report({ ...order, ticket: '' }, 'outcome', SUCCESS)).status).toBe(403);

@@ -43,7 +43,7 @@ test('the history of a real action replays, and nothing but ids stands in it', a
   const payloads = [...text.matchAll(/"data":\s*"([^"]+)"/g)].map((match) => atob(match[1] ?? ''));
   expect(payloads.join('\n')).toContain(action.id);
   expect(payloads.join('\n')).not.toContain('secret-column');
-  if (process.env['UPDATE_HISTORIES'] === '1') {
+  if (process.env.UPDATE_HISTORIES === '1') {
     await writeFile(
       join(HISTORIES, 'action-succeeded.json'),
       `${text}

@@ -49,7 +49,7 @@ const draft = (note: string, action?: string): EntryDraft => ({
 test('a statement without a binding sees no row and stores none', async () => {
   for (const table of TENANT_TABLES) {
     const [row] = await runtime`SELECT count(*) AS n FROM ${runtime(table)}`;
-    expect(Number(row?.['n'])).toBe(0);
+    expect(Number(row?.n)).toBe(0);
   }
   const insert = runtime`INSERT INTO log_heads (workspace_id, size, time) VALUES ('local2', 0, now())`;
   await expect(insert.catch((error: Error) => error.message)).resolves.toContain(
@@ -61,7 +61,7 @@ test('a transaction bound to one workspace neither reads nor writes another', as
   await runtime.begin(async (tx) => {
     await tx`SELECT set_config('portarium.workspace', ${OTHER}, true)`;
     const rows = await tx`SELECT DISTINCT workspace_id FROM log_entries`;
-    expect(rows.map((row) => row['workspace_id'])).toEqual([OTHER]);
+    expect(rows.map((row) => row.workspace_id)).toEqual([OTHER]);
     const changed = await tx`UPDATE log_heads SET size = 0 WHERE workspace_id = ${LOCAL}`;
     expect(changed.count).toBe(0);
   });
@@ -72,17 +72,17 @@ test('every tenant table has forced row-level security, and the runtime role own
     SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner) AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'portarium' AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'workspace_id')`;
   const global = new Set(['api_keys', 'outbox', 'dispatch_queue']);
-  const tenant = rows.filter((row) => !global.has(row['relname']));
-  expect(tenant.map((row) => row['relname']).sort()).toEqual([...TENANT_TABLES].sort());
+  const tenant = rows.filter((row) => !global.has(row.relname));
+  expect(tenant.map((row) => row.relname).sort()).toEqual([...TENANT_TABLES].sort());
   for (const row of tenant)
-    expect([row['relrowsecurity'], row['relforcerowsecurity'], row['owner']]).toEqual([
+    expect([row.relrowsecurity, row.relforcerowsecurity, row.owner]).toEqual([
       true,
       true,
       'portarium_schema',
     ]);
   const [role] =
     await owner`SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'portarium_runtime'`;
-  expect([role?.['rolsuper'], role?.['rolbypassrls']]).toEqual([false, false]);
+  expect([role?.rolsuper, role?.rolbypassrls]).toEqual([false, false]);
 });
 
 test('the log refuses update, delete and truncate to the runtime role and to the owner', async () => {
@@ -156,7 +156,7 @@ test('state, evidence and event are stored together or not at all', async () => 
   const count = async () => {
     const [row] =
       await owner`SELECT (SELECT count(*) FROM portarium.policies WHERE workspace_id = 'other') AS policies, (SELECT count(*) FROM portarium.log_entries WHERE workspace_id = 'other') AS entries, (SELECT count(*) FROM portarium.outbox WHERE workspace_id = 'other') AS events`;
-    return [Number(row?.['policies']), Number(row?.['entries']), Number(row?.['events'])];
+    return [Number(row?.policies), Number(row?.entries), Number(row?.events)];
   };
   const before = await count();
   const unit = (fail: boolean) =>

@@ -8,11 +8,16 @@ export interface Counterpart extends AsyncDisposable {
   readonly asked: readonly string[];
 }
 
-/** `/slow/N` answers after N milliseconds, every other path at once. */
+/** `/slow/N` answers after N milliseconds, `/redirect/URL-in-base64` with a 302, every other path at once. */
 export async function startCounterpart(): Promise<Counterpart> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url ?? '');
+    const target = /^\/redirect\/(.+)$/.exec(request.url ?? '')?.[1];
+    if (target !== undefined) {
+      response.writeHead(302, { location: atob(target) }).end();
+      return;
+    }
     const delayMs = Number(/^\/slow\/(\d+)$/.exec(request.url ?? '')?.[1] ?? 0);
     setTimeout(() => response.end(JSON.stringify({ path: request.url })), delayMs);
   });

@@ -1,0 +1,85 @@
+import { afterAll, expect, test } from 'bun:test';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { REPOSITORY_ROOT } from '@portarium/local/repository';
+import { readStatus } from '@portarium/local/running-stack';
+
+const dataDir = join(mkdtempSync(join(tmpdir(), 'portarium-demo-')), 'data');
+const WITHIN_MS = 20 * 60_000;
+
+afterAll(() => rmSync(join(dataDir, '..'), { recursive: true, force: true }));
+
+interface Line {
+  readonly step?: string;
+  readonly ok: boolean;
+  readonly ms: number;
+  readonly seq?: number;
+  readonly others?: number;
+  readonly host?: string;
+}
+
+async function demo(): Promise<{ code: number; lines: readonly Line[]; stderr: string }> {
+  const child = spawn(join(REPOSITORY_ROOT, 'portarium'), ['demo', '--json', '--data', dataDir], {
+    cwd: tmpdir(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString('utf8');
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString('utf8');
+  });
+  const code = await new Promise<number>((resolve) =>
+    child.once('close', (status) => resolve(status ?? -1)),
+  );
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+  return { code, lines, stderr };
+}
+
+const STEPS = [
+  'stack',
+  'stripe-mock',
+  'build',
+  'upload',
+  'csv',
+  'refunds',
+  'egress-denied',
+  'deadline',
+  'export',
+  'verify',
+  'tamper',
+];
+
+test(
+  'the demo does the main job, prints a line a step with its time, and leaves no process',
+  async () => {
+    const first = await demo();
+    if (first.code !== 0) throw new Error(first.stderr);
+    expect(first.lines.slice(0, -1).map((line) => line.step)).toEqual(STEPS as never);
+    expect(first.lines.every((line) => line.ok && line.ms >= 0)).toBe(true);
+    const of = (step: string) => first.lines.find((line) => line.step === step);
+    expect(of('egress-denied')?.host).toBe('collector.example.net');
+    expect(of('deadline')?.others).toBeGreaterThan(0);
+    expect(of('tamper')?.seq).toBe(of('egress-denied')?.seq as number);
+    expect(first.lines.at(-1)).toMatchObject({ ok: true, steps: STEPS.length });
+    expect(readStatus(dataDir).state).toBe('stopped');
+    expect(readStatus(dataDir).parts.every((part) => part.pid === undefined)).toBe(true);
+  },
+  WITHIN_MS,
+);
+
+test(
+  'a second demo on the same data folder holds as well',
+  async () => {
+    const second = await demo();
+    if (second.code !== 0) throw new Error(second.stderr);
+    expect(second.lines.at(-1)).toMatchObject({ ok: true, steps: STEPS.length });
+  },
+  WITHIN_MS,
+);
