@@ -3,10 +3,10 @@
  * PORTARIUM_URL, PORTARIUM_KEY and PORTARIUM_WORKSPACE, then the stack that runs in the data folder.
  */
 import { PortariumClient } from '@portarium/client/portarium-client';
-import { readEnvironment } from '@portarium/local/environment';
 import { findRunningStack, type StackConnection } from '@portarium/local/running-stack';
 import type { Command } from 'commander';
-import { type DataOption, dataDirOf, dataOption } from './data-option.ts';
+import { type DataOption, dataDirOf, dataOption, usableEnvironment } from './data-option.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface ConnectionOptions extends DataOption {
   readonly url?: string;
@@ -33,7 +33,8 @@ export function connectionOptions(command: Command): Command {
 
 /**
  * @param stack the running stack of the data folder; asked for only when something is missing
- * @throws Error that says what is missing and how to give it
+ * @throws UsageError that says what is missing beside an address, and how to give it
+ * @throws Error when no address is named and no stack runs
  */
 export function resolveConnection(
   options: ConnectionOptions,
@@ -49,7 +50,7 @@ export function resolveConnection(
   if (url && key && workspace) return { url, key, workspace };
   // A stack's key goes to that stack alone, never to an address that somebody named.
   if (url) {
-    throw new Error(
+    throw new UsageError(
       `An address was given without ${key ? 'a workspace' : 'a key'}. Give --${key ? 'workspace' : 'key'} too, or PORTARIUM_${key ? 'WORKSPACE' : 'KEY'}.`,
     );
   }
@@ -66,9 +67,19 @@ export function resolveConnection(
   };
 }
 
-/** A client for what the options, the environment or the running stack name. */
+/**
+ * A client for what the options, the environment or the running stack name.
+ * @throws UsageError when the address is none
+ */
 export function connect(options: ConnectionOptions): PortariumClient {
-  const environment = readEnvironment();
   const stack = () => findRunningStack(dataDirOf(options));
-  return new PortariumClient(resolveConnection(options, environment.all, stack));
+  const connection = resolveConnection(options, usableEnvironment().all, stack);
+  try {
+    return new PortariumClient(connection);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(
+      `${JSON.stringify(connection.url)} is no address of a Control Plane. Expected one such as http://127.0.0.1:3000 (--url or PORTARIUM_URL).`,
+    );
+  }
 }

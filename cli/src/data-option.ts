@@ -2,8 +2,10 @@
 
 import { resolve } from 'node:path';
 import { defaultDataDir } from '@portarium/local/data-folder';
-import { readEnvironment } from '@portarium/local/environment';
+import { type LocalEnvironment, readEnvironment } from '@portarium/local/environment';
+import { messageOf } from '@portarium/local/local-stack-error';
 import { Option } from 'commander';
+import { UsageError } from './usage-error.ts';
 
 export interface DataOption {
   readonly data?: string;
@@ -18,5 +20,14 @@ export function dataOption(): Option {
 
 /** Absolute path of the data folder that the command works on. */
 export function dataDirOf(options: DataOption): string {
-  return options.data === undefined ? defaultDataDir(readEnvironment()) : resolve(options.data);
+  return options.data === undefined ? defaultDataDir(usableEnvironment()) : resolve(options.data);
+}
+
+/** @throws UsageError that names the environment variable of the wrong form */
+export function usableEnvironment(): LocalEnvironment {
+  try {
+    return readEnvironment();
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
 }

@@ -1,8 +1,10 @@
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tryLock } from '@portarium/local/process/owned-lock';
+import { identify } from '@portarium/local/process/process-identity';
 import { runCommand } from '@portarium/local/process/run-command';
 
 setDefaultTimeout(60_000);
@@ -52,4 +54,94 @@ test('doctor lists what it looked at', async () => {
   for (const name of ['bun', 'go', 'temporal 1.5.1', 'nats-server 2.11.4', 'postgres', 'disk']) {
     expect(names).toContain(name);
   }
+});
+
+/** A data folder whose stack this process seems to supervise. */
+function supervised(name: string, partState: string): string {
+  const folder = join(root, name);
+  mkdirSync(folder);
+  const lock = tryLock(join(folder, 'supervisor.lock'));
+  const supervisor = identify(process.pid);
+  if (!lock.ok || supervisor === undefined) throw new Error('the folder is not ours');
+  const part = { part: 'nats', state: partState, port: 4222, restarts: 1 };
+  const stack = { state: 'ready', supervisor, version: '0', url: 'http://127.0.0.1:23456' };
+  const text = JSON.stringify({ ...stack, parts: [part], processes: [] });
+  writeFileSync(join(folder, 'stack.json'), text);
+  return folder;
+}
+
+test('a stack with a part that is not ready is degraded, with code 1', async () => {
+  const degraded = await portarium('status', '--json', '--data', supervised('d', 'restarting'));
+  expect([degraded.code, JSON.parse(degraded.output).state]).toEqual([1, 'degraded']);
+  const ready = await portarium('status', '--json', '--data', supervised('r', 'ready'));
+  expect([ready.code, JSON.parse(ready.output).state]).toEqual([0, 'ready']);
+});
+
+test('doctor names the port that the stack uses, and the one that was kept', async () => {
+  const running = await portarium('doctor', '--data', supervised('port', 'ready'));
+  expect(running.output).toContain('port 23456');
+  const kept = join(root, 'kept');
+  mkdirSync(kept);
+  writeFileSync(join(kept, 'ports.json'), '{"http":23457}');
+  expect((await portarium('doctor', '--data', kept)).output).toContain('port 23457');
+});
+
+test('doctor fails on a data folder that can not be created, and says how to mend it', async () => {
+  writeFileSync(join(root, 'a-file'), '', { mode: 0o777 });
+  const folders = [join(root, 'a-file', 'data')];
+  if (process.platform === 'linux') folders.push('/proc/portarium/data');
+  for (const folder of folders) {
+    const { code, output } = await portarium('doctor', '--data', folder);
+    expect(code).toBe(1);
+    expect(output).toMatch(/✗ +data folder .*--data DIR/);
+  }
+});
+
+test('what is not usable ends with code 2 and says what to do, before anything is tried', async () => {
+  const broken = join(root, 'broken');
+  mkdirSync(broken);
+  writeFileSync(join(broken, 'plugin.json'), '{');
+  const wrong = join(root, 'wrong');
+  mkdirSync(wrong);
+  const manifest = {
+    schema: 1,
+    name: 'Wrong',
+    version: '1.0.0',
+    operations: [{ name: 'a', x: 1 }],
+  };
+  writeFileSync(join(wrong, 'plugin.json'), JSON.stringify(manifest));
+  const cases: [string[], ...string[]][] = [
+    [['plugin', 'push'], 'Give either', 'portarium plugin push --help'],
+    [['plugin', 'push', '--nonsense'], 'portarium plugin push --help'],
+    [['plugin', 'push', '--manifest', 'none.json', '--module', 'x'], 'none.json', 'no such file'],
+    [['plugin', 'build', '/nope'], 'There is no folder /nope'],
+    [['plugin', 'build', root], 'plugin.json can not be read: there is no such file'],
+    [['plugin', 'build', broken], 'is not usable JSON'],
+    [['plugin', 'build', wrong], '/name', '/operations/0/effect', '/operations/0/x'],
+    [['plugin', 'grant', 'p'], '--own'],
+    [['plugin', 'grant', 'p', '--network', 'everything'], 'loopback'],
+    [['plugin', 'grant', 'p', '--rules', join(wrong, 'plugin.json')], 'not what it must be'],
+    [['action', 'list', '--url', 'http://127.0.0.1:1'], '--key'],
+    [['action', 'list', '--url', 'nonsense', '--key', 'k', '--workspace', 'w'], 'no address'],
+    [['action', 'run', 'p', 'o', '--input', '@none.json'], 'none.json'],
+    [['action', 'run', 'p', 'o', '--input', `@${root}`], 'it is a folder'],
+    [['key', 'create'], '--name', 'portarium key create --help'],
+    [['evidence', 'export', '-o', join(broken, 'plugin.json')], '--force'],
+    [['evidence', 'export', '-o', join(root, 'no', 'x.tar')], 'Create it first'],
+    [['evidence', 'verify', 'none.tar'], 'there is no such file'],
+    [['evidence', 'verify', root], 'it is a folder'],
+  ];
+  for (const [args, ...said] of cases) {
+    const { code, output } = await portarium(...args);
+    expect([args, code]).toEqual([args, 2]);
+    for (const text of said) expect(output).toContain(text);
+    expect(output).not.toMatch(/ENOENT|EISDIR|ENOTDIR/);
+  }
+  expect(readFileSync(join(broken, 'plugin.json'), 'utf8')).toBe('{');
+});
+
+test('help says which options are required', async () => {
+  const { output } = await portarium('key', 'create', '--help');
+  expect(output).toContain('what the key is for (required)');
+  expect(output).not.toContain('never by default (required)');
 });

@@ -1,7 +1,7 @@
 /** Entry of the `portarium` command: runs it and turns its outcome into an exit code. */
-import { messageOf } from '@portarium/local/local-stack-error';
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { EXIT_CODES } from './exit-codes.ts';
+import { failureJson, failureText } from './failure-text.ts';
 import { reportFailure } from './output.ts';
 import { createProgram } from './program.ts';
 import { UsageError } from './usage-error.ts';
@@ -9,17 +9,26 @@ import { UsageError } from './usage-error.ts';
 /** Runs one command line (without the program's name) and returns its exit code. */
 async function run(args: readonly string[]): Promise<number> {
   process.exitCode = EXIT_CODES.ok;
+  let command = 'portarium';
   try {
-    await createProgram().parseAsync([...args], { from: 'user' });
+    const program = createProgram().hook('preAction', (_program, action) => {
+      command = nameOf(action);
+    });
+    await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode);
   } catch (error) {
     // Commander has printed its own message: help and version end well, the rest is usage.
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
-    reportFailure(messageOf(error), args.includes('--json'));
+    reportFailure(failureText(error, command), args.includes('--json'), failureJson(error));
     return error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failed;
   }
+}
+
+/** `portarium plugin push` */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }
 
 const exitCode = await run(process.argv.slice(2));

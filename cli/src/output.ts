@@ -20,8 +20,12 @@ export function tell(text: string): void {
 }
 
 /** Reports a failure: a sentence for people, `{"ok":false,"error"}` on standard output for `--json`. */
-export function reportFailure(message: string, json: boolean): void {
-  if (json) printJson({ ok: false, error: message });
+export function reportFailure(
+  message: string,
+  json: boolean,
+  detail: object = { ok: false, error: message },
+): void {
+  if (json) printJson(detail);
   tell(message);
 }
 

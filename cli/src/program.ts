@@ -1,6 +1,6 @@
 /** The `portarium` command: its subcommands, one line each. Parses; does nothing itself. */
 import { readVersions } from '@portarium/local/repository';
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import { registerAction } from './commands/action.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -33,10 +33,24 @@ export function createProgram(): Command {
     )
     .version(readVersions().product)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 usage or bad input.')
+    .configureHelp({ optionDescription })
     .showHelpAfterError('(portarium --help lists commands and options)')
     .exitOverride();
   for (const register of REGISTRATIONS) register(program);
-  // Subcommands inherit these only when they are copied.
-  for (const command of program.commands) command.copyInheritedSettings(program);
+  for (const command of program.commands) inherit(command, program, 'portarium');
   return program;
+}
+
+/** Subcommands, and theirs, have the program's settings only when they are copied. */
+function inherit(command: Command, parent: Command, parentName: string): void {
+  const name = `${parentName} ${command.name()}`;
+  command
+    .copyInheritedSettings(parent)
+    .showHelpAfterError(`(${name} --help lists its arguments and options)`);
+  for (const inner of command.commands) inherit(inner, command, name);
+}
+
+function optionDescription(option: Option): string {
+  const text = Help.prototype.optionDescription.call(new Help(), option);
+  return option.mandatory ? `${text} (required)` : text;
 }

@@ -31,6 +31,20 @@ test('a falsified bundle names entry and rule', () => {
   expect(text).toContain('entry 7  log.leaf  its bytes were changed');
 });
 
+test('only a bundle without unsigned entries is told to be all of it', () => {
+  expect(verifyText('b.tar', REPORT)).toContain('The 2 behind them are not signed');
+  const text = verifyText('b.tar', { ...REPORT, entries: 42, unsigned: 0 });
+  expect(text).toContain('none up to the checkpoint is missing');
+});
+
+test('an incomplete bundle is not called verified, and says what is missing', () => {
+  const findings = [{ rule: 'story.open', message: 'export again once it has ended' }];
+  const text = verifyText('b.tar', { ...REPORT, verdict: 'incomplete', exitCode: 1, findings });
+  expect(text).toContain('INCOMPLETE, NOT VERIFIED  b.tar');
+  expect(text).toContain('story.open  export again once it has ended');
+  expect(text).not.toContain('in full');
+});
+
 test('without a pin it never says verified', () => {
   const text = verifyText('b.tar', { ...REPORT, verdict: 'unpinned', exitCode: 3 });
   expect(text).toContain('CONSISTENT, NOT VERIFIED');

@@ -5,6 +5,7 @@ import { table } from './output.ts';
 const HEADLINES: { readonly [V in Verdict]: string } = {
   verified: 'VERIFIED',
   falsified: 'FALSIFIED',
+  incomplete: 'INCOMPLETE, NOT VERIFIED',
   unreadable: 'UNREADABLE',
   unpinned: 'CONSISTENT, NOT VERIFIED',
 };
@@ -49,9 +50,13 @@ function findingRow({ rule, message, seq }: Finding): string[] {
 function closing(report: VerifyReport): string {
   switch (report.verdict) {
     case 'verified':
-      return 'Every entry that is signed is what the log signed, in full and in order.';
+      return report.unsigned > 0
+        ? `The first ${report.entries - report.unsigned} entries are what the log signed, in full and in order. The ${report.unsigned} behind them are not signed and prove nothing.`
+        : 'Every entry is what the log signed, in order, and none up to the checkpoint is missing.';
     case 'falsified':
       return 'This bundle is not what the log signed. The first line names what was found first.';
+    case 'incomplete':
+      return 'What is here contradicts nothing, but it is not all, so nothing is verified. The first line names what is missing.';
     case 'unreadable':
       return 'Nothing can be said about this file.';
     case 'unpinned':

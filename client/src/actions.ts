@@ -6,6 +6,8 @@ import {
   ActionPageSchema,
   ActionSchema,
   type ActionSummary,
+  type Attempt,
+  AttemptsSchema,
   type JournalCall,
   JournalSchema,
 } from './answers.ts';
@@ -88,6 +90,12 @@ export class Actions {
   async journal(id: string): Promise<readonly JournalCall[]> {
     const call = { method: 'GET', path: `${this.#path(id)}/journal` } as const;
     return (await this.#transport.json(call, JournalSchema)).items;
+  }
+
+  /** The action's attempts in order, each with its host, its verdict and what the plugin logged. */
+  async attempts(id: string): Promise<readonly Attempt[]> {
+    const call = { method: 'GET', path: `${this.#path(id)}/attempts` } as const;
+    return (await this.#transport.json(call, AttemptsSchema)).items;
   }
 
   /**

@@ -46,7 +46,11 @@ export type Plugin = v.InferOutput<typeof PluginSchema>;
 const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
   plugin: v.looseObject({ name: text, rules }),
-  operator: v.looseObject({ rules, networks: v.array(text) }),
+  operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),
+  /** Ids of operator rules; only in the answer to a change. */
+  changed: v.optional(
+    v.looseObject({ added: v.array(text), removed: v.array(text), altered: v.array(text) }),
+  ),
 });
 export type Egress = v.InferOutput<typeof EgressSchema>;
 
@@ -82,6 +86,24 @@ export type ActionPage = v.InferOutput<typeof ActionPageSchema>;
 
 export const JournalSchema = listOf(v.looseObject({ ...EgressCallSchema.entries, attempt: text }));
 export type JournalCall = v.InferOutput<typeof JournalSchema>['items'][number];
+
+export const AttemptsSchema = listOf(
+  v.looseObject({
+    id: text,
+    fence: count,
+    host: text,
+    isolation: text,
+    engine: v.nullish(text),
+    startedAt: text,
+    finishedAt: v.nullish(text),
+    verdict: v.nullish(text),
+    error: v.nullish(v.looseObject({ code: text, message: text })),
+    usage: v.nullish(v.looseObject({})),
+    /** What the plugin logged; its own words. */
+    logs: v.nullish(v.array(v.looseObject({ level: text, message: text }))),
+  }),
+);
+export type Attempt = v.InferOutput<typeof AttemptsSchema>['items'][number];
 
 const exactBytes = v.pipe(
   text,

@@ -185,6 +185,34 @@ test('a plugin is uploaded as manifest and module', async () => {
   expect(await (form.get('manifest') as Blob).text()).toBe('{"name":"p"}');
 });
 
+test('attempts come with their logs, and keys of the instance from its own path', async () => {
+  const attempt = {
+    id: 'att_1',
+    fence: 1,
+    host: 'h',
+    isolation: 'process',
+    engine: 'e',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    logs: [{ level: 'info', message: 'hello' }],
+  };
+  const { client, requests } = scripted(
+    json({ items: [attempt] }),
+    json({ items: [] }),
+    new Response(null, { status: 204 }),
+    json({ items: [] }),
+  );
+  expect((await client.actions.attempts('act_1'))[0]?.logs).toEqual(attempt.logs);
+  await client.keys.list({ instance: true });
+  await client.keys.revoke('key_1', { instance: true });
+  await client.keys.list();
+  expect(requests.map(({ method, url }) => `${method} ${new URL(url).pathname}`)).toEqual([
+    'GET /v1/workspaces/acme/actions/act_1/attempts',
+    'GET /v1/keys',
+    'DELETE /v1/keys/key_1',
+    'GET /v1/workspaces/acme/keys',
+  ]);
+});
+
 test('entries come as exact bytes', async () => {
   const entry = {
     v: 1,

@@ -1,4 +1,4 @@
-/** Workspaces and the API keys of one. */
+/** Workspaces, the API keys of one, and those of the instance. */
 import {
   type CreatedKey,
   CreatedKeySchema,
@@ -47,6 +47,11 @@ export interface KeyRequest {
   readonly expiresAt?: string;
 }
 
+export interface KeyScope {
+  /** Keys that are bound to no workspace; only an admin's key of the instance may. */
+  readonly instance?: boolean;
+}
+
 export class Keys {
   readonly #transport: Transport;
 
@@ -60,14 +65,18 @@ export class Keys {
     return this.#transport.json({ method: 'POST', path, json: request }, CreatedKeySchema);
   }
 
-  async list(): Promise<readonly Key[]> {
-    const path = this.#transport.inWorkspace('/keys');
+  async list(scope: KeyScope = {}): Promise<readonly Key[]> {
+    const path = this.#path(scope);
     return (await this.#transport.json({ method: 'GET', path }, listOf(KeySchema))).items;
   }
 
   /** From the next request on, the key is refused. */
-  async revoke(id: string): Promise<void> {
-    const path = this.#transport.inWorkspace(`/keys/${encodeURIComponent(id)}`);
+  async revoke(id: string, scope: KeyScope = {}): Promise<void> {
+    const path = `${this.#path(scope)}/${encodeURIComponent(id)}`;
     await this.#transport.send({ method: 'DELETE', path });
+  }
+
+  #path({ instance = false }: KeyScope): string {
+    return instance ? '/v1/keys' : this.#transport.inWorkspace('/keys');
   }
 }

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { type Digest, DigestSchema } from './digest.ts';
 import { ActionIdSchema } from './ids.ts';
+import { plainRecord } from './plain-record.ts';
 
 export const BUNDLE_KIND = 'portarium/bundle/v1';
 
@@ -70,7 +71,7 @@ export const BundleManifestSchema = v.strictObject({
   /** Artifacts that entries name and this bundle leaves out, in ascending order. */
   omitted: v.array(DigestSchema),
   /** Every other file. */
-  files: v.record(v.string(), v.strictObject({ digest: DigestSchema, bytes: count })),
+  files: plainRecord(v.string(), v.strictObject({ digest: DigestSchema, bytes: count })),
 });
 export type BundleManifest = v.InferOutput<typeof BundleManifestSchema>;
 

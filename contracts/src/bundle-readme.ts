@@ -26,7 +26,7 @@ Check it, offline
 Get the verifier key from the instance's operator by a way that you trust, not from this bundle:
 log/vkeys and keys.json are for convenience and prove nothing. Keep log/checkpoint; next time give it
 with --since, so that a log which was cut or rewritten in between is found.
-Exit codes: 0 verified, 1 falsified, 2 unreadable, 3 consistent but no key pinned.
+Exit codes: 0 verified, 1 falsified or incomplete, 2 unreadable, 3 consistent but no key pinned.
 
 Check it by hand
 ----------------

@@ -103,3 +103,16 @@ test('an error names the place as a JSON Pointer', () => {
 test('a key named __proto__ is an ordinary key', () => {
   expect(canonical('{"__proto__":{"a":1},"b":2}')).toBe('{"__proto__":{"a":1},"b":2}');
 });
+
+test('a message shows the beginning of a hostile name, not all of it', () => {
+  const key = 'k'.repeat(1_000_000);
+  for (const text of [`{"${key}":1,"${key}":2}`, `{"${key}":1e400}`, `{"${key}\\ud800":1}`]) {
+    expect(() => parseStrictJson(text)).toThrow(CanonicalJsonError);
+    try {
+      parseStrictJson(text);
+    } catch (error) {
+      expect((error as Error).message.length).toBeLessThan(400);
+    }
+  }
+  expect(() => parseStrictJson('{"a\u202e":1,"a\u202e":2}')).toThrow('duplicate key "a"');
+});

@@ -3,6 +3,7 @@
  * JSON leaves open is refused: duplicate keys, lone surrogates, numbers that do not survive.
  */
 import canonicalizeJson from 'canonicalize';
+import { plainText } from './plain-text.ts';
 
 export type JsonValue =
   | null
@@ -12,12 +13,16 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
+/** Names come from outside: what a message shows of one, and of a path of them, in characters. */
+const MAX_SHOWN_KEY = 64;
+const MAX_SHOWN_PATH = 256;
+
 /** Thrown for a value or text that has no canonical form; `path` is a JSON Pointer (RFC 6901). */
 export class CanonicalJsonError extends Error {
   override readonly name = 'CanonicalJsonError';
   readonly path: string;
   constructor(message: string, path: string) {
-    super(`${message} (at ${path === '' ? 'the top' : path})`);
+    super(`${message} (at ${path === '' ? 'the top' : plainText(path, MAX_SHOWN_PATH)})`);
     this.path = path;
   }
 }
@@ -110,7 +115,10 @@ function assertDepthAndKeys(text: string): void {
       const keys = open.at(-1);
       if (keys && nextToken(text, end) === ':') {
         const key = JSON.parse(text.slice(i, end)) as string;
-        if (keys.has(key)) throw new CanonicalJsonError(`duplicate key ${JSON.stringify(key)}`, '');
+        if (keys.has(key)) {
+          const shown = JSON.stringify(plainText(key, MAX_SHOWN_KEY));
+          throw new CanonicalJsonError(`duplicate key ${shown}`, '');
+        }
         keys.add(key);
       }
       i = end;

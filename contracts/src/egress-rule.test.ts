@@ -196,6 +196,23 @@ test('rules that cover too much, or say nothing exact, are refused', () => {
     { path: '/a/../b' },
     { path: '/a%2fb' },
     { path: '/a?b' },
+    { path: '/f/{a}.{b}' },
+    { path: '/{}' },
+    { path: '/f/{id}.json' },
+    { path: '/f/v{id}' },
+    { path: '/{1a}' },
+    { path: '/{a-b}' },
+    { path: '/{a}}' },
+    { path: '/a*' },
+    { path: '/*' },
+    { path: '/a**' },
+    { path: '/***' },
+    { path: '/**/' },
+    { idempotency: { header: 'Host', retentionHours: 1 } },
+    { idempotency: { header: 'Transfer-Encoding', retentionHours: 1 } },
+    { idempotency: { header: 'a b', retentionHours: 1 } },
+    { idempotency: { header: 'a\r\nb', retentionHours: 1 } },
+    { idempotency: { header: '', retentionHours: 1 } },
     { port: 0 },
     { port: 65_536 },
     { port: 443.5 },
@@ -216,6 +233,19 @@ test('rules that cover too much, or say nothing exact, are refused', () => {
   }
 });
 
+test('what the formats show as a rule is one', () => {
+  for (const change of [
+    { path: '/' },
+    { path: '/**' },
+    { path: '/v1/{id}/x/{other_1}/**' },
+    { idempotency: { header: 'Idempotency-Key', retentionHours: 24 } },
+    { idempotency: { header: 'idempotency-key', retentionHours: 24 } },
+  ]) {
+    const parsed = v.safeParse(EgressRuleSchema, { ...RULE, ...change });
+    expect(parsed.success, JSON.stringify(change)).toBe(true);
+  }
+});
+
 test('each rule has an id of its own', () => {
   expect(v.safeParse(EgressRulesSchema, [RULE, RULE]).success).toBe(false);
   expect(v.safeParse(EgressRulesSchema, [RULE, { ...RULE, id: 'b' }]).success).toBe(true);
@@ -225,7 +255,7 @@ test('a network is loopback or a CIDR block', () => {
   for (const text of ['loopback', '10.1.0.0/16', 'fd00::/8']) {
     expect(v.safeParse(NetworkSchema, text).success).toBe(true);
   }
-  for (const text of ['localhost', '10.1.0.0', '*', '']) {
+  for (const text of ['localhost', '10.1.0.0', '*', '', '0.0.0.0/0', '169.254.169.254/32']) {
     expect(v.safeParse(NetworkSchema, text).success).toBe(false);
   }
   expect(v.safeParse(OperatorEgressSchema, { rules: [] }).success).toBe(false);

@@ -6,6 +6,7 @@
 import { getPublicSuffix } from 'tldts';
 import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
+import { networkProblem } from './network.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type HttpMethod = (typeof HTTP_METHODS)[number];
@@ -52,6 +53,14 @@ const headerName = v.pipe(
     'this header is the broker’s own and can not be granted',
   ),
 );
+/** In any case, as HTTP has it: `Idempotency-Key` is how people write it. */
+const anyCaseHeaderName = v.pipe(
+  v.string(),
+  v.check(
+    (header) => v.is(headerName, header.toLowerCase()),
+    'expected a header name that is not the broker’s own',
+  ),
+);
 
 const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
@@ -73,16 +82,25 @@ const host = v.pipe(
   ),
 );
 
+/** A segment of a rule's path that stands for one segment of a request's. */
+const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
+
 const path = v.pipe(
   v.string(),
   v.maxLength(1024),
   v.check(
     (text) =>
-      text.startsWith('/') &&
-      pathProblem(text.replaceAll(/\{[a-zA-Z][a-zA-Z0-9_]*\}/g, 'x')) === undefined,
-    'expected a path of literal segments, {name} for one segment, ** only last',
+      pathProblem(text) === undefined &&
+      text
+        .split('/')
+        .every(
+          (segment, i, all) =>
+            PARAMETER.test(segment) ||
+            (segment === '**' && i === all.length - 1) ||
+            !/[{}*]/.test(segment),
+        ),
+    'expected a path of segments that are literal, {name} for exactly one, or ** as the last',
   ),
-  v.check((text) => !text.slice(0, -2).includes('**'), '** may only stand last'),
 );
 
 export const EgressRuleSchema = v.strictObject({
@@ -104,7 +122,7 @@ export const EgressRuleSchema = v.strictObject({
   credential: v.optional(name),
   idempotency: v.optional(
     v.strictObject({
-      header: v.pipe(v.string(), v.maxLength(64)),
+      header: anyCaseHeaderName,
       retentionHours: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760)),
     }),
   ),
@@ -119,9 +137,10 @@ export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 /** `loopback` or a CIDR block: a network that an administrator opens to the operator's rules. */
 export const NetworkSchema = v.pipe(
   v.string(),
+  v.maxLength(64),
   v.check(
-    (text) => text === 'loopback' || /^[0-9a-f.:]+\/\d{1,3}$/.test(text),
-    'expected "loopback" or a CIDR block such as 10.1.0.0/16',
+    (text) => networkProblem(text) === undefined,
+    (issue) => networkProblem(issue.input) ?? 'expected a network',
   ),
 );
 
@@ -300,7 +319,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
     if (segment === '**') return got.length > i;
     const actual = got[i];
     if (actual === undefined) return false;
-    if (segment !== undefined && /^\{.*\}$/.test(segment)) {
+    if (segment !== undefined && PARAMETER.test(segment)) {
       if (actual === '') return false;
     } else if (decodePath(segment ?? '') !== decodePath(actual)) {
       return false;

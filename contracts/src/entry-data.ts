@@ -7,6 +7,7 @@ import { DigestSchema } from './digest.ts';
 import type { EntryType } from './evidence-entry.ts';
 import { AttemptIdSchema } from './ids.ts';
 import { EFFECTS, TIERS } from './life-cycle.ts';
+import { plainRecord } from './plain-record.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -70,7 +71,7 @@ const finished = v.variant('verdict', [
   v.looseObject({
     attempt: AttemptIdSchema,
     verdict: v.picklist(['succeeded', 'failed']),
-    usage: v.record(text, v.number()),
+    usage: plainRecord(text, v.number()),
     journalDigest: DigestSchema,
     outputDigest: v.optional(DigestSchema),
     error: v.optional(error),
@@ -79,7 +80,7 @@ const finished = v.variant('verdict', [
   v.looseObject({
     attempt: AttemptIdSchema,
     verdict: v.literal('lost'),
-    usage: v.optional(v.record(text, v.number())),
+    usage: v.optional(plainRecord(text, v.number())),
     journalDigest: v.optional(DigestSchema),
     error: v.optional(error),
   }),

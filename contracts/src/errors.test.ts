@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { API_ERRORS, ATTEMPT_ERRORS, RETRYABLE_ATTEMPT_ERRORS } from './errors.ts';
 
 test('each API error has a status that means it, a title and a hint', () => {
-  const known = new Set([400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503]);
+  const known = new Set([400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503]);
   for (const [code, [status, title, hint]] of Object.entries(API_ERRORS)) {
     expect(known.has(status), code).toBe(true);
     expect(title.length, code).toBeGreaterThan(5);

@@ -26,6 +26,7 @@ export const API_ERRORS = {
     'This path does not have that method',
     'Use a method that Allow names.',
   ],
+  'body.too-slow': [408, 'The body did not arrive in time', 'Send it faster, or send less.'],
   conflict: [409, 'The state does not allow that', 'Read the resource again and decide anew.'],
   'workspace.exists': [409, 'A workspace with that id exists', 'Choose another id.'],
   'plugin.version-exists': [

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { type Digest, DigestSchema, sha256, toHex } from './digest.ts';
+import { plainRecord } from './plain-record.ts';
 
 export const ENTRY_TYPES = [
   'instance.bootstrapped',
@@ -86,7 +87,7 @@ export const EntrySchema = v.strictObject({
     run: v.optional(v.string()),
     key: v.optional(v.string()),
   }),
-  data: v.record(v.string(), v.unknown()),
+  data: plainRecord(v.string(), v.unknown()),
   artifacts: v.array(ArtifactSchema),
   /** W3C trace id, 32 hexadecimal digits. */
   trace: v.nullable(v.string()),

@@ -4,6 +4,7 @@ import {
   ClaimRequestSchema,
   DispatchSchema,
   EgressCallSchema,
+  HeartbeatSchema,
   OutcomeSchema,
 } from './internal-api.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -68,6 +69,14 @@ test('an egress call is a claim with sane numbers', () => {
   expect(accepts(EgressCallSchema, call)).toBe(true);
   for (const change of [
     { call: -1 },
+    { call: 2_147_483_648 },
+    { bytesOut: 2_147_483_648 },
+    { ms: 1e300 },
+    { path: '/\0' },
+    { host: 'a\0' },
+    { reason: '\0' },
+    { rule: '\0' },
+    { address: '\0' },
     { port: 70_000 },
     { status: 42 },
     { ms: -1 },
@@ -75,6 +84,15 @@ test('an egress call is a claim with sane numbers', () => {
   ]) {
     expect(accepts(EgressCallSchema, { ...call, ...change })).toBe(false);
   }
+});
+
+test('the calls of one report have numbers of their own', () => {
+  const call = {
+    ...{ call: 0, method: 'GET', scheme: 'https', host: 'a.example.com', port: 443, path: '/' },
+    ...{ verdict: 'denied', requestDigest: digest, bytesOut: 0, bytesIn: 0, ms: 0 },
+  };
+  expect(accepts(HeartbeatSchema, { calls: [call, { ...call, call: 2_147_483_647 }] })).toBe(true);
+  expect(accepts(HeartbeatSchema, { calls: [call, { ...call, method: 'HEAD' }] })).toBe(false);
 });
 
 test('a ticket has a fence from 1 and whole limits', () => {

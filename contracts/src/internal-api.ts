@@ -11,11 +11,22 @@ import { EgressRuleSchema } from './egress-rule.ts';
 import { ActionIdSchema, AttemptIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
+import { plainRecord } from './plain-record.ts';
 
 export const TICKET_HEADER = 'portarium-ticket';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const shortText = v.pipe(v.string(), v.maxLength(512));
+/** The largest `integer` of PostgreSQL. */
+const MAX_INTEGER = 2_147_483_647;
+const integer = v.pipe(count, v.maxValue(MAX_INTEGER));
+/** Text that PostgreSQL can store. */
+const storable = (maxLength: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(maxLength),
+    v.check((text) => !text.includes('\0'), 'U+0000 can not be stored; leave it out'),
+  );
 const base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/, 'expected base64'));
 
 /** Temporal's payload for the attempt activity: ids, nothing else. */
@@ -38,33 +49,40 @@ export type ClaimRequest = v.InferOutput<typeof ClaimRequestSchema>;
 
 /** One egress call as the host saw it; `call` counts from 0 within the attempt. */
 export const EgressCallSchema = v.strictObject({
-  call: count,
-  method: v.pipe(v.string(), v.maxLength(16)),
-  scheme: v.pipe(v.string(), v.maxLength(16)),
-  host: v.pipe(v.string(), v.maxLength(255)),
+  call: integer,
+  method: storable(16),
+  scheme: storable(16),
+  host: storable(255),
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   /** Without the query, which may carry personal data. */
-  path: v.pipe(v.string(), v.maxLength(2_048)),
+  path: storable(2_048),
   verdict: v.picklist(['allowed', 'denied', 'failed']),
   /** Ids of the rules that allowed it. */
-  rule: v.optional(shortText),
+  rule: v.optional(storable(512)),
   /** What refused or broke it. */
-  reason: v.optional(shortText),
+  reason: v.optional(storable(512)),
   /** `request`, `plugin`, `operator`, `approval`, `address` or `budget`. */
-  layer: v.optional(v.pipe(v.string(), v.maxLength(32))),
+  layer: v.optional(storable(32)),
   /** The address that was connected to, after the check. */
-  address: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  address: v.optional(storable(64)),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
   responseDigest: v.optional(DigestSchema),
-  bytesOut: count,
-  bytesIn: count,
+  bytesOut: integer,
+  bytesIn: integer,
   /** Milliseconds from intent to the last byte. */
-  ms: v.pipe(v.number(), v.minValue(0)),
+  ms: v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_INTEGER)),
 });
 export type EgressCall = v.InferOutput<typeof EgressCallSchema>;
 
-const calls = v.pipe(v.array(EgressCallSchema), v.maxLength(PLATFORM_LIMITS.callsPerReport));
+const calls = v.pipe(
+  v.array(EgressCallSchema),
+  v.maxLength(PLATFORM_LIMITS.callsPerReport),
+  v.check(
+    (list) => new Set(list.map(({ call }) => call)).size === list.length,
+    'each call of a report has a number of its own',
+  ),
+);
 
 export const AttemptLimitsSchema = v.strictObject({
   wallMs: count,
@@ -99,7 +117,7 @@ export const WorkOrderSchema = v.strictObject({
   }),
   /** The exact bytes that the guest reads. */
   input: base64,
-  config: v.record(v.string(), v.string()),
+  config: plainRecord(v.string(), v.string()),
   contract: v.strictObject({
     plugin: v.array(EgressRuleSchema),
     operator: v.array(EgressRuleSchema),

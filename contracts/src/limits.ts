@@ -93,10 +93,15 @@ export const PLATFORM_LIMITS = {
   /** Largest input or output schema, and its nesting. */
   schemaBytes: 64 * KiB,
   schemaDepth: 10,
-  /** Steps that checking one value against its schema may cost; about a tenth of a second. */
-  schemaSteps: 1_000_000,
+  /** Steps (40 ns at worst) that checking one value against its schema may cost. */
+  schemaSteps: 10_000_000,
   /** An evidence entry: the length prefix of C2SP tlog-tiles has 16 bits. */
   entryBytes: 65_535,
+  /** Requests in flight of one key and of all: waiting ones hold little, working ones a connection. */
+  requestsPerKey: 128,
+  requestsTotal: 2_000,
+  /** From the first byte of a body to its last. */
+  bodyTimeoutMs: 30_000,
   /** Rows on one page of a list. */
   pageSize: 200,
   /** Attempts of one action before it fails. */
@@ -116,4 +121,15 @@ export const PLATFORM_LIMITS = {
   egressTimeoutMs: 30_000,
   /** Egress calls that one heartbeat or outcome may carry. */
   callsPerReport: 1_000,
+} as const;
+
+/** Limits of the patterns in a plugin's schemas. */
+export const PATTERN_LIMITS = {
+  /** Characters of one pattern. */
+  length: 256,
+  /** RE2 instructions of one pattern: matching costs text times program. */
+  program: 1_000,
+  /** Different patterns in one schema, and in all schemas of a manifest; each is compiled. */
+  perSchema: 64,
+  perManifest: 256,
 } as const;

@@ -63,3 +63,33 @@ test('a plugin is named with or without a version', () => {
     expect(v.safeParse(PluginReferenceSchema, text).success).toBe(false);
   }
 });
+
+test('names that every object has are refused where a record would drop them', () => {
+  const parse = (text: string) =>
+    v.safeParse(ManifestSchema, { ...MINIMAL, ...(JSON.parse(text) as object) });
+  for (const name of ['constructor', 'prototype', '__proto__', 'toString', 'hasOwnProperty']) {
+    const config = parse(`{"config":{"${name}":{"type":"string"}}}`);
+    expect(config.issues?.map((issue) => v.getDotPath(issue))).toContain(`config.${name}`);
+    const operation = { name: 'a', export: 'a', effect: 'read' };
+    const input = JSON.stringify({ operations: [operation] }).replace(
+      '"effect"',
+      `"input":{"${name}":{}},"effect"`,
+    );
+    expect(parse(input).success, name).toBe(false);
+  }
+  expect(parse('{"config":{"construct":{"type":"string"}}}').success).toBe(true);
+});
+
+test('U+0000 is refused in every string and name, however deep', () => {
+  const [operation] = MINIMAL.operations;
+  for (const change of [
+    { description: 'a\0b' },
+    { config: { a: { type: 'string', default: '\0' } } },
+    { operations: [{ ...operation, input: { enum: [{ a: ['\0'] }] } }] },
+    { operations: [{ ...operation, input: { properties: { 'a\0': {} } } }] },
+    { operations: [{ ...operation, examples: [{ input: '\0', output: 1 }] }] },
+  ]) {
+    const parsed = v.safeParse(ManifestSchema, { ...MINIMAL, ...change });
+    expect(parsed.issues?.[0].message, JSON.stringify(change)).toContain('U+0000');
+  }
+});

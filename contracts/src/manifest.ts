@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { EgressRulesSchema } from './egress-rule.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
+import { plainRecord } from './plain-record.ts';
 
 const name = v.pipe(
   v.string(),
@@ -23,7 +24,7 @@ export const VersionSchema = v.pipe(
 export const PluginNameSchema = name;
 
 /** A JSON Schema as an object; admission checks that it stays in the bounded subset. */
-const jsonSchema = v.record(v.string(), v.unknown());
+const jsonSchema = plainRecord(v.string(), v.unknown());
 
 export const OperationSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-zA-Z][a-zA-Z0-9]{0,62}$/, 'expected letters and digits')),
@@ -41,7 +42,7 @@ export const OperationSchema = v.strictObject({
 
 export type Operation = v.InferOutput<typeof OperationSchema>;
 
-export const ManifestSchema = v.strictObject({
+const fields = v.strictObject({
   schema: v.literal(1),
   name,
   version: VersionSchema,
@@ -72,7 +73,7 @@ export const ManifestSchema = v.strictObject({
     [],
   ),
   config: v.optional(
-    v.record(
+    plainRecord(
       v.pipe(v.string(), v.regex(/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/)),
       v.strictObject({
         type: v.literal('string'),
@@ -84,6 +85,20 @@ export const ManifestSchema = v.strictObject({
   ),
   limits: v.optional(LimitsRequestSchema, {}),
 });
+
+export const ManifestSchema = v.pipe(
+  fields,
+  v.check(
+    (manifest) => !hasNul(manifest),
+    'a string or name holds U+0000, which PostgreSQL can not store; leave it out',
+  ),
+);
+
+function hasNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, item]) => key.includes('\0') || hasNul(item));
+}
 
 export type Manifest = v.InferOutput<typeof ManifestSchema>;
 

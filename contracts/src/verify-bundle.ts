@@ -33,6 +33,11 @@ export interface VerifyOptions {
   readonly pin?: string | undefined;
   /** A checkpoint (signed note) kept from before, which the log must still contain. */
   readonly since?: string | undefined;
+  /**
+   * Accept entries of a whole log beyond its checkpoint. They are counted and prove nothing; an
+   * exporter seals first and writes none.
+   */
+  readonly allowUnsigned?: boolean | undefined;
 }
 
 /** @param tar the bundle as `buildBundle` writes it, from anywhere */
@@ -72,17 +77,24 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     await checkProofs(files, claims, signed, findings);
   }
   checkChain(read, manifest.workspace, findings);
+  const size = signed?.checkpoint.size ?? 0;
+  const unsigned = stored.filter(({ seq }) => seq >= size);
+  checkSigned(unsigned, { whole, signed, pin, allow: options.allowUnsigned === true }, findings);
   const entries = read.filter((entry) => entry !== undefined);
-  const stories = checkStories(entries, manifest, findings);
-  const included = await checkContents(files, manifest, entries, findings);
+  const stories = checkStories(
+    entries.filter(({ entry }) => entry.seq < size),
+    manifest,
+    findings,
+  );
+  if (!whole) checkWholeAction(stored.length, stories.openActions, findings);
+  const included = await checkContents(files, manifest, { entries, size }, findings);
   const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
   const problem = await checkSince(since, signed, findings);
   if (problem) return unreadable('since.malformed', problem);
   await checkFiles(files, manifest, findings);
-  const size = signed?.checkpoint.size ?? 0;
   return report(findings, pin !== undefined, {
     entries: stored.length,
-    unsigned: stored.filter(({ seq }) => seq >= size).length,
+    unsigned: unsigned.length,
     ...(signed ? { checkpoint: { origin: signed.checkpoint.origin, size } } : {}),
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
     ...stories,
@@ -102,7 +114,41 @@ function readManifest(files: ReadonlyMap<string, Uint8Array>): BundleManifest | 
   return `manifest.json, ${v.getDotPath(issue) ?? 'top'}: ${issue.message}`;
 }
 
-/** Groups entries by action and checks each story. */
+/** Anyone can append entries beyond a checkpoint, so they may not stand beside signed ones. */
+function checkSigned(
+  unsigned: readonly { readonly seq: number }[],
+  bundle: {
+    readonly whole: boolean;
+    readonly signed: SignedCheckpoint | undefined;
+    readonly pin: string | undefined;
+    readonly allow: boolean;
+  },
+  findings: Findings,
+): void {
+  const { whole, signed, pin, allow } = bundle;
+  const [first] = unsigned;
+  if (!first) return;
+  if (!whole) {
+    const message = `${unsigned.length} entries from here are beyond what is signed; an export of one action has none`;
+    findings.add('entry.unsigned', message, first.seq);
+  } else if (signed && pin !== undefined && !allow) {
+    const message = `${unsigned.length} entries from here are beyond what is signed, so anyone may have written them; export again`;
+    findings.addMissing('entry.unsigned', message, first.seq);
+  }
+}
+
+/** Nothing signed says how many entries an action has, until its final one does. */
+function checkWholeAction(entries: number, open: number, findings: Findings): void {
+  if (entries === 0) {
+    findings.add('bundle.empty', 'no entry of the action that was asked for');
+  } else if (open > 0) {
+    const message =
+      'the action had not ended when this was exported, or its end was cut off; export again once it has ended';
+    findings.addMissing('story.open', message);
+  }
+}
+
+/** Groups entries, signed ones alone, by action and checks each story. */
 function checkStories(
   entries: readonly ReadEntry[],
   manifest: BundleManifest,
@@ -176,7 +222,7 @@ function report(
   pinned: boolean,
   found: Omit<VerifyReport, 'verdict' | 'exitCode' | 'findings'>,
 ): VerifyReport {
-  const verdict: Verdict = findings.any ? 'falsified' : pinned ? 'verified' : 'unpinned';
+  const verdict: Verdict = findings.verdict ?? (pinned ? 'verified' : 'unpinned');
   return { verdict, exitCode: EXIT_CODES[verdict], ...found, findings: findings.all() };
 }
 

@@ -134,28 +134,32 @@ export function actionEntries(files: Files, manifest: BundleManifest, findings: 
   return entries.sort((a, b) => a.seq - b.seq);
 }
 
-/** Content-addressed files are what their names say, entries name them, and none is missing. */
+/**
+ * Content-addressed files are what their names say, entries name them, and none is missing.
+ * @returns how many signed entries name; what unsigned ones name counts for nothing
+ */
 export async function checkContents(
   files: Files,
   manifest: BundleManifest,
-  entries: readonly ReadEntry[],
+  log: { readonly entries: readonly ReadEntry[]; readonly size: number },
   findings: Findings,
 ): Promise<{ readonly artifacts: number; readonly modules: number }> {
-  const named = new Set<string>();
-  for (const { entry } of entries) digestsIn(entry, named);
+  const signed = new Set<string>();
+  const unsigned = new Set<string>();
+  for (const { entry } of log.entries) digestsIn(entry, entry.seq < log.size ? signed : unsigned);
   const included = { artifacts: 0, modules: 0 };
   for (const [path, bytes] of files) {
     if (!path.startsWith('artifacts/') && !path.startsWith('plugins/')) continue;
     const kind = path.startsWith('artifacts/') ? 'artifact' : 'plugin';
     const digest = await digestOf(bytes);
-    included[kind === 'artifact' ? 'artifacts' : 'modules']++;
+    if (signed.has(digest)) included[kind === 'artifact' ? 'artifacts' : 'modules']++;
     if (path !== (kind === 'artifact' ? artifactPath : modulePath)(digest)) {
       findings.add(`${kind}.digest`, `${path} has other bytes than its name says`);
-    } else if (!named.has(digest)) {
+    } else if (!signed.has(digest) && !unsigned.has(digest)) {
       findings.add(`${kind}.unnamed`, `${path} is named by no entry`);
     }
   }
-  checkOmitted(files, manifest, entries, findings);
+  checkOmitted(files, manifest, log.entries, findings);
   return included;
 }
 

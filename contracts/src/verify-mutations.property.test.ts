@@ -116,8 +116,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'an entry of an action is deleted': async (pick) => {
     const files = filesOf(ofAction);
     const paths = [...files.keys()].filter((path) => path.startsWith('log/entry/'));
-    // Its last one aside: an action that is still going on looks the same.
-    const path = paths[pick % (paths.length - 1)] ?? '';
+    const path = paths[pick % paths.length] ?? '';
     files.delete(path);
     files.delete(path.replace('entry', 'proof').replace('.json', '.tlog-proof'));
     return pack(files, paths.length - 1);
@@ -144,7 +143,7 @@ for (const [name, mutate] of Object.entries(MUTATIONS)) {
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.nat(), async (pick, other) => {
         const report = await verifyBundle(await mutate(pick, other), { pin: key.verifierKey });
-        expect(['falsified', 'unreadable']).toContain(report.verdict);
+        expect(['falsified', 'incomplete', 'unreadable']).toContain(report.verdict);
         expect(report.findings.length).toBeGreaterThan(0);
         expect(report.findings.every(({ rule }) => rule !== 'bundle.unreadable')).toBe(true);
       }),
@@ -161,7 +160,8 @@ test('a log of any stories verifies, signed up to any size', async () => {
     fc.asyncProperty(names, fc.nat(), async (stories, pick) => {
       const log = await honestLog(stories);
       const signed = pick % (log.log.entries.length + 1);
-      const report = await verifyBundle(await wholeBundle(log, signed), { pin: key.verifierKey });
+      const options = { pin: key.verifierKey, allowUnsigned: true };
+      const report = await verifyBundle(await wholeBundle(log, signed), options);
       expect(report.findings).toEqual([]);
       expect(report.unsigned).toBe(log.log.entries.length - signed);
     }),

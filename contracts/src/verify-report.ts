@@ -3,12 +3,17 @@
 import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
 
-export type Verdict = 'verified' | 'falsified' | 'unreadable' | 'unpinned';
+/**
+ * `incomplete`: nothing contradicts itself, but a part is missing or not signed, which whoever cut
+ * it off or appended it would have us believe.
+ */
+export type Verdict = 'verified' | 'falsified' | 'incomplete' | 'unreadable' | 'unpinned';
 
 /** Exit codes of `portarium evidence verify`. */
 export const EXIT_CODES: { readonly [V in Verdict]: 0 | 1 | 2 | 3 } = {
   verified: 0,
   falsified: 1,
+  incomplete: 1,
   unreadable: 2,
   unpinned: 3,
 };
@@ -27,7 +32,7 @@ export interface VerifyReport {
   readonly exitCode: 0 | 1 | 2 | 3;
   /** Entries in the bundle. */
   readonly entries: number;
-  /** Those that no signed checkpoint covers yet. */
+  /** Those that no signed checkpoint covers: in no story, end of an action or count below. */
   readonly unsigned: number;
   readonly checkpoint?: { readonly origin: string; readonly size: number };
   /** Name and id of the key whose signature was verified. */
@@ -35,7 +40,7 @@ export interface VerifyReport {
   /** The entry that is to blame comes first, files last. */
   readonly findings: readonly Finding[];
   readonly actions: number;
-  /** Actions that no final entry ends: still going on when the bundle was made. */
+  /** Actions that no signed entry ends: still going on when the checkpoint was signed. */
   readonly openActions: number;
   readonly artifacts: { readonly included: number; readonly omitted: number };
   /** Plugin modules in the bundle; without them nothing can be replayed. */
@@ -54,14 +59,27 @@ const MAX_FINDINGS = 200;
 export class Findings {
   readonly list: Finding[] = [];
   #dropped = 0;
+  #falsified = false;
 
   add(rule: string, message: string, seq?: number): void {
+    this.#falsified = true;
+    this.#keep(rule, message, seq);
+  }
+
+  /** Something is missing, or not signed, that an honest export may lack, too. */
+  addMissing(rule: string, message: string, seq?: number): void {
+    this.#keep(rule, message, seq);
+  }
+
+  #keep(rule: string, message: string, seq: number | undefined): void {
     if (this.list.length >= MAX_FINDINGS) this.#dropped++;
     else this.list.push(seq === undefined ? { rule, message } : { rule, message, seq });
   }
 
-  get any(): boolean {
-    return this.list.length > 0;
+  /** What findings make of a bundle; undefined when there are none. */
+  get verdict(): 'falsified' | 'incomplete' | undefined {
+    if (this.#falsified) return 'falsified';
+    return this.list.length > 0 ? 'incomplete' : undefined;
   }
 
   /** All, with a last one that counts those left out. */

@@ -18,7 +18,8 @@ export async function listen(
     port,
     // Longer than the longest `Prefer: wait`.
     idleTimeout: 120,
-    maxRequestBodySize: 64 * 1024 * 1024,
+    // Bodies are bounded route by route, with a problem document; this is only the last net.
+    maxRequestBodySize: 1024 * 1024 * 1024,
     fetch: (request) => fetch(request),
   });
   return {

@@ -10,7 +10,7 @@ let instance: TestInstance;
 beforeAll(async () => {
   instance = await startTestInstance();
 }, 60_000);
-afterAll(() => instance[Symbol.asyncDispose]());
+afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 async function workspace(id: string): Promise<WorkspaceId> {
   await instance.call('POST', '/v1/workspaces', { role: 'admin', json: { id, name: id } });

@@ -16,7 +16,7 @@ test('the least environment gives the defaults', async () => {
       taskQueue: 'sandbox.default',
       cells: 4,
       healthPort: 0,
-      drainMs: 15_000,
+      drainMs: 10_000,
       searchPath: '/usr/bin:/bin',
     },
   });

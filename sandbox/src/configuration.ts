@@ -28,8 +28,8 @@ const EnvironmentSchema = v.pipe(
     /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
     PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
     PATH: v.optional(v.string(), '/usr/bin:/bin'),
-    /** How long attempts may finish after SIGTERM, in milliseconds. */
-    PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '15000'),
+    /** How long attempts may finish after SIGTERM, in milliseconds; a launcher kills after 15 s. */
+    PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '10000'),
   }),
   v.check(
     ({ PORTARIUM_HOST_KEY: key, PORTARIUM_HOST_KEY_FILE: file }) => Boolean(key) || Boolean(file),

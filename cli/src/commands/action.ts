@@ -1,5 +1,5 @@
-/** `portarium action run|get|list|tail`. Side effects: `run` asks for an action. */
-import type { Action } from '@portarium/client/answers';
+/** `portarium action run|get|list|tail|logs`. Side effects: `run` asks for an action. */
+import type { Action, Attempt } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -20,6 +20,7 @@ interface RunOptions extends ConnectionOptions {
 
 interface ListOptions extends ConnectionOptions {
   readonly limit: number;
+  readonly cursor?: string;
   readonly state?: string;
   readonly plugin?: string;
 }
@@ -58,6 +59,7 @@ export function registerAction(program: Command): void {
           .argParser(wholeNumber(1, PLATFORM_LIMITS.pageSize))
           .default(DEFAULT_LIST),
       )
+      .option('--cursor <id>', 'those after this one: NEXT of the page before')
       .addOption(new Option('--state <state>', 'only those').choices(ACTION_STATES))
       .option('--plugin <name>', 'only those of this plugin'),
   ).action(list);
@@ -67,6 +69,12 @@ export function registerAction(program: Command): void {
       .argument('<id>')
       .description('print each evidence entry of an action until its outcome is known'),
   ).action(tail);
+  connectionOptions(
+    action
+      .command('logs')
+      .argument('<id>')
+      .description('print what the plugin logged, attempt by attempt'),
+  ).action(logs);
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {
@@ -78,11 +86,11 @@ function wholeNumber(min: number, max: number): (text: string) => number {
 }
 
 async function run(plugin: string, operation: string, options: RunOptions): Promise<void> {
-  const client = connect(options);
   const input =
     options.text === undefined
       ? await readJsonArgument('--input', options.input ?? '{}')
       : await readArgument(options.text);
+  const client = connect(options);
   const { idempotencyKey } = options;
   const action = await client.actions.create(
     { plugin, operation, input },
@@ -117,9 +125,10 @@ function show(action: Action, options: ConnectionOptions): void {
 }
 
 async function list(options: ListOptions): Promise<void> {
-  const { limit, state, plugin } = options;
+  const { limit, cursor, state, plugin } = options;
   const page = await connect(options).actions.list({
     limit,
+    ...(cursor === undefined ? {} : { cursor }),
     ...(state === undefined ? {} : { state }),
     ...(plugin === undefined ? {} : { plugin }),
   });
@@ -132,7 +141,28 @@ async function list(options: ListOptions): Promise<void> {
     action.createdAt,
   ]);
   print(table([['ID', 'STATE', 'PLUGIN', 'OPERATION', 'REQUESTED'], ...rows]));
-  if (page.next !== undefined) tell('There are more; raise --limit.');
+  if (page.next !== undefined) tell(`There are more: --cursor ${page.next}`);
+}
+
+async function logs(id: string, options: ConnectionOptions): Promise<void> {
+  const attempts = await connect(options).actions.attempts(id);
+  if (options.json) return printJson({ items: attempts });
+  for (const attempt of attempts) {
+    print(attemptLine(attempt));
+    const lines = attempt.logs ?? [];
+    if (lines.length === 0) print('  (logged nothing)');
+    for (const { level, message } of lines) {
+      print(
+        `  ${plainText(level).padEnd(5)}  ${plainText(message).replaceAll('\n', '\n         ')}`,
+      );
+    }
+  }
+  if (attempts.length === 0) tell(`${id} has had no attempt yet.`);
+}
+
+function attemptLine({ fence, id, host, startedAt, verdict, error }: Attempt): string {
+  const ended = error ? `${error.code}: ${error.message}` : (verdict ?? 'not ended');
+  return plainText(`attempt ${fence}  ${id}  ${host}  ${startedAt}  ${ended}`);
 }
 
 async function tail(id: string, options: ConnectionOptions): Promise<void> {

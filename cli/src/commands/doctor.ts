@@ -1,8 +1,7 @@
 /** `portarium doctor`: says what is missing on this machine. No side effects. */
 import { examine } from '@portarium/local/doctor';
-import { readEnvironment } from '@portarium/local/environment';
 import type { Command } from 'commander';
-import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
+import { type DataOption, dataDirOf, dataOption, usableEnvironment } from '../data-option.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table } from '../output.ts';
 
@@ -22,7 +21,7 @@ export function registerDoctor(program: Command): void {
 }
 
 async function doctor(options: DoctorOptions): Promise<number> {
-  const findings = await examine(dataDirOf(options), readEnvironment());
+  const findings = await examine(dataDirOf(options), usableEnvironment());
   const ok = findings.every((finding) => finding.ok || !finding.needed);
   if (options.json === true) {
     printJson({ ok, findings });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import {
   checkpointAt,
   type HonestLog,
@@ -33,12 +34,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function verify(...args: string[]) {
-  const { status, stdout } = spawnSync(process.execPath, [MAIN, 'evidence', 'verify', ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH ?? '', HOME: folder },
-  });
-  return { status, stdout };
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [MAIN, 'evidence', 'verify', ...args],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH ?? '', HOME: folder },
+    },
+  );
+  return { status, stdout, stderr };
 }
 
 test('a bundle verifies offline with a key and an older checkpoint, and exits with 0', () => {
@@ -65,4 +70,13 @@ test('without a key it exits with 3 and does not say verified', () => {
   const { status, stdout } = verify('honest.tar');
   expect(stdout).toStartWith('CONSISTENT, NOT VERIFIED');
   expect(status).toBe(3);
+});
+
+test('a compressed bundle and a file that is none are told what a bundle is', async () => {
+  await writeFile(join(folder, 'honest.tar.gz'), gzipSync(await wholeBundle(honest)));
+  const { status, stderr } = verify('honest.tar.gz', '--pin', pin);
+  expect(status).toBe(2);
+  expect(stderr).toContain('A bundle is the tar file, not compressed');
+  expect(stderr).toContain('gunzip');
+  expect(verify('pin').stderr).toContain('A bundle is the tar file');
 });

@@ -2,21 +2,24 @@
  * `portarium evidence export|verify`. Side effects: `export` writes one file; `verify` only reads,
  * needs no network and no running system.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { ActionIdSchema } from '@portarium/contracts/ids';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
-import { messageOf } from '@portarium/local/local-stack-error';
 import { type Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { EXIT_CODES } from '../exit-codes.ts';
-import { print, printJson, reportFailure, tell } from '../output.ts';
-import { readArgument } from '../read-argument.ts';
+import { writeSentence } from '../file-sentence.ts';
+import { print, printJson, tell } from '../output.ts';
+import { readArgument, readInputFile, readTextFile } from '../read-argument.ts';
+import { UsageError } from '../usage-error.ts';
 import { verifyText } from '../verify-text.ts';
 
 interface ExportOptions extends ConnectionOptions {
   readonly action?: string;
   readonly out: string;
+  readonly force?: true;
 }
 
 interface VerifyOptions {
@@ -34,11 +37,12 @@ export function registerEvidence(program: Command): void {
       .command('export')
       .description('write a bundle of the workspace’s log, or of one action, as a tar file')
       .option('--action <id>', 'only this action, with a proof for each entry', actionId)
-      .requiredOption('-o, --out <file>', 'where the bundle goes'),
+      .requiredOption('-o, --out <file>', 'where the bundle goes')
+      .option('--force', 'replace the file when there is one'),
   ).action(exportBundle);
   evidence
     .command('verify')
-    .argument('<bundle>', 'the tar file')
+    .argument('<bundle>', 'the tar file that evidence export wrote')
     .description('check a bundle; no network, no running system')
     .option('--pin <key>', 'verifier key of the log (name+hash+base64) or @file with it')
     .option('--since <file>', 'a checkpoint that you kept from before')
@@ -56,35 +60,58 @@ function actionId(text: string): string {
 }
 
 async function exportBundle(options: ExportOptions): Promise<void> {
-  const client = connect(options);
   const { action, out } = options;
+  assertWritable(out, options.force === true);
+  const client = connect(options);
   const bundle = await client.evidence.exportBundle(action === undefined ? {} : { action });
   const verifierKeys = await client.evidence.verifierKeys();
-  // Written beside and renamed, so that no half bundle ever bears the name.
-  const partial = `${out}.partial`;
-  await writeFile(partial, bundle);
-  await rename(partial, out);
+  await writeWhole(out, bundle);
   if (options.json) return printJson({ file: out, bytes: bundle.length, verifierKeys });
   print(`${out}  ${bundle.length} bytes`);
   tell(`The log signs with ${verifierKeys[0] ?? 'no key yet'}`);
   tell(`portarium evidence verify ${out} --pin '${verifierKeys[0] ?? 'KEY'}'`);
 }
 
-async function verify(path: string, options: VerifyOptions): Promise<void> {
-  let bundle: Uint8Array;
-  let pin: string | undefined;
-  let since: string | undefined;
-  try {
-    bundle = await readFile(path);
-    pin = options.pin === undefined ? undefined : await readArgument(options.pin);
-    since = options.since === undefined ? undefined : await readFile(options.since, 'utf8');
-  } catch (error) {
-    reportFailure(messageOf(error), options.json === true);
-    process.exitCode = EXIT_CODES.usage;
-    return;
+/** @throws UsageError before anything is asked for, when the file can not be or is there already */
+function assertWritable(out: string, force: boolean): void {
+  if (!existsSync(dirname(resolve(out)))) {
+    throw new UsageError(writeSentence(out, Object.assign(new Error(), { code: 'ENOENT' })));
   }
+  if (!existsSync(out)) return;
+  if (statSync(out).isDirectory()) throw new UsageError(`${out} is a folder. Name a file.`);
+  if (!force) {
+    throw new UsageError(`${out} exists. Name another file, or replace it with --force.`);
+  }
+}
+
+/** Written beside and renamed, so that no half bundle ever bears the name. */
+async function writeWhole(out: string, bundle: Uint8Array): Promise<void> {
+  const partial = `${out}.partial`;
+  try {
+    await writeFile(partial, bundle);
+    await rename(partial, out);
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw new Error(writeSentence(out, error));
+  }
+}
+
+async function verify(path: string, options: VerifyOptions): Promise<void> {
+  const bundle = await readInputFile(path);
+  const pin = options.pin === undefined ? undefined : await readArgument(options.pin);
+  const since = options.since === undefined ? undefined : await readTextFile(options.since);
   const report = await verifyBundle(bundle, { pin: pin?.split('\n')[0], since });
   process.exitCode = report.exitCode;
   if (options.json) printJson(report);
   else print(verifyText(path, report));
+  if (report.findings.some(({ rule }) => NO_BUNDLE.has(rule))) tell(noBundle(bundle));
+}
+
+const NO_BUNDLE: ReadonlySet<string> = new Set(['bundle.tar', 'bundle.manifest']);
+const WHAT_A_BUNDLE_IS =
+  'A bundle is the tar file, not compressed, that portarium evidence export -o FILE writes.';
+
+function noBundle([first, second]: Uint8Array): string {
+  const gzip = first === 0x1f && second === 0x8b;
+  return gzip ? `${WHAT_A_BUNDLE_IS} This one is gzip: gunzip it first.` : WHAT_A_BUNDLE_IS;
 }

@@ -5,6 +5,10 @@ import { print, printJson, table, tell } from '../output.ts';
 
 const ROLES = ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'] as const;
 
+interface ScopeOptions extends ConnectionOptions {
+  readonly instance?: true;
+}
+
 interface CreateOptions extends ConnectionOptions {
   readonly name: string;
   readonly owner: string;
@@ -23,10 +27,25 @@ export function registerKey(program: Command): void {
       .addOption(new Option('--role <role>', 'what it may do').choices(ROLES).makeOptionMandatory())
       .option('--expires-at <time>', 'RFC 3339 time from which it is refused; never by default'),
   ).action(create);
-  connectionOptions(key.command('list').description('list keys, without secrets')).action(list);
   connectionOptions(
-    key.command('revoke').argument('<id>').description('refuse a key from now on'),
+    key
+      .command('list')
+      .description('list keys, without secrets')
+      .option('--instance', INSTANCE_TEXT),
+  ).action(list);
+  connectionOptions(
+    key
+      .command('revoke')
+      .argument('<id>')
+      .description('refuse a key from now on')
+      .option('--instance', INSTANCE_TEXT),
   ).action(revoke);
+}
+
+const INSTANCE_TEXT = 'those that are bound to no workspace; needs such an admin’s key';
+
+function scopeOf({ instance }: ScopeOptions): { readonly instance: boolean } {
+  return { instance: instance === true };
 }
 
 async function create(options: CreateOptions): Promise<void> {
@@ -42,8 +61,8 @@ async function create(options: CreateOptions): Promise<void> {
   print(created.key);
 }
 
-async function list(options: ConnectionOptions): Promise<void> {
-  const keys = await connect(options).keys.list();
+async function list(options: ScopeOptions): Promise<void> {
+  const keys = await connect(options).keys.list(scopeOf(options));
   if (options.json) return printJson({ items: keys });
   const rows = keys.map((key) => [
     key.id,
@@ -56,8 +75,8 @@ async function list(options: ConnectionOptions): Promise<void> {
   print(table([['ID', 'ROLE', 'NAME', 'OWNER', 'STATE', 'LAST USE'], ...rows]));
 }
 
-async function revoke(id: string, options: ConnectionOptions): Promise<void> {
-  await connect(options).keys.revoke(id);
+async function revoke(id: string, options: ScopeOptions): Promise<void> {
+  await connect(options).keys.revoke(id, scopeOf(options));
   if (options.json) printJson({ id, revoked: true });
   else print(`${id}  revoked`);
 }

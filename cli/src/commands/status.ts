@@ -1,5 +1,5 @@
 /** `portarium status`: tells the state of each part. No side effects. */
-import { readStatus } from '@portarium/local/running-stack';
+import { readStatus, type StackStatus } from '@portarium/local/running-stack';
 import type { Command } from 'commander';
 import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -13,7 +13,7 @@ export function registerStatus(program: Command): void {
   program
     .command('status')
     .description(
-      "tell each part's state, process, port and restarts; exit code 0 when ready, else 1",
+      "tell each part's state, process, port and restarts; exit code 0 when every part is ready, else 1",
     )
     .addOption(dataOption())
     .option('--json', 'print one line {state, url, version, dataDir, supervisor, parts}')
@@ -23,7 +23,8 @@ export function registerStatus(program: Command): void {
 }
 
 function status(options: StatusOptions): number {
-  const found = readStatus(dataDirOf(options));
+  const read = readStatus(dataDirOf(options));
+  const found = { ...read, state: shownState(read) };
   if (options.json === true) {
     printJson(found);
   } else {
@@ -40,4 +41,9 @@ function status(options: StatusOptions): number {
     if (found.error !== undefined) print(found.error);
   }
   return found.state === 'ready' ? EXIT_CODES.ok : EXIT_CODES.failed;
+}
+
+/** `degraded` when the stack is up and one of its parts is not, such as while it is restarted. */
+function shownState({ state, parts }: StackStatus): StackStatus['state'] | 'degraded' {
+  return state === 'ready' && parts.some((part) => part.state !== 'ready') ? 'degraded' : state;
 }

@@ -29,30 +29,40 @@ export async function bootstrap(
       tenancyTier: 'A',
     });
   }
-  const keys: Record<string, string> = {};
-  const created: { id: string; role: string; owner: string }[] = [];
-  const add = async (
-    name: string,
-    role: (typeof ROLES)[number] | 'sandbox-host',
-    workspace: WorkspaceId | null,
-  ) => {
-    const made = newKey(context, { workspace, name, owner: `bootstrap-${role}`, role });
-    await context.directory.insertKey(made.key, await context.secrets.hash(made.secret));
-    created.push({ id: made.key.id, role, owner: made.key.owner });
-    return made.token;
-  };
-  for (const role of ROLES) {
-    keys[role] = await add(`bootstrap ${role}`, role, role === 'admin' ? null : LOCAL_WORKSPACE);
-  }
-  const hostKey = await add('host-local', 'sandbox-host', null);
+  const wanted = [
+    ...ROLES.map((role) => ({ name: `bootstrap ${role}`, role })),
+    { name: 'host-local', role: 'sandbox-host' as const },
+  ];
+  const made = await Promise.all(
+    wanted.map(async ({ name, role }) => {
+      const everywhere = role === 'admin' || role === 'sandbox-host';
+      const owner = `bootstrap-${role}`;
+      const one = newKey(context, {
+        workspace: everywhere ? null : LOCAL_WORKSPACE,
+        name,
+        owner,
+        role,
+      });
+      return { ...one, hash: await context.secrets.hash(one.secret) };
+    }),
+  );
   await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
+    for (const { key, hash } of made) await tx.insertKey(key, hash);
     tx.append({
       type: 'instance.bootstrapped',
       actor: SYSTEM_ACTOR,
       subject: {},
-      data: { workspace: LOCAL_WORKSPACE, keys: created },
+      data: {
+        workspace: LOCAL_WORKSPACE,
+        keys: made.map(({ key }) => ({ id: key.id, role: key.role, owner: key.owner })),
+      },
       trace: null,
     });
   });
-  return { workspace: LOCAL_WORKSPACE, keys, hostKey };
+  const tokens = new Map(made.map(({ key, token }) => [key.role, token]));
+  return {
+    workspace: LOCAL_WORKSPACE,
+    keys: Object.fromEntries(ROLES.map((role) => [role, tokens.get(role) ?? ''])),
+    hostKey: tokens.get('sandbox-host') ?? '',
+  };
 }

@@ -1,5 +1,5 @@
 /** Creates and revokes API keys. The secret is shown once and stored hashed. */
-import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type KeyId, type WorkspaceId } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import { type KeyRole, ROLES } from '../domain/permissions.ts';
 import { keyToken } from './authenticate.ts';
@@ -8,12 +8,27 @@ import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { KeyRecord } from './ports/directory.ts';
 
+/** RFC 3339 with seconds and a zone, and a day that exists. */
+const TimeSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/,
+    'expected a time such as 2027-01-31T12:00:00Z',
+  ),
+  v.check(
+    (text) =>
+      !Number.isNaN(Date.parse(text)) &&
+      new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10)),
+    'expected a day and a time that exist',
+  ),
+);
+
 export const CreateKeySchema = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   /** The person who answers for what the key does. */
   owner: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
   role: v.picklist(ROLES),
-  expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  expiresAt: v.optional(TimeSchema),
 });
 export type CreateKey = v.InferOutput<typeof CreateKeySchema>;
 
@@ -62,8 +77,9 @@ export async function createKey(
     });
   }
   const { key, token, secret } = newKey(context, { workspace, ...wanted });
-  // The entry first: a key without evidence must not exist, evidence of a key that failed may.
+  const secretHash = await context.secrets.hash(secret);
   await context.store.submit(workspace, async (tx) => {
+    await tx.insertKey(key, secretHash);
     tx.append({
       type: 'key.created',
       actor: actorOf(caller),
@@ -76,19 +92,20 @@ export async function createKey(
       trace: caller.trace,
     });
   });
-  await context.directory.insertKey(key, await context.secrets.hash(secret));
   return success({ key, token });
 }
 
+/** @param workspace the reserved instance workspace revokes a key that reaches every workspace */
 export async function revokeKey(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
   id: KeyId,
 ): Promise<Result<null>> {
-  const revoked = await context.directory.revokeKey(workspace, id, timeText(context.clock.nowMs()));
-  if (!revoked) return failure('not-found', `The workspace has no live key ${id}.`);
-  await context.store.submit(workspace, async (tx) => {
+  const scope = workspace === INSTANCE_WORKSPACE ? null : workspace;
+  return context.store.submit(workspace, async (tx) => {
+    const revoked = await tx.revokeKey(scope, id, timeText(context.clock.nowMs()));
+    if (!revoked) return failure('not-found', `There is no live key ${id} here.`);
     tx.append({
       type: 'key.revoked',
       actor: actorOf(caller),
@@ -96,6 +113,6 @@ export async function revokeKey(
       data: {},
       trace: caller.trace,
     });
+    return success(null);
   });
-  return success(null);
 }

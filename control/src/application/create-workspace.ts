@@ -30,18 +30,29 @@ export async function createWorkspace(
     );
   }
   const workspace: WorkspaceRecord = { ...wanted, createdAt: timeText(context.clock.nowMs()) };
-  if (!(await context.directory.insertWorkspace(workspace))) {
-    return failure('workspace.exists', `There is a workspace ${wanted.id} already.`);
-  }
+  const taken = () => failure('workspace.exists', `There is a workspace ${wanted.id} already.`);
+  if (await context.directory.findWorkspace(wanted.id)) return taken();
   const policy = { id: context.ids.next('policy'), version: 1, text: STARTER_POLICY };
   const policyDigest = await digestOf(new TextEncoder().encode(policy.text));
-  await context.store.submit(workspace.id, async (tx) => {
+  const { name, tenancyTier } = workspace;
+  // The instance's entry first: a workspace that the instance log does not know must not exist.
+  await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
+    tx.append({
+      type: 'workspace.created',
+      actor,
+      subject: {},
+      data: { workspace: workspace.id, tenancyTier },
+      trace,
+    });
+  });
+  return context.store.submit(workspace.id, async (tx) => {
+    if (!(await tx.insertWorkspace(workspace))) return taken();
     await tx.insertPolicy(policy);
     tx.append({
       type: 'workspace.created',
       actor,
       subject: {},
-      data: { name: workspace.name, tenancyTier: workspace.tenancyTier },
+      data: { name, tenancyTier },
       trace,
     });
     tx.append({
@@ -51,15 +62,6 @@ export async function createWorkspace(
       data: { policyVersion: 1, policyDigest, source: 'starter' },
       trace,
     });
+    return success(workspace);
   });
-  await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
-    tx.append({
-      type: 'workspace.created',
-      actor,
-      subject: {},
-      data: { workspace: workspace.id, tenancyTier: workspace.tenancyTier },
-      trace,
-    });
-  });
-  return success(workspace);
 }

@@ -2,6 +2,7 @@
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
 import { assertTransition } from '@portarium/contracts/life-cycle';
+import { plainText } from '@portarium/contracts/plain-text';
 import { SYSTEM_ACTOR } from './context.ts';
 import type { ActionRecord, AttemptError, AttemptRecord } from './ports/records.ts';
 import type { AttemptEnd, WriteTransaction } from './ports/workspace-store.ts';
@@ -20,7 +21,8 @@ export async function endAttempt(
 ): Promise<void> {
   const calls = (await tx.listCalls(action.id)).filter((call) => call.attempt === attempt.id);
   const journalDigest = await digestOfJson(calls.map((call) => call.record));
-  await tx.finishAttempt(attempt.id, end);
+  const error = end.error === undefined ? {} : { error: cleanError(end.error) };
+  await tx.finishAttempt(attempt.id, { ...end, ...error });
   tx.append({
     type: 'attempt.finished',
     actor: more.actor ?? SYSTEM_ACTOR,
@@ -32,11 +34,24 @@ export async function endAttempt(
       journalDigest,
       calls: calls.length,
       ...(more.outputDigest === undefined ? {} : { outputDigest: more.outputDigest }),
-      ...(end.error === undefined ? {} : { error: end.error }),
+      ...error,
     },
-    artifacts: more.artifacts ?? [],
+    artifacts: (more.artifacts ?? []).filter(
+      (artifact) => artifact.mediaType !== JOURNAL_MEDIA_TYPE || artifact.digest === journalDigest,
+    ),
     trace: action.trace,
   });
+}
+
+/** Of the artifact that holds an attempt's journal; its digest is the entry's `journalDigest`. */
+export const JOURNAL_MEDIA_TYPE = 'application/vnd.portarium.journal+json';
+
+/** Longest error message that a row and an entry keep, in UTF-16 code units. */
+const MAX_MESSAGE = 1_000;
+
+/** What a guest or a host wrote must never be what makes its own outcome impossible to store. */
+function cleanError(error: AttemptError): AttemptError {
+  return { code: plainText(error.code, 64), message: plainText(error.message, MAX_MESSAGE) };
 }
 
 export interface ActionEnd {
@@ -55,7 +70,7 @@ export async function endAction(
   assertTransition(action.state, end.state);
   const outcome = {
     ...(end.outputDigest === undefined ? {} : { outputDigest: end.outputDigest }),
-    ...(end.error === undefined ? {} : { error: end.error }),
+    ...(end.error === undefined ? {} : { error: cleanError(end.error) }),
   };
   await tx.updateAction(action.id, { state: end.state, finishedAt: end.at, ...outcome });
   const type: EntryType = end.state === 'succeeded' ? 'action.succeeded' : 'action.failed';

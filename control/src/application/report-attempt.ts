@@ -3,27 +3,21 @@
  * a claim: checked against the ticket, the fence and the operation's schema before it is stored.
  */
 
-import { fromBase64 } from '@portarium/contracts/base64';
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
-import { type Digest, digestOf } from '@portarium/contracts/digest';
-import {
-  ATTEMPT_ERRORS,
-  type AttemptErrorCode,
-  RETRYABLE_ATTEMPT_ERRORS,
-} from '@portarium/contracts/errors';
-import type { Artifact } from '@portarium/contracts/evidence-entry';
+import { type AttemptErrorCode, RETRYABLE_ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import type { AttemptId } from '@portarium/contracts/ids';
 import type { EgressCall, OutcomeSchema } from '@portarium/contracts/internal-api';
-import { validateJson } from '@portarium/contracts/json-schema';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { plainText } from '@portarium/contracts/plain-text';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAction, endAttempt } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
+import { judgeOutcome, storeJournal } from './judge-outcome.ts';
 import { timeText } from './ports/clock.ts';
-import type { ActionRecord, AttemptError, AttemptRecord } from './ports/records.ts';
+import type { ActionRecord, AttemptRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { recordCalls } from './record-calls.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
 
@@ -49,8 +43,14 @@ interface Held {
 
 /** The locked action while `ticket` is its newest attempt. */
 async function hold(tx: WriteTransaction, ticket: Ticket): Promise<Result<Held>> {
-  const action = await tx.lockAction(ticket.action);
-  const attempt = await tx.findAttempt(ticket.attempt);
+  return check(await tx.lockAction(ticket.action), await tx.findAttempt(ticket.attempt), ticket);
+}
+
+function check(
+  action: ActionRecord | undefined,
+  attempt: AttemptRecord | undefined,
+  ticket: Ticket,
+): Result<Held> {
   if (!action || !attempt) return failure('not-found', `There is no attempt ${ticket.attempt}.`);
   if (action.fence !== ticket.fence) {
     return failure('attempt.superseded', `Fence ${ticket.fence} is older than ${action.fence}.`);
@@ -71,49 +71,9 @@ export async function reportHeartbeat(
     if (attempt.verdict !== null)
       return failure('attempt.superseded', `Attempt ${attempt.id} is over.`);
     await tx.extendLease(attempt.id, timeText(context.clock.nowMs() + PLATFORM_LIMITS.leaseMs));
-    await record(tx, caller, action, attempt, calls);
-    return success({ leaseMs: PLATFORM_LIMITS.leaseMs });
+    const recorded = await recordCalls(tx, caller, action, attempt, calls);
+    return recorded.ok ? success({ leaseMs: PLATFORM_LIMITS.leaseMs }) : recorded;
   });
-}
-
-async function record(
-  tx: WriteTransaction,
-  caller: Caller,
-  action: ActionRecord,
-  attempt: AttemptRecord,
-  calls: readonly EgressCall[],
-): Promise<void> {
-  const fresh = await tx.insertCalls(action.id, attempt.id, calls);
-  for (const call of fresh.filter((candidate) => candidate.verdict === 'denied')) {
-    tx.append({
-      type: 'egress.denied',
-      actor: actorOf(caller),
-      subject: { action: action.id, attempt: attempt.id },
-      data: {
-        attempt: attempt.id,
-        call: call.call,
-        method: call.method,
-        host: call.host,
-        port: call.port,
-        path: call.path,
-        reason: call.reason ?? 'no reason was given',
-        requestDigest: call.requestDigest,
-        bytesOut: call.bytesOut,
-        bytesIn: call.bytesIn,
-        ms: Math.round(call.ms),
-        ...(call.layer === undefined ? {} : { layer: call.layer }),
-        ...(call.rule === undefined ? {} : { rule: call.rule }),
-        ...(call.address === undefined ? {} : { address: call.address }),
-      },
-      trace: action.trace,
-    });
-  }
-}
-
-interface Judged {
-  readonly error?: AttemptError;
-  readonly output?: Uint8Array;
-  readonly outputDigest?: Digest;
 }
 
 export async function reportOutcome(
@@ -122,7 +82,21 @@ export async function reportOutcome(
   ticket: Ticket,
   outcome: Outcome,
 ): Promise<Result<{ state: string; again: boolean }>> {
-  const judged = await judge(context, ticket, outcome);
+  // Looked at before anything is stored for it; decided again on the locked row below.
+  const early = await context.store.read(ticket.workspace, async (tx) => {
+    const held = check(
+      await tx.findAction(ticket.action),
+      await tx.findAttempt(ticket.attempt),
+      ticket,
+    );
+    return { held, calls: await tx.listCalls(ticket.action) };
+  });
+  if (!early.held.ok) return early.held;
+  const over = early.held.value.attempt.verdict !== null;
+  const judged = over ? {} : await judgeOutcome(context, ticket, outcome);
+  const journal = over
+    ? undefined
+    : await storeJournal(context, ticket, early.calls, outcome.calls);
   return context.store.submit(ticket.workspace, async (tx) => {
     const held = await hold(tx, ticket);
     if (!held.ok) return held;
@@ -133,33 +107,25 @@ export async function reportOutcome(
         state: action.state,
         again: attempt.verdict === 'lost' && action.state === 'running',
       });
-    await record(tx, caller, action, attempt, outcome.calls);
+    const recorded = await recordCalls(tx, caller, action, attempt, outcome.calls);
+    if (!recorded.ok) return recorded;
     const at = timeText(context.clock.nowMs());
     const lost =
       judged.error !== undefined &&
       RETRYABLE_ATTEMPT_ERRORS.has(judged.error.code as AttemptErrorCode);
-    const artifacts: Artifact[] =
-      judged.outputDigest === undefined
-        ? []
-        : [
-            {
-              digest: judged.outputDigest,
-              bytes: judged.output?.length ?? 0,
-              mediaType: 'application/octet-stream',
-              retention: 'compliance',
-            },
-          ];
+    const { artifact } = judged;
+    const outputDigest = artifact === undefined ? {} : { outputDigest: artifact.digest };
     const verdict = lost ? 'lost' : judged.error ? 'failed' : 'succeeded';
     const error = judged.error === undefined ? {} : { error: judged.error };
     await endAttempt(
       tx,
       action,
       attempt,
-      { verdict, at, usage: outcome.usage, logs: outcome.logs, ...error },
+      { verdict, at, usage: outcome.usage, logs: cleanLogs(outcome.logs), ...error },
       {
         actor: actorOf(caller),
-        artifacts,
-        ...(judged.outputDigest === undefined ? {} : { outputDigest: judged.outputDigest }),
+        artifacts: [artifact, journal].filter((named) => named !== undefined),
+        ...outputDigest,
       },
     );
     if (lost && attempt.fence < PLATFORM_LIMITS.attempts)
@@ -179,60 +145,17 @@ export async function reportOutcome(
       await endAction(tx, action, {
         state: 'succeeded',
         at,
-        ...(judged.outputDigest === undefined ? {} : { outputDigest: judged.outputDigest }),
+        ...outputDigest,
       });
     }
     return success({ state: judged.error ? 'failed' : 'succeeded', again: false });
   });
 }
 
-/** Believes an outcome only as far as limits and schema go; stores the output before the entry that names it. */
-async function judge(context: Context, ticket: Ticket, outcome: Outcome): Promise<Judged> {
-  if (outcome.verdict === 'failed') {
-    const code = outcome.error?.code ?? 'guest.error';
-    const known = Object.hasOwn(ATTEMPT_ERRORS, code);
-    return {
-      error: {
-        code: known ? code : 'guest.error',
-        message: outcome.error?.message ?? 'no message',
-      },
-    };
-  }
-  const output = fromBase64(outcome.output ?? '');
-  if (!output) return { error: { code: 'output.invalid', message: 'the output is not base64' } };
-  if (output.length > ticket.limits.outputBytes) {
-    return {
-      error: {
-        code: 'limit.output',
-        message: `the output has ${output.length} bytes; at most ${ticket.limits.outputBytes} are allowed`,
-      },
-    };
-  }
-  const found = await context.store.read(ticket.workspace, async (tx) => {
-    const action = await tx.findAction(ticket.action);
-    const plugin = action && (await tx.findPlugin(action.plugin, action.version));
-    return plugin?.manifest.operations.find((operation) => operation.name === action?.operation);
-  });
-  if (!found) throw new Error(`action ${ticket.action} lost its operation`);
-  if (found.encoding === 'json') {
-    const problem = jsonProblem(found.output, output);
-    if (problem) return { error: { code: 'output.invalid', message: problem } };
-  }
-  const outputDigest = await context.objects.put(ticket.workspace, output, 'compliance');
-  if (outputDigest !== (await digestOf(output)))
-    throw new Error('the object store named the output by another digest');
-  return { output, outputDigest };
-}
-
-function jsonProblem(
-  schema: Readonly<Record<string, unknown>>,
-  output: Uint8Array,
-): string | undefined {
-  try {
-    const value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(output));
-    const [violation] = validateJson(schema, value);
-    return violation && `the output at ${violation.pointer || 'the top'}: ${violation.message}`;
-  } catch (error) {
-    return `the output is not JSON: ${(error as Error).message}`;
-  }
+/** The guest's own words, safe to store and to show. */
+function cleanLogs(logs: Outcome['logs']): Outcome['logs'] {
+  return logs.map(({ level, message }) => ({
+    level: plainText(level, 8),
+    message: plainText(message, 8_192),
+  }));
 }

@@ -17,7 +17,7 @@ import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { PolicyDecision } from './ports/outside.ts';
 import type { ActionRecord, PluginRecord, PolicyRecord } from './ports/records.ts';
-import type { WriteTransaction } from './ports/workspace-store.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 
 export const RequestActionSchema = v.strictObject({
   plugin: PluginReferenceSchema,
@@ -56,6 +56,9 @@ export async function requestAction(
   wanted: RequestAction,
   idempotencyKey: string | undefined,
 ): Promise<Result<RequestedAction>> {
+  const requestDigest = await digestOfJson(wanted);
+  const repeat = await findRepeat(context, caller, workspace, requestDigest, idempotencyKey);
+  if (repeat) return repeat;
   const planned = await plan(context, workspace, wanted);
   if (!planned.ok) return planned;
   const { plugin, operation, contract, policy, input } = planned.value;
@@ -70,8 +73,11 @@ export async function requestAction(
   });
   const inputDigest = await context.objects.put(workspace, input, 'compliance');
   const action = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
-  const requestDigest = await digestOfJson({ ...wanted, input: inputDigest });
   const stored = await context.store.submit(workspace, async (tx) => {
+    // The body may have taken its time; a key that was revoked meanwhile asks for nothing.
+    if (!(await tx.isKeyLive(caller.key.id, timeText(context.clock.nowMs())))) {
+      return failure('auth.invalid', 'The API key is unknown, expired or revoked.');
+    }
     if (idempotencyKey !== undefined) {
       const holder = await tx.claimIdempotencyKey({
         principal: caller.key.id,
@@ -269,8 +275,27 @@ function appendRequest(
   });
 }
 
+/** The answer to a repeated request, before anything about it is planned anew. */
+async function findRepeat(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  requestDigest: Digest,
+  key: string | undefined,
+): Promise<Result<RequestedAction> | undefined> {
+  if (key === undefined) return undefined;
+  return context.store.read(workspace, async (tx) => {
+    const holder = await tx.findIdempotencyHolder({
+      principal: caller.key.id,
+      route: REQUEST_ROUTE,
+      key,
+    });
+    return holder && repeated(tx, holder.requestDigest === requestDigest, holder.action);
+  });
+}
+
 async function repeated(
-  tx: WriteTransaction,
+  tx: ReadTransaction,
   sameRequest: boolean,
   id: ActionId,
 ): Promise<Result<RequestedAction>> {

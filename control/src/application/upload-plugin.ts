@@ -33,6 +33,10 @@ export async function uploadPlugin(
   if (!admission.ok) {
     return rejected(context, caller, workspace, upload, manifest, admission.findings);
   }
+  const earlier = await context.store.read(workspace, (tx) =>
+    tx.findPlugin(manifest.name, manifest.version),
+  );
+  if (earlier) return existing(earlier, admission.digest, await digestOfJson(manifest));
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
@@ -52,14 +56,9 @@ export async function uploadPlugin(
   };
   return context.store.submit(workspace, async (tx) => {
     if (!(await tx.insertPlugin(plugin))) {
-      const existing = await tx.findPlugin(plugin.name, plugin.version);
-      const same =
-        existing?.digest === plugin.digest && existing.manifestDigest === plugin.manifestDigest;
-      if (same) return success(existing);
-      return failure(
-        'plugin.version-exists',
-        `${plugin.name}@${plugin.version} exists with another module or manifest.`,
-      );
+      const winner = await tx.findPlugin(plugin.name, plugin.version);
+      if (!winner) throw new Error(`${plugin.name}@${plugin.version} is neither there nor free`);
+      return existing(winner, plugin.digest, plugin.manifestDigest);
     }
     tx.append({
       type: 'plugin.admitted',
@@ -84,6 +83,19 @@ export async function uploadPlugin(
     });
     return success(plugin);
   });
+}
+
+/** A repeated upload answers what is there; versions are immutable. */
+function existing(
+  plugin: PluginRecord,
+  digest: string,
+  manifestDigest: string,
+): Result<PluginRecord> {
+  if (plugin.digest === digest && plugin.manifestDigest === manifestDigest) return success(plugin);
+  return failure(
+    'plugin.version-exists',
+    `${plugin.name}@${plugin.version} exists with another module or manifest.`,
+  );
 }
 
 function parseManifest(text: string): Result<Manifest> {

@@ -55,6 +55,24 @@ export async function viewAction(
   };
 }
 
+/** The action's attempts with their log lines, oldest first; undefined when there is no such action. */
+export async function viewAttempts(
+  context: Context,
+  workspace: WorkspaceId,
+  id: ActionId,
+): Promise<readonly Readonly<Record<string, unknown>>[] | undefined> {
+  return context.store.read(workspace, async (tx) => {
+    if (!(await tx.findAction(id))) return undefined;
+    const views: Record<string, unknown>[] = [];
+    for (const attempt of await tx.listAttempts(id)) {
+      const { action: _action, leaseUntil: _lease, ...shown } = attempt;
+      const known = Object.entries(shown).filter(([, value]) => value !== null);
+      views.push({ ...Object.fromEntries(known), logs: await tx.attemptLogs(attempt.id) });
+    }
+    return views;
+  });
+}
+
 /** What a list shows: everything but the output and the evidence range. */
 export function summary(action: ActionRecord): Omit<ActionView, 'output' | 'evidence'> {
   return {

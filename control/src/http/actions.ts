@@ -6,7 +6,7 @@ import { PluginNameSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import type { Context } from '../application/context.ts';
 import { RequestActionSchema, requestAction } from '../application/request-action.ts';
-import { summary, viewAction, waitForAction } from '../application/view-action.ts';
+import { summary, viewAction, viewAttempts, waitForAction } from '../application/view-action.ts';
 import { type Api, allowInWorkspace, type Exchange, unwrap } from './api.ts';
 import { refuse } from './problems.ts';
 import { parseInput, parsePath, readJson } from './read-body.ts';
@@ -45,6 +45,7 @@ export function actionRoutes(app: Api, context: Context): void {
       exchange.req.raw,
       RequestActionSchema,
       MAX_LIMITS.inputBytes * 2 + PLATFORM_LIMITS.bodyBytes,
+      ['input'],
     );
     const { action, replayed } = unwrap(
       await requestAction(context, caller, workspace, wanted, key),
@@ -82,6 +83,14 @@ export function actionRoutes(app: Api, context: Context): void {
     const view = await viewAction(context, workspace, id);
     if (!view) refuse('not-found', `The workspace has no action ${id}.`);
     return exchange.json(view);
+  });
+
+  app.get('/v1/workspaces/:ws/actions/:id/attempts', async (exchange) => {
+    const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
+    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
+    const items = await viewAttempts(context, workspace, id);
+    if (!items) refuse('not-found', `The workspace has no action ${id}.`);
+    return exchange.json({ items });
   });
 
   app.get('/v1/workspaces/:ws/actions/:id/journal', async (exchange) => {

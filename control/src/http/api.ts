@@ -11,6 +11,8 @@ import { parsePath } from './read-body.ts';
 
 export interface Variables {
   trace: string;
+  /** Set once the caller is known, so that the request is counted. */
+  enter: (key: string) => boolean;
 }
 
 export type Api = Hono<{ Variables: Variables }>;
@@ -28,6 +30,15 @@ export async function allow(
   if (!permits(key, permission, workspace)) {
     const where = workspace === undefined ? 'on this instance' : `in workspace ${workspace}`;
     refuse('auth.forbidden', `A key of role ${key.role} may not ${permission} ${where}.`);
+  }
+  if (!exchange.get('enter')(key.id)) {
+    throw new ProblemError(
+      {
+        code: 'rate.limited',
+        detail: 'This key, or this instance, has too many requests in flight.',
+      },
+      { 'retry-after': '1' },
+    );
   }
   context.directory.touchKey(key.id).catch(() => undefined);
   return { key, trace };

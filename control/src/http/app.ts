@@ -7,6 +7,7 @@ import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
 import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
+import { InFlight } from './in-flight.ts';
 import { internalRoutes } from './internal.ts';
 import { keyRoutes } from './keys.ts';
 import { pluginRoutes } from './plugins.ts';
@@ -24,13 +25,25 @@ function traceOf(header: string | undefined, fresh: () => string): string {
 }
 
 export function createApp(context: Context, probes: HealthProbes): Api {
+  const inFlight = new InFlight();
   const app: Api = new Hono<{ Variables: Variables }>();
   app.use(async (exchange, next) => {
     exchange.set(
       'trace',
       traceOf(exchange.req.header('traceparent'), () => context.ids.randomHex(16)),
     );
-    await next();
+    let counted: string | undefined;
+    exchange.set('enter', (key) => {
+      if (counted !== undefined) return true;
+      if (!inFlight.enter(key)) return false;
+      counted = key;
+      return true;
+    });
+    try {
+      await next();
+    } finally {
+      if (counted !== undefined) inFlight.leave(counted);
+    }
     exchange.header('portarium-trace', exchange.get('trace'));
     exchange.header('x-content-type-options', 'nosniff');
   });

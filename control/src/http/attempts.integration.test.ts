@@ -22,7 +22,7 @@ beforeAll(async () => {
   });
   expect(pushed.status).toBe(201);
 }, 60_000);
-afterAll(() => instance[Symbol.asyncDispose]());
+afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 const USAGE = {
   wallMs: 5,

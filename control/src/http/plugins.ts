@@ -89,6 +89,10 @@ async function readUpload(request: Request): Promise<{ manifestText: string; mod
     pointer: `/${name}`,
     message: 'this part is not known here',
   }));
+  for (const name of ['manifest', 'module']) {
+    if (form.getAll(name).length > 1)
+      errors.push({ pointer: `/${name}`, message: 'this part stands twice' });
+  }
   const manifest = form.get('manifest');
   const module = form.get('module');
   if (manifest === null)

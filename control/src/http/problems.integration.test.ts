@@ -22,7 +22,7 @@ beforeAll(async () => {
   });
   expect(pushed.status).toBe(201);
 }, 60_000);
-afterAll(() => instance[Symbol.asyncDispose]());
+afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 /** Rows of every table and entries of every log; whatever is stored changes it. */
 async function everythingStored(): Promise<string> {

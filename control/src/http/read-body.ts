@@ -1,10 +1,12 @@
 /** Reads and parses request bodies under a size limit. Nothing unparsed reaches a use case. */
 import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { plainText } from '@portarium/contracts/plain-text';
 import * as v from 'valibot';
 import { violationsOf } from '../application/violations.ts';
 import { refuse } from './problems.ts';
 
-/** The whole body. Stops reading, with 413, at the first byte over `maxBytes`. */
+/** The whole body. Ends with 413 at the first byte over `maxBytes`, with 408 when it takes too long. */
 export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? '0');
   if (declared > maxBytes)
@@ -12,7 +14,7 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of withDeadline(request.body)) {
     size += chunk.length;
     if (size > maxBytes)
       refuse(
@@ -30,18 +32,58 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   return bytes;
 }
 
-/** The body as JSON of the shape `schema`. */
+/** The chunks of a body, until `bodyTimeoutMs` is over: dripping bytes keeps no request open. */
+async function* withDeadline(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), PLATFORM_LIMITS.bodyTimeoutMs);
+  });
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.read(), late]);
+      if (next === 'late') {
+        refuse('body.too-slow', `The body took longer than ${PLATFORM_LIMITS.bodyTimeoutMs} ms.`);
+      } else if (next.done) return;
+      else yield next.value;
+    }
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** The body as JSON of the shape `schema`; no text outside `free` may hold U+0000. */
 export async function readJson<T extends v.GenericSchema>(
   request: Request,
   schema: T,
   maxBytes: number,
+  free: readonly string[] = [],
 ): Promise<v.InferOutput<T>> {
   const mediaType = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase();
   if (mediaType !== 'application/json') {
     refuse('media.unsupported', 'This route reads application/json; send that Content-Type.');
   }
   const bytes = await readBytes(request, maxBytes);
-  return parseInput(schema, parseJson(bytes));
+  const value = parseJson(bytes);
+  const parsed = parseInput(schema, value);
+  const pointer = pointerToNul(value, free);
+  if (pointer === undefined) return parsed;
+  return refuse('input.invalid', 'Text may not hold the character U+0000.', [
+    { pointer, message: 'expected text without U+0000' },
+  ]);
+}
+
+/** Where text or a key holds U+0000, which PostgreSQL can not store; undefined when nothing does. */
+function pointerToNul(value: unknown, free: readonly string[] = []): string | undefined {
+  if (typeof value === 'string') return value.includes('\u0000') ? '' : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, item] of Object.entries(value)) {
+    if (free.includes(key)) continue;
+    const inner = key.includes('\u0000') ? '' : pointerToNul(item);
+    if (inner !== undefined) return `/${plainText(key, 64)}${inner}`;
+  }
+  return undefined;
 }
 
 function parseJson(bytes: Uint8Array): unknown {

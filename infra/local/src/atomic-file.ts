@@ -1,15 +1,21 @@
 /** Small files that are replaced whole or not at all; readers never see half of one. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 
-let written = 0;
-
-/** Replaces `path` by `text` through a rename. `mode` holds from the first byte on. */
+/**
+ * Replaces `path` by `text` through a rename. `mode` holds from the first byte on. A link at `path`
+ * is replaced, never followed.
+ */
 export function writeFileAtomically(path: string, text: string, mode = 0o644): void {
-  written += 1;
-  const temporary = `${path}.${process.pid}.${written}.tmp`;
-  writeFileSync(temporary, text, { mode, flush: true });
-  renameSync(temporary, path);
+  const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    writeFileSync(temporary, text, { mode, flag: 'wx', flush: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 /** Parses a JSON file; `undefined` when it is missing or has another shape. */

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { readJsonFile } from './atomic-file.ts';
+import { readJsonFile, writeFileAtomically } from './atomic-file.ts';
 import type { DataFolder } from './data-folder.ts';
 import { LocalStackError } from './local-stack-error.ts';
 
@@ -43,7 +43,7 @@ export function readBootstrap(folder: DataFolder): Bootstrap {
       `${folder.bootstrap} is missing, or lacks the workspace, a key of each role or the host key; the Control Plane's bootstrap writes it. Its log is in ${folder.logs}/bootstrap.log.`,
     );
   }
-  writeFileSync(folder.hostKey, found.hostKey, { mode: 0o600 });
+  writeFileAtomically(folder.hostKey, found.hostKey, 0o600);
   return found;
 }
 

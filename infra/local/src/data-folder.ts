@@ -1,16 +1,23 @@
 /** Layout of one data folder: everything that a stack keeps lies under it. */
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
-  chownSync,
+  closeSync,
+  constants,
   existsSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
+  realpathSync,
+  type Stats,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { writeFileAtomically } from './atomic-file.ts';
 import type { LocalEnvironment } from './environment.ts';
 import { LocalStackError, messageOf } from './local-stack-error.ts';
 import {
@@ -102,10 +109,50 @@ function isPassable(folder: string, user: SystemUser): boolean {
   return (mode & needed) !== 0;
 }
 
-/** Lets `user`'s group, and nobody else, pass through a folder of ours. */
+/**
+ * Lets `user`'s group, and nobody else, pass through a folder of ours. Works on the opened folder:
+ * no link and no other user's folder can be put in its place.
+ */
 function openForGroup(folder: string, user: SystemUser): void {
-  chownSync(folder, process.getuid?.() ?? 0, user.gid);
-  chmodSync(folder, 0o710);
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  const opened = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const { uid } = fstatSync(opened);
+    if (uid !== process.getuid?.()) throw foreign(folder, uid);
+    fchownSync(opened, uid, user.gid);
+    fchmodSync(opened, 0o710);
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function foreign(path: string, uid: number): LocalStackError {
+  return new LocalStackError(
+    'data-folder',
+    `${path} belongs to another user (uid ${uid}), who could redirect what is written there. Name a folder of your own with --data, or run as that user.`,
+  );
+}
+
+/**
+ * A folder that is ours and that no other user can put files or links into. A link to one is as
+ * good, when the link is ours too.
+ */
+function assertOwned(path: string): void {
+  const uid = process.getuid?.();
+  if (uid === undefined) return;
+  for (const found of [lstatSync(path), statSync(path)] satisfies Stats[]) {
+    if (found.uid !== uid) throw foreign(path, found.uid);
+  }
+  const { mode } = statSync(path);
+  if (!statSync(path).isDirectory()) {
+    throw new LocalStackError('data-folder', `${path} is no folder. Name another with --data.`);
+  }
+  if ((mode & 0o002) !== 0) {
+    throw new LocalStackError(
+      'data-folder',
+      `Every user can write to ${path}, and could redirect what is written there. Close it (chmod o-w ${path}) or name another folder with --data.`,
+    );
+  }
 }
 
 /** Private folders that root's tests make under the temporary folder are opened for passage. */
@@ -145,18 +192,22 @@ const OUR_FILES: ReadonlySet<string> = new Set([
 export function prepareDataFolder(folder: DataFolder): void {
   const user = ensurePostgresUser();
   try {
-    const newParents = parentsOf(folder.path).filter((parent) => !existsSync(parent));
+    const made = [...parentsOf(folder.path), folder.path].filter((each) => !existsSync(each));
     mkdirSync(dirname(folder.path), { recursive: true });
     mkdirSync(folder.path, { recursive: true, mode: 0o700 });
+    assertOwned(folder.path);
     assertOurs(folder);
     if (user !== undefined) {
-      for (const created of [...newParents, folder.path]) openForGroup(created, user);
+      for (const created of made) openForGroup(created, user);
+      // A folder that its owner made and left closed, such as an empty temporary one.
+      if (!isPassable(folder.path, user)) openForGroup(realpathSync(folder.path), user);
       openTemporaryParents(folder.path, user);
     }
-    for (const inner of [folder.logs, folder.evidence, folder.vault, folder.nats]) {
+    const temporal = dirname(folder.temporalFile);
+    for (const inner of [folder.logs, folder.evidence, folder.vault, folder.nats, temporal]) {
       mkdirSync(inner, { recursive: true, mode: 0o700 });
+      assertOwned(inner);
     }
-    mkdirSync(dirname(folder.temporalFile), { recursive: true, mode: 0o700 });
     keepOutOfGit(folder);
   } catch (error) {
     if (error instanceof LocalStackError) throw error;
@@ -177,5 +228,6 @@ export function prepareDataFolder(folder: DataFolder): void {
 /** A data folder inside any work tree must never be committed. */
 function keepOutOfGit(folder: DataFolder): void {
   const file = join(folder.path, '.gitignore');
-  if (!existsSync(file)) writeFileSync(file, '*\n');
+  const isFile = lstatSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  if (!isFile) writeFileAtomically(file, '*\n');
 }

@@ -1,6 +1,8 @@
-/** Looks at what the embedded stack needs on this machine. Changes and installs nothing. */
-import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+/** Looks at what the embedded stack needs on this machine. Installs nothing, leaves nothing behind. */
+import { existsSync, mkdtempSync, rmdirSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { readJsonFile } from './atomic-file.ts';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
 import { closedParent, dataFolderAt, NOBODY } from './data-folder.ts';
@@ -9,9 +11,9 @@ import { isPortFree, PREFERRED_HTTP_PORT } from './free-ports.ts';
 import { messageOf } from './local-stack-error.ts';
 import { postgresBinaries } from './parts/postgres-binaries.ts';
 import { findPostgresUser, runsAsRoot } from './postgres-user.ts';
-import { lockOwner } from './process/owned-lock.ts';
 import { runCommand } from './process/run-command.ts';
 import { readVersions } from './repository.ts';
+import { readStatus } from './running-stack.ts';
 
 export interface Finding {
   /** What was looked at. */
@@ -157,18 +159,27 @@ function examinePostgresUser(): Finding {
   };
 }
 
+const KeptPortsSchema = v.object({ http: v.number() });
+
+/** The port of the stack that runs; else the one that its next start takes when it is free. */
 async function examineHttpPort(dataDir: string, environment: LocalEnvironment): Promise<Finding> {
-  const port = environment.httpPort ?? PREFERRED_HTTP_PORT;
-  const name = `port ${port}`;
+  const { url, supervisor } = readStatus(dataDir);
+  if (supervisor !== undefined) {
+    const detail =
+      url === undefined
+        ? 'a stack on this data folder is starting or stopping'
+        : `used by the stack on this data folder, at ${url}`;
+    const name = url === undefined ? 'port' : `port ${new URL(url).port || 80}`;
+    return { name, ok: true, needed: false, detail };
+  }
   const configured = environment.httpPort !== undefined;
-  if (await isPortFree(port)) return { name, ok: true, needed: configured, detail: 'free' };
-  if (lockOwner(dataFolderAt(dataDir).lock) !== undefined) {
-    return {
-      name,
-      ok: true,
-      needed: configured,
-      detail: 'taken, and a stack runs on this data folder',
-    };
+  const kept = readJsonFile(dataFolderAt(dataDir).ports, KeptPortsSchema)?.http;
+  const port = environment.httpPort ?? kept ?? PREFERRED_HTTP_PORT;
+  const name = `port ${port}`;
+  if (await isPortFree(port)) {
+    const usual = kept === undefined ? 'the default' : 'that of the last start';
+    const reason = configured ? 'PORTARIUM_HTTP_PORT' : usual;
+    return { name, ok: true, needed: configured, detail: `free (${reason})` };
   }
   return configured
     ? {
@@ -178,24 +189,17 @@ async function examineHttpPort(dataDir: string, environment: LocalEnvironment): 
         detail: 'taken',
         fix: 'Stop what listens there, or set PORTARIUM_HTTP_PORT to another port.',
       }
-    : { name, ok: true, needed: false, detail: 'taken; the first start chooses another one' };
+    : { name, ok: true, needed: false, detail: 'taken; the next start chooses another one' };
 }
 
 function examineDataFolder(dataDir: string): Finding[] {
-  let existing = dataDir;
+  let existing = resolve(dataDir);
   while (!existsSync(existing)) existing = dirname(existing);
   const free = statfsSync(existing);
   const freeBytes = Number(free.bavail) * Number(free.bsize);
   const gibibytes = (freeBytes / 1024 ** 3).toFixed(1);
   const enough = freeBytes >= NEEDED_DISK_BYTES;
-  const closed = runsAsRoot() ? closedParent(dataDir, findPostgresUser() ?? NOBODY) : undefined;
-  let writable = true;
-  try {
-    accessSync(existing, constants.W_OK | constants.X_OK);
-  } catch {
-    writable = false;
-  }
-  const usable = writable && closed === undefined;
+  const problem = folderProblem(dataDir, existing);
   return [
     {
       name: 'disk',
@@ -206,22 +210,33 @@ function examineDataFolder(dataDir: string): Finding[] {
     },
     {
       name: 'data folder',
-      ok: usable,
+      ok: problem === undefined,
       needed: true,
-      detail:
-        closed === undefined
-          ? writable
-            ? dataDir
-            : `${existing} is not writable`
-          : `PostgreSQL's user can not pass ${closed}`,
-      ...(usable
-        ? {}
-        : {
-            fix:
-              closed === undefined
-                ? 'Name a folder that you may write (--data DIR).'
-                : `Name a folder elsewhere (--data /var/lib/portarium/NAME), or: chmod o+x ${closed}`,
-          }),
+      ...(problem ?? { detail: dataDir }),
     },
   ];
+}
+
+/** @param existing the data folder, or the nearest of its parents that is there */
+function folderProblem(
+  dataDir: string,
+  existing: string,
+): { readonly detail: string; readonly fix: string } | undefined {
+  const elsewhere = 'Name a folder that you may write (--data DIR).';
+  if (!statSync(existing).isDirectory()) {
+    return { detail: `${existing} is a file, so no folder can be there`, fix: elsewhere };
+  }
+  // Permission bits do not tell: root passes them where a file system refuses. So it is tried.
+  try {
+    rmdirSync(mkdtempSync(join(existing, '.portarium-doctor-')));
+  } catch (error) {
+    return { detail: `${existing} takes no new folder: ${messageOf(error)}`, fix: elsewhere };
+  }
+  const closed = runsAsRoot() ? closedParent(dataDir, findPostgresUser() ?? NOBODY) : undefined;
+  return closed === undefined
+    ? undefined
+    : {
+        detail: `PostgreSQL's user can not pass ${closed}`,
+        fix: `Name a folder elsewhere (--data /var/lib/portarium/NAME), or: chmod o+x ${closed}`,
+      };
 }

@@ -1,9 +1,10 @@
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { choosePorts } from './free-ports.ts';
+import { startServices } from './start-services.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'portarium-ports-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -38,3 +39,23 @@ test('a wanted port that is taken is refused by number', async () => {
   await expect(choosePorts(file, { http })).rejects.toThrow(`Port ${http} (http)`);
   await free();
 });
+
+test('a port that is taken between its choice and the start is chosen anew, once', async () => {
+  const dataDir = join(root, 'stolen');
+  let steal: Promise<() => Promise<void>> | undefined;
+  let stolen = 0;
+  const services = await startServices({
+    dataDir,
+    parts: ['nats'],
+    onProgress: (event) => {
+      if (event.state !== 'resolving' || steal !== undefined) return;
+      stolen = JSON.parse(readFileSync(join(dataDir, 'ports.json'), 'utf8')).nats;
+      steal = occupy(stolen);
+    },
+  });
+  expect(stolen).toBeGreaterThan(0);
+  expect(services.nats.url).not.toContain(`:${stolen}`);
+  expect(services.status()).toMatchObject([{ part: 'nats', state: 'ready' }]);
+  await services.stop();
+  await (await steal)?.();
+}, 60_000);

@@ -2,7 +2,7 @@
 import { type BootstrapKeys, findBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt } from './data-folder.ts';
 import { clearLeftovers } from './process/clear-leftovers.ts';
-import { lockOwner } from './process/owned-lock.ts';
+import { folderOwner } from './process/folder-owner.ts';
 import {
   isAlive,
   type ProcessIdentity,
@@ -27,7 +27,7 @@ export interface StackStatus {
 /** Reads the state of a data folder's stack; a killed supervisor's stack shows as stopped. */
 export function readStatus(dataDir: string): StackStatus {
   const folder = dataFolderAt(dataDir);
-  const supervisor = lockOwner(folder.lock);
+  const supervisor = folderOwner(folder);
   const file = readStackFile(folder.stack);
   if (file === undefined) {
     return {
@@ -37,7 +37,10 @@ export function readStatus(dataDir: string): StackStatus {
       parts: [],
     };
   }
-  const live = supervisor !== undefined && supervisor.startTime === file.supervisor.startTime;
+  const live =
+    supervisor !== undefined &&
+    supervisor.pid === file.supervisor.pid &&
+    supervisor.startTime === file.supervisor.startTime;
   return {
     dataDir: folder.path,
     state: live
@@ -103,7 +106,7 @@ const STOP_TIMEOUT_MS = 90_000;
  */
 export async function stopStack(dataDir: string): Promise<StopOutcome> {
   const folder = dataFolderAt(dataDir);
-  const supervisor = lockOwner(folder.lock);
+  const supervisor = folderOwner(folder);
   if (supervisor === undefined) {
     const cleared = await clearLeftovers(readStackFile(folder.stack)?.processes ?? []);
     return { ok: true, wasRunning: cleared > 0 };

@@ -1,10 +1,11 @@
 /** Random secrets of one data folder, made at the first start and kept with mode 0600. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { readJsonFile, writeFileAtomically } from './atomic-file.ts';
 import type { DataFolder } from './data-folder.ts';
-import { LocalStackError } from './local-stack-error.ts';
+import { LocalStackError, messageOf } from './local-stack-error.ts';
 
 const password = v.pipe(v.string(), v.regex(/^[0-9a-f]{48}$/));
 
@@ -19,7 +20,8 @@ export type Secrets = v.InferOutput<typeof SecretsSchema>;
 
 /**
  * Reads the secrets or makes them.
- * @throws LocalStackError when the file is damaged: new passwords would not open the old database
+ * @throws LocalStackError when the file is damaged, or missing beside an existing database: new
+ *   passwords would not open it
  */
 export function ensureSecrets(folder: DataFolder): Secrets {
   const found = readJsonFile(folder.secrets, SecretsSchema);
@@ -30,6 +32,8 @@ export function ensureSecrets(folder: DataFolder): Secrets {
       `${folder.secrets} is damaged. Restore it from a backup; without its passwords the database stays closed.`,
     );
   }
+  const cluster = join(folder.postgres, 'PG_VERSION');
+  if (existsSync(cluster)) throw lost(folder.secrets, 'the database', folder.postgres);
   const made: Secrets = {
     postgresOwnerPassword: randomBytes(24).toString('hex'),
     postgresRuntimePassword: randomBytes(24).toString('hex'),
@@ -38,12 +42,37 @@ export function ensureSecrets(folder: DataFolder): Secrets {
   return made;
 }
 
-/** Makes the vault's master key file (64 hexadecimal digits, mode 0600) when there is none. */
+/**
+ * Makes the vault's master key file (64 hexadecimal digits, mode 0600) when there is none.
+ * @throws LocalStackError when the key has another form, or is missing beside an existing vault
+ */
 export function ensureMasterKey(folder: DataFolder): void {
-  if (existsSync(folder.masterKey)) return;
-  writeFileSync(folder.masterKey, randomBytes(32).toString('hex'), {
-    mode: 0o600,
-    flag: 'wx',
-    flush: true,
-  });
+  if (existsSync(folder.masterKey)) {
+    assertKeyForm(folder.masterKey);
+    return;
+  }
+  const vault = join(folder.vault, 'vault.json');
+  if (existsSync(vault)) throw lost(folder.masterKey, 'the vault', vault);
+  writeFileAtomically(folder.masterKey, randomBytes(32).toString('hex'), 0o600);
+}
+
+function assertKeyForm(path: string): void {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new LocalStackError('data-folder', `${path} can not be read: ${messageOf(error)}.`);
+  }
+  if (/^[0-9a-f]{64}$/.test(text.trim())) return;
+  throw new LocalStackError(
+    'data-folder',
+    `${path} is damaged: expected 64 hexadecimal digits. Restore it from a backup; without it the vault stays closed.`,
+  );
+}
+
+function lost(file: string, what: string, where: string): LocalStackError {
+  return new LocalStackError(
+    'data-folder',
+    `${file} is missing, and ${what} in ${where} opens with nothing else. Restore it from a backup, or name an empty data folder with --data.`,
+  );
 }

@@ -1,15 +1,25 @@
 /** Starts the stack under a supervisor of its own that lives on after this process ends. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, renameSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
+import { bunArguments } from './bun-arguments.ts';
+import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { LocalStackError } from './local-stack-error.ts';
-import { lockOwner } from './process/owned-lock.ts';
+import { alreadyRunning, folderOwner } from './process/folder-owner.ts';
 import { LOG_FILE_BYTES, RotatingLog } from './process/rotating-log.ts';
 import type { OnProgress } from './progress.ts';
 import { REPOSITORY_ROOT } from './repository.ts';
 import { findRunningStack, readStatus, type StackConnection } from './running-stack.ts';
+import { readStackFile } from './stack-file.ts';
 
 export interface StartDetachedOptions {
   readonly dataDir: string;
@@ -20,6 +30,8 @@ export interface StartDetachedOptions {
 }
 
 const POLL_MS = 30;
+/** See supervisor-main.ts, which can not be imported: it runs when it is loaded. */
+const EXIT_ALREADY_RUNNING = 3;
 
 /**
  * Resolves when the stack is ready; its supervisor logs to `<data>/logs/supervisor.log`.
@@ -28,35 +40,28 @@ const POLL_MS = 30;
 export async function startDetached(options: StartDetachedOptions): Promise<StackConnection> {
   const folder = dataFolderAt(options.dataDir);
   prepareDataFolder(folder);
-  const owner = lockOwner(folder.lock);
-  if (owner !== undefined) {
-    const url = readStatus(folder.path).url;
-    throw new LocalStackError(
-      'already-running',
-      `A stack already runs on ${folder.path} (process ${owner.pid})${url === undefined ? '' : ` at ${url}`}. Use it, or stop it with: portarium down --data ${folder.path}`,
-    );
-  }
+  const owner = folderOwner(folder);
+  if (owner !== undefined) throw alreadyRunning(folder, owner);
   const logPath = join(folder.logs, 'supervisor.log');
   const log = openLog(logPath);
-  const began = new RotatingLog(logPath);
+  const ours = { log: new RotatingLog(logPath), from: fstatSync(log).size };
   const child = spawn(
     process.execPath,
-    [
-      'run',
+    bunArguments(
       fileURLToPath(new URL('./supervisor-main.ts', import.meta.url)),
       ...['--data', folder.path],
       ...(options.httpPort === undefined ? [] : ['--http-port', String(options.httpPort)]),
-    ],
+    ),
     { cwd: REPOSITORY_ROOT, detached: true, stdio: ['ignore', log, log] },
   );
   closeSync(log);
   child.unref();
-  let ended = false;
-  child.once('exit', () => {
-    ended = true;
+  let ended: { readonly code: number | null } | undefined;
+  child.once('exit', (code) => {
+    ended = { code };
   });
   child.once('error', () => {
-    ended = true;
+    ended = { code: null };
   });
   const onAbort = (): void => {
     child.kill('SIGTERM');
@@ -68,22 +73,36 @@ export async function startDetached(options: StartDetachedOptions): Promise<Stac
     if (status.supervisor?.pid === child.pid) tell(status.parts);
     const connection = findRunningStack(folder.path);
     if (connection !== undefined && status.supervisor?.pid === child.pid) return connection;
-    if (ended) {
-      const interrupted = options.signal?.aborted === true;
-      throw new LocalStackError(
-        interrupted ? 'interrupted' : 'part-failed',
-        interrupted
-          ? 'The start was interrupted.'
-          : (readStatus(folder.path).error ?? `The supervisor ended at once:\n${began.tail()}`),
-      );
+    if (ended !== undefined) {
+      if (options.signal?.aborted === true) {
+        throw new LocalStackError('interrupted', 'The start was interrupted.');
+      }
+      throw whyEnded(folder, { pid: child.pid, code: ended.code }, ours);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
+/** @param ours the shared log and where this start's lines begin in it */
+function whyEnded(
+  folder: DataFolder,
+  child: { readonly pid: number | undefined; readonly code: number | null },
+  ours: { readonly log: RotatingLog; readonly from: number },
+): LocalStackError {
+  if (child.code === EXIT_ALREADY_RUNNING) return alreadyRunning(folder, folderOwner(folder));
+  const file = readStackFile(folder.stack);
+  const recorded = file?.supervisor.pid === child.pid ? file?.error : undefined;
+  const told = `The supervisor ended at once:\n${ours.log.tail(12, ours.from)}`;
+  return new LocalStackError('part-failed', recorded ?? told);
+}
+
 function openLog(path: string): number {
   if (existsSync(path) && statSync(path).size > LOG_FILE_BYTES) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
+  return openSync(
+    path,
+    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW,
+    0o600,
+  );
 }
 
 /** Turns successive states into events, one for each change. */

@@ -1,7 +1,7 @@
 /** Starts only the services (PostgreSQL, Temporal, NATS): for tests and benchmarks. */
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
-import { choosePorts, type PortName, type Ports } from './free-ports.ts';
+import type { PortName, Ports } from './free-ports.ts';
 import { natsPart } from './parts/nats.ts';
 import {
   POSTGRES_DATABASE,
@@ -16,6 +16,7 @@ import { Supervisor } from './process/supervisor.ts';
 import type { OnProgress } from './progress.ts';
 import { ensureSecrets, type Secrets } from './secrets.ts';
 import type { PartStatus } from './stack-file.ts';
+import { withPorts } from './with-ports.ts';
 
 export type ServiceName = 'postgres' | 'temporal' | 'nats';
 
@@ -75,15 +76,19 @@ export async function startServices(options: StartServicesOptions): Promise<Runn
   try {
     const secrets = ensureSecrets(folder);
     // Any free HTTP port: nothing listens on it here.
-    const ports = await choosePorts(folder.ports, { http: 0, ...options.ports });
-    const specs: Record<ServiceName, () => PartSpec> = {
-      postgres: () => postgresPart(folder, ports, secrets, environment, supervisor.progress),
-      temporal: () => temporalPart(folder, ports, environment, supervisor.progress),
-      nats: () => natsPart(folder, ports, environment, supervisor.progress),
-    };
-    const wanted = options.parts ?? (['postgres', 'temporal', 'nats'] as const);
-    const parts = wanted.map((name) => supervisor.add(specs[name]()));
-    await Promise.all(parts.map((part) => part.start()));
+    const wanted = { http: 0, ...options.ports };
+    const ports = await withPorts(supervisor, folder, wanted, async (chosen, begun) => {
+      const specs: Record<ServiceName, () => PartSpec> = {
+        postgres: () => postgresPart(folder, chosen, secrets, environment, supervisor.progress),
+        temporal: () => temporalPart(folder, chosen, environment, supervisor.progress),
+        nats: () => natsPart(folder, chosen, environment, supervisor.progress),
+      };
+      const names = options.parts ?? (['postgres', 'temporal', 'nats'] as const);
+      const parts = names.map((name) => supervisor.add(specs[name]()));
+      begun.push(...parts.map((part) => part.start()));
+      await Promise.all(begun);
+      return chosen;
+    });
     supervisor.becomeReady('');
     return {
       ...serviceAddresses(ports, secrets),

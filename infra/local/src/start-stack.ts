@@ -2,7 +2,7 @@
 import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
-import { choosePorts, type PortName } from './free-ports.ts';
+import type { PortName } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { natsPart } from './parts/nats.ts';
 import {
@@ -19,6 +19,7 @@ import type { OnProgress, PartName } from './progress.ts';
 import { ensureMasterKey, ensureSecrets } from './secrets.ts';
 import type { PartStatus } from './stack-file.ts';
 import { type ServiceAddresses, serviceAddresses } from './start-services.ts';
+import { type Begun, withPorts } from './with-ports.ts';
 
 export interface RunningStack {
   /** Base address of the Control Plane, such as `http://127.0.0.1:3000`. */
@@ -58,20 +59,27 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
   prepareDataFolder(folder);
   const supervisor = await Supervisor.take(folder, onProgress);
   const interrupted = new LocalStackError('interrupted', 'The start was interrupted.');
+  let interrupt: (error: LocalStackError) => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    interrupt = reject;
+  });
+  aborted.catch(() => undefined);
   const onAbort = (): void => {
     void supervisor.stop(interrupted);
+    interrupt(interrupted);
   };
   options.signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const context: StackContext = {
-      folder,
-      ports: await choosePorts(folder.ports, wantedPorts(options, environment)),
-      secrets: ensureSecrets(folder),
-      environment,
-      onProgress: supervisor.progress,
-    };
+    const secrets = ensureSecrets(folder);
     ensureMasterKey(folder);
-    await startParts(supervisor, context, options.signal);
+    const wanted = wantedPorts(options, environment);
+    const starting = withPorts(supervisor, folder, wanted, async (ports, begun) => {
+      const chosen = { folder, ports, secrets, environment, onProgress: supervisor.progress };
+      await startParts(supervisor, chosen, options.signal, begun);
+      return chosen;
+    });
+    // A build that is under way would hold an interrupted start for minutes.
+    const context = await Promise.race([starting, aborted]);
     const bootstrap = readBootstrap(folder);
     supervisor.becomeReady(controlUrl(context.ports));
     return describe(supervisor, context, bootstrap);
@@ -99,6 +107,7 @@ async function startParts(
   supervisor: Supervisor,
   context: StackContext,
   signal: AbortSignal | undefined,
+  begun: Begun,
 ): Promise<void> {
   const { folder, ports, secrets, environment, onProgress } = context;
   const postgres = supervisor.add(postgresPart(folder, ports, secrets, environment, onProgress));
@@ -114,7 +123,8 @@ async function startParts(
     await runControlStep('bootstrap', context);
     readBootstrap(folder);
   };
-  await Promise.all([database(), temporal.start(), nats.start()]);
+  begun.push(database(), temporal.start(), nats.start());
+  await Promise.all(begun);
   signal?.throwIfAborted();
   await control.start();
   signal?.throwIfAborted();

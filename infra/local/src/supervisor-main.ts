@@ -3,9 +3,12 @@
  * it stops the stack on SIGTERM and SIGINT.
  */
 import { parseArgs } from 'node:util';
-import { messageOf } from './local-stack-error.ts';
+import { LocalStackError, messageOf } from './local-stack-error.ts';
 import type { ProgressEvent } from './progress.ts';
 import { startStack } from './start-stack.ts';
+
+/** Exit code when another supervisor holds the folder: `up --detach` tells the two apart by it. */
+const EXIT_ALREADY_RUNNING = 3;
 
 function note(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`);
@@ -50,7 +53,8 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     note(messageOf(error));
-    return 1;
+    const held = error instanceof LocalStackError && error.code === 'already-running';
+    return held ? EXIT_ALREADY_RUNNING : 1;
   }
 }
 

@@ -210,6 +210,23 @@ test('all findings are collected, each with its place', async () => {
   ]);
 });
 
+test('patterns are bounded in number and in the size of their programs', async () => {
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const named = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`^a${i}$`, {}]));
+  expect(await of({ patternProperties: named(64) })).toEqual([]);
+  expect(await of({ patternProperties: named(65) })).toEqual(['schema.pattern']);
+  expect(await of({ allOf: Array.from({ length: 65 }, () => ({ pattern: '^a$' })) })).toEqual([]);
+  expect(await of({ pattern: '(?:[ab]?){1000}[^ab]$' })).toEqual(['schema.pattern']);
+  expect(await of({ pattern: '(?i)a' })).toEqual(['schema.pattern']);
+  const operations = Array.from({ length: 5 }, (_, i) => ({
+    ...{ name: `run${i}`, export: 'run', effect: 'read' as const },
+    input: { allOf: Array.from({ length: 60 }, (_, j) => ({ pattern: `^${i}-${j}$` })) },
+  }));
+  const many = v.parse(ManifestSchema, { ...manifest(), operations });
+  expect(await rulesOf(plainModule(), many)).toEqual(['schema.pattern']);
+});
+
 test('schemas are bounded in size, depth, references and patterns', async () => {
   const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
   let deep: Record<string, unknown> = { type: 'string' };

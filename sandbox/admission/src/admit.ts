@@ -5,7 +5,7 @@
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
-import { MalformedModule } from './byte-reader.ts';
+import { MalformedModule, type ReadingRule } from './byte-reader.ts';
 import type { Finding } from './finding.ts';
 import { checkModule } from './module-rules.ts';
 import { readModule, type WasmModule } from './read-module.ts';
@@ -49,9 +49,8 @@ export async function admit(
   if (findings.length > 0) return { ok: false, findings };
 
   const module = rewriteModule(bytes, read.module, limits.memoryMiB);
-  if (!WebAssembly.validate(module as Uint8Array<ArrayBuffer>)) {
-    return { ok: false, findings: [invalidModule(bytes)] };
-  }
+  const refusal = await engineRefusal(module);
+  if (refusal) return { ok: false, findings: [refusal] };
   return {
     ok: true,
     module,
@@ -66,6 +65,13 @@ export async function admit(
     },
   };
 }
+
+const READING_HINTS: Readonly<Record<ReadingRule, string>> = {
+  'module.malformed': 'Build the module again; the file may be cut off or changed on its way.',
+  'module.count': 'Build optimised for size and leave unused code and names out.',
+  'code.size': 'Split the function, or switch inlining off in your compiler.',
+  'code.locals': 'Split the function, or build it optimised: that merges local variables.',
+};
 
 function readBytes(
   bytes: Uint8Array,
@@ -92,9 +98,9 @@ function readBytes(
   } catch (error) {
     if (!(error instanceof MalformedModule)) throw error;
     return refuse({
-      rule: 'module.malformed',
+      rule: error.rule,
       message: error.message,
-      hint: 'Build the module again; the file may be cut off or changed on its way.',
+      hint: READING_HINTS[error.rule],
       at: `byte 0x${error.offset.toString(16)}`,
     });
   }
@@ -104,17 +110,20 @@ function refuse(finding: Finding): { readonly ok: false; readonly finding: Findi
   return { ok: false, finding };
 }
 
-/** The engine's own words help an author; it gives them only when it compiles. */
-function invalidModule(bytes: Uint8Array): Finding {
-  let reason = 'it uses a feature that is not available, or its code does not type-check';
+/**
+ * What the engine says against the module. It compiles on threads of its own, where `validate` would
+ * hold this one: 16 MiB of nested blocks take it some 15 s, within every bound.
+ */
+async function engineRefusal(module: Uint8Array): Promise<Finding | undefined> {
   try {
-    new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+    await WebAssembly.compile(module as Uint8Array<ArrayBuffer>);
+    return undefined;
   } catch (error) {
-    if (error instanceof Error) reason = error.message.slice(0, 500);
+    const reason = error instanceof Error ? error.message.slice(0, 500) : String(error);
+    return {
+      rule: 'module.invalid',
+      message: `the engine refuses the module: ${reason}`,
+      hint: 'Build for plain WebAssembly 2.0 (no threads, no memory64, no exceptions).',
+    };
   }
-  return {
-    rule: 'module.invalid',
-    message: `the engine refuses the module: ${reason}`,
-    hint: 'Build for plain WebAssembly 2.0 (no threads, no memory64, no exceptions).',
-  };
 }

@@ -1,11 +1,21 @@
 /** Bounds-checked reading of WebAssembly bytes. Never reads past its end and never loops unbounded. */
 
-/** Thrown for bytes that are not a well-formed binary; only `admit` catches it. */
+import type { AdmissionRule } from './finding.ts';
+
+/** Rules that reading can find broken. */
+export type ReadingRule = Extract<
+  AdmissionRule,
+  'module.malformed' | 'module.count' | 'code.size' | 'code.locals'
+>;
+
+/** Thrown for bytes that are not a well-formed binary or too much; only `admit` catches it. */
 export class MalformedModule extends Error {
   override readonly name = 'MalformedModule';
   readonly offset: number;
-  constructor(message: string, offset: number) {
+  readonly rule: ReadingRule;
+  constructor(message: string, offset: number, rule: ReadingRule = 'module.malformed') {
     super(message);
+    this.rule = rule;
     this.offset = offset;
   }
 }
@@ -31,12 +41,17 @@ export class ByteReader {
     return this.#offset;
   }
 
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#end - this.#offset;
+  }
+
   get done(): boolean {
     return this.#offset >= this.#end;
   }
 
-  fail(message: string): never {
-    throw new MalformedModule(message, this.#offset);
+  fail(message: string, rule?: ReadingRule): never {
+    throw new MalformedModule(message, this.#offset, rule);
   }
 
   byte(): number {
@@ -61,7 +76,7 @@ export class ByteReader {
   /** A vector's length; refused above `most`, or when the rest could not hold that many items. */
   count(most: number, what: string): number {
     const count = this.u32();
-    if (count > most) this.fail(`${count} ${what}, at most ${most} are read`);
+    if (count > most) this.fail(`${count} ${what}, at most ${most} are taken`, 'module.count');
     if (count > this.#end - this.#offset) this.fail(`${count} ${what} do not fit into the section`);
     return count;
   }
@@ -75,7 +90,9 @@ export class ByteReader {
 
   name(): string {
     const length = this.u32();
-    if (length > MAX_NAME_BYTES) this.fail(`a name of ${length} bytes`);
+    if (length > MAX_NAME_BYTES) {
+      this.fail(`a name of ${length} bytes, at most ${MAX_NAME_BYTES} are taken`, 'module.count');
+    }
     const bytes = this.take(length);
     try {
       return decoder.decode(bytes);

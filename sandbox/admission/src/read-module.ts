@@ -1,8 +1,10 @@
 /**
  * Reads what admission decides on: types, imports, functions, tables, memories and exports.
- * Code and data stay unread; `WebAssembly.validate` checks them after the rewrite.
+ * Of code, data, elements and globals it reads what makes an engine work: counts and sizes. The
+ * rest is for the engine, after the rewrite and only within these bounds.
  */
 import { ByteReader } from './byte-reader.ts';
+import { readCode } from './read-code.ts';
 import { SECTION, type Section, splitSections } from './sections.ts';
 
 export interface FunctionType {
@@ -43,8 +45,23 @@ export interface WasmModule {
   readonly features: readonly string[];
 }
 
-/** Real modules of 16 MiB stay below each of these. */
-const MOST = { types: 20_000, imports: 1_000, functions: 200_000, exports: 10_000, entries: 100 };
+/** Real modules of 16 MiB stay below each of these; engines spend time and memory on each item. */
+const MOST = {
+  types: 20_000,
+  /** An engine handles each of them again wherever a call or a block has the type. */
+  params: 100,
+  /** Each is a value that two bytes of code put on the engine's stack. */
+  results: 16,
+  imports: 1_000,
+  functions: 100_000,
+  exports: 10_000,
+  globals: 10_000,
+  elementSegments: 10_000,
+  dataSegments: 100_000,
+  entries: 100,
+};
+/** Bytes of the sections whose items are not counted one by one; a table has 10,000 entries. */
+const MOST_BYTES = { globals: 1024 * 1024, elements: 1024 * 1024 };
 
 const VALUE_TYPES: ReadonlySet<number> = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f]);
 const REFERENCE_TYPES: ReadonlySet<number> = new Set([0x70, 0x6f]);
@@ -120,7 +137,21 @@ const READERS: { readonly [id: number]: SectionReader } = {
     return undefined;
   },
   [SECTION.code]: (reader, draft) => {
-    draft.codes = reader.count(MOST.functions, 'function bodies');
+    draft.codes = readCode(reader, MOST.functions);
+    return undefined;
+  },
+  [SECTION.global]: (reader) => {
+    boundBytes(reader, MOST_BYTES.globals, 'globals');
+    reader.count(MOST.globals, 'globals');
+    return 'partly';
+  },
+  [SECTION.element]: (reader) => {
+    boundBytes(reader, MOST_BYTES.elements, 'element segments');
+    reader.count(MOST.elementSegments, 'element segments');
+    return 'partly';
+  },
+  [SECTION.data]: (reader) => {
+    reader.count(MOST.dataSegments, 'data segments');
     return 'partly';
   },
   [SECTION.tag]: (_reader, draft) => {
@@ -128,6 +159,12 @@ const READERS: { readonly [id: number]: SectionReader } = {
     return 'partly';
   },
 };
+
+function boundBytes(reader: ByteReader, most: number, what: string): void {
+  if (reader.left > most) {
+    reader.fail(`${reader.left} bytes of ${what}, at most ${most} are taken`, 'module.count');
+  }
+}
 
 function readTypes(reader: ByteReader, draft: Draft): 'partly' | undefined {
   const count = reader.count(MOST.types, 'types');
@@ -138,16 +175,21 @@ function readTypes(reader: ByteReader, draft: Draft): 'partly' | undefined {
       draft.features.add('garbage-collected types');
       return 'partly';
     }
-    const params = readValueTypes(reader, draft);
-    const results = params && readValueTypes(reader, draft);
+    const params = readValueTypes(reader, draft, MOST.params, 'parameters');
+    const results = params && readValueTypes(reader, draft, MOST.results, 'results');
     if (!params || !results) return 'partly';
     draft.types.push({ params, results });
   }
   return undefined;
 }
 
-function readValueTypes(reader: ByteReader, draft: Draft): number[] | undefined {
-  const count = reader.count(1_000, 'parameters or results');
+function readValueTypes(
+  reader: ByteReader,
+  draft: Draft,
+  most: number,
+  what: string,
+): number[] | undefined {
+  const count = reader.count(most, what);
   const types: number[] = [];
   for (let i = 0; i < count; i++) {
     const type = reader.byte();

@@ -1,25 +1,25 @@
 /** Bounds on the JSON Schemas of a manifest: size, depth, references and patterns. */
 import {
-  compilePattern,
   isSchemaKeyword,
   SCHEMA_LISTS,
   SCHEMA_MAPS,
   SCHEMA_VALUES,
 } from '@portarium/contracts/json-schema';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { PATTERN_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
+import { compilePattern } from '@portarium/contracts/schema-pattern';
 import type { Finding } from './finding.ts';
 
-const MAX_PATTERN_LENGTH = 256;
-
 export function checkSchemas(manifest: Manifest): Finding[] {
+  const known = new Set<string>();
   return manifest.operations.flatMap((operation, index) => [
-    ...checkSchema(operation.input, `/operations/${index}/input`),
-    ...checkSchema(operation.output, `/operations/${index}/output`),
+    ...checkSchema(operation.input, `/operations/${index}/input`, known),
+    ...checkSchema(operation.output, `/operations/${index}/output`, known),
   ]);
 }
 
-function checkSchema(schema: unknown, at: string): Finding[] {
+/** @param known the different patterns of the manifest so far */
+function checkSchema(schema: unknown, at: string, known: Set<string>): Finding[] {
   const depth = depthOf(schema, PLATFORM_LIMITS.schemaDepth + 1);
   if (depth > PLATFORM_LIMITS.schemaDepth) {
     return [
@@ -42,9 +42,41 @@ function checkSchema(schema: unknown, at: string): Finding[] {
       },
     ];
   }
+  const tooMany = countPatterns(schema, at, known);
+  if (tooMany) return [tooMany];
   const findings: Finding[] = [];
   walk(schema, at, findings);
   return findings;
+}
+
+/** Counts before any pattern is compiled, because compiling is what the bound is for. */
+function countPatterns(schema: unknown, at: string, known: Set<string>): Finding | undefined {
+  const own = new Set<string>();
+  collectPatterns(schema, own);
+  for (const pattern of own) known.add(pattern);
+  const { perSchema, perManifest } = PATTERN_LIMITS;
+  if (own.size === 0 || (own.size <= perSchema && known.size <= perManifest)) return undefined;
+  return {
+    rule: 'schema.pattern',
+    message:
+      own.size > perSchema
+        ? `the schema has ${own.size} different patterns, at most ${perSchema} are compiled`
+        : `up to here the manifest has ${known.size} different patterns, at most ${perManifest} are compiled`,
+    hint: 'Use the same pattern in several places, or check less: enumerations need no pattern.',
+    at,
+  };
+}
+
+function collectPatterns(schema: unknown, found: Set<string>): void {
+  if (Array.isArray(schema)) for (const item of schema) collectPatterns(item, found);
+  if (!isRecord(schema)) return;
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === 'pattern' && typeof value === 'string') found.add(value);
+    else if (key === 'patternProperties' && isRecord(value)) {
+      for (const pattern of Object.keys(value)) found.add(pattern);
+    }
+    collectPatterns(value, found);
+  }
 }
 
 /** Levels of schema that stand inside each other; a map of properties is no level of its own. */
@@ -115,7 +147,6 @@ function checkPattern(value: unknown, at: string, findings: Finding[]): void {
 /** RE2 has no look-around and no back-references, so every pattern it reads matches in linear time. */
 function patternProblem(pattern: unknown): string | undefined {
   if (typeof pattern !== 'string') return 'not a string';
-  if (pattern.length > MAX_PATTERN_LENGTH) return `longer than ${MAX_PATTERN_LENGTH} characters`;
   const compiled = compilePattern(pattern);
   return typeof compiled === 'string' ? compiled : undefined;
 }

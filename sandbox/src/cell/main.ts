@@ -5,14 +5,11 @@
 import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
 import { extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
-import type { CellMessage, HostMessage } from './messages.ts';
+import type { CellLimits, CellMessage, HostMessage } from './messages.ts';
 import { MAX_ERROR_CHARACTERS } from './messages.ts';
+import { outgoingRequest } from './outgoing-request.ts';
 import { HostPipe } from './pipe.ts';
 import { cleanText } from './untrusted-text.ts';
-
-const MAX_METHOD_CHARACTERS = 64;
-const MAX_URL_CHARACTERS = 16_384;
-const MAX_HEADERS = 128;
 
 const pipe = new HostPipe();
 const say = (message: CellMessage, body?: Uint8Array) => pipe.write(message, body);
@@ -23,22 +20,15 @@ function hear(): { readonly message: HostMessage; readonly body: Uint8Array } {
   return { message: frame.head as HostMessage, body: frame.body };
 }
 
-function guestHost(logs: LogBudget): GuestHost {
+function guestHost(logs: LogBudget, limits: CellLimits): GuestHost {
   return {
     log(level, message) {
       const line = logs.take(level, message);
       if (line) say({ type: 'log', ...line });
     },
-    request({ method, url, headers, body }): GuestResponse | FailedRequest {
-      if (
-        url.length > MAX_URL_CHARACTERS ||
-        method.length > MAX_METHOD_CHARACTERS ||
-        headers.length > MAX_HEADERS ||
-        headers.some(([name, value]) => name.length > 256 || value.length > MAX_URL_CHARACTERS)
-      ) {
-        return { failed: 'the request’s URL or headers are too long' };
-      }
-      say({ type: 'fetch', method, url, headers: headers.map(([n, value]) => [n, value]) }, body);
+    request(asked): GuestResponse | FailedRequest {
+      const { message, body } = outgoingRequest(asked, limits.egressBytesOut);
+      say(message, body);
       const answer = hear();
       if (answer.message.type === 'response') {
         return {
@@ -73,7 +63,7 @@ async function serve(): Promise<void> {
     if (message.type === 'bind' && compiled === undefined) {
       compiled = await bind(body);
     } else if (message.type === 'run' && compiled !== undefined) {
-      const host = guestHost(new LogBudget(message.limits));
+      const host = guestHost(new LogBudget(message.limits), message.limits);
       const { export: name, config, limits } = message;
       const result = await extismEngine.run(compiled, {
         export: name,

@@ -9,7 +9,13 @@ import * as v from 'valibot';
 /** Limits that the cell enforces itself; the host enforces the others. */
 export type CellLimits = Pick<
   AttemptLimits,
-  'memoryMiB' | 'outputBytes' | 'logLines' | 'logBytes' | 'hostCalls' | 'allocations'
+  | 'memoryMiB'
+  | 'outputBytes'
+  | 'egressBytesOut'
+  | 'logLines'
+  | 'logBytes'
+  | 'hostCalls'
+  | 'allocations'
 >;
 
 export type HostMessage =
@@ -50,6 +56,12 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const MAX_ERROR_CHARACTERS = 2_000;
 export const MAX_LOG_CHARACTERS = 8_000;
 
+/** What one `fetch` carries at most; whatever is larger is left out and named in `omitted`. */
+export const MAX_METHOD_CHARACTERS = 64;
+export const MAX_URL_CHARACTERS = 16_384;
+export const MAX_FETCH_HEADERS = 128;
+export const MAX_HEADER_NAME_CHARACTERS = 256;
+
 export const CellMessageSchema = v.variant('type', [
   v.strictObject({ type: v.literal('ready') }),
   v.strictObject({ type: v.literal('bound') }),
@@ -61,9 +73,16 @@ export const CellMessageSchema = v.variant('type', [
   }),
   v.strictObject({
     type: v.literal('fetch'),
-    method: text(64),
-    url: text(16_384),
-    headers: v.pipe(v.array(v.strictTuple([text(256), text(16_384)])), v.maxLength(128)),
+    method: text(MAX_METHOD_CHARACTERS),
+    url: text(MAX_URL_CHARACTERS),
+    headers: v.pipe(
+      v.array(v.strictTuple([text(MAX_HEADER_NAME_CHARACTERS), text(MAX_URL_CHARACTERS)])),
+      v.maxLength(MAX_FETCH_HEADERS),
+    ),
+    /** The part that was too large, with its true size in characters, headers or bytes. */
+    omitted: v.optional(
+      v.strictObject({ part: v.picklist(['url', 'headers', 'body']), size: count }),
+    ),
   }),
   /** Body: the output, when `error` is absent. */
   v.strictObject({

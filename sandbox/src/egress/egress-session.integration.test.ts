@@ -12,6 +12,7 @@ import type { Effect } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
 import { type BrokerOptions, type EgressOrder, EgressSession } from './egress-session.ts';
 import type { GuestRequest } from './outbound-request.ts';
+import { InFlightBytes } from './response-buffer.ts';
 
 interface Seen {
   readonly method: string | undefined;
@@ -379,4 +380,98 @@ test('over TLS the certificate is checked against the name, not the address', as
     secure.close();
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a request that is hostile in every text is denied and recorded so that it can be stored', async () => {
+  const hosts = ['h'.repeat(300), Array(10).fill('a'.repeat(60)).join('.')];
+  const requests: GuestRequest[] = [
+    get('/', { method: `${'A'.repeat(15)}\u{1f600}` }),
+    get('/', { method: 'GET\u0000' }),
+    get('/', { method: '\u202eTEG' }),
+    get(`/${'p'.repeat(7_000)}`),
+    get('/', { url: 'x\u0000\ud83d' }),
+    get('/', { url: `${'s'.repeat(400)}:\u0000` }),
+    ...hosts.map((host) => get('/', { url: `http://${host}/` })),
+  ];
+  for (const request of requests) {
+    const broker = session({ rules: [rule({ path: '/echo' })] });
+    expect(await broker.request(request)).toMatchObject({ code: 'egress.denied' });
+    const [call] = broker.calls;
+    expect(call?.verdict).toBe('denied');
+    valid(broker);
+    expect(JSON.stringify(call)).not.toMatch(/\\u0000|\\ud83d|\u202e/);
+  }
+});
+
+test('a host name over 253 characters is refused even where a rule would name it', async () => {
+  const host = Array(5).fill('a'.repeat(52)).join('.');
+  const broker = session();
+  await broker.request(get('/', { url: `http://${host}/` }));
+  expect(broker.calls[0]).toMatchObject({ layer: 'request', host: host.slice(0, 255) });
+  expect(broker.calls[0]?.reason).toContain('253');
+});
+
+test('what a cell left out for its size is denied and recorded, never sent', async () => {
+  seen.length = 0;
+  const broker = session();
+  const omitted = (part: 'url' | 'headers' | 'body') => ({ omitted: { part, size: 9_000_000 } });
+  const body = await broker.request(get('/echo', { method: 'POST', ...omitted('body') }));
+  expect(body).toMatchObject({ kind: 'refused', code: 'limit.egress' });
+  expect(await broker.request(get('/echo', omitted('url')))).toMatchObject({
+    code: 'egress.denied',
+  });
+  expect(await broker.request(get('/echo', omitted('headers')))).toMatchObject({
+    code: 'egress.denied',
+  });
+  expect(broker.calls.map(({ verdict, layer, path }) => [verdict, layer, path])).toEqual([
+    ['denied', 'budget', '/echo'],
+    ['denied', 'request', '/echo'],
+    ['denied', 'request', '/echo'],
+  ]);
+  expect(broker.calls[0]?.reason).toContain('9000000 bytes');
+  expect(seen).toHaveLength(0);
+  valid(broker);
+});
+
+test('a server that sends informational responses without end is cut off', async () => {
+  const hints = (count: number) => 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'.repeat(count);
+  let count = 0;
+  const chatty = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.end(`${hints(count)}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok`);
+    });
+  });
+  const chattyPort = await listen(chatty);
+  const ask = () =>
+    session({ rules: [rule({ port: chattyPort })] }).request({
+      ...get('/'),
+      url: `http://a.test:${chattyPort}/`,
+    });
+  try {
+    count = 20;
+    expect(await ask()).toMatchObject({ kind: 'response', status: 200 });
+    count = 21;
+    expect(await ask()).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('informational'),
+    });
+  } finally {
+    chatty.close();
+  }
+});
+
+test('responses of all sessions together stay within the room of the host', async () => {
+  const inFlight = new InFlightBytes(150_000);
+  const one = await session({}, { inFlight }).request(get('/big'));
+  expect(one.kind).toBe('response');
+  expect(inFlight.used).toBe(0);
+  inFlight.take(100_000);
+  const broker = session({}, { inFlight });
+  expect(await broker.request(get('/big'))).toMatchObject({
+    kind: 'failed',
+    reason: expect.stringContaining('no room'),
+  });
+  expect(inFlight.used).toBe(100_000);
+  valid(broker);
 });

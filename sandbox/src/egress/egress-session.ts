@@ -11,16 +11,19 @@ import {
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import type { Effect } from '@portarium/contracts/life-cycle';
-import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { type AttemptLimits, MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { checkAddress } from './address.ts';
 import { Budget } from './budget.ts';
 import {
   type GuestRequest,
+  type OmittedPart,
   type OutboundRequest,
   parseRequest,
   redirectTarget,
 } from './outbound-request.ts';
 import { literalAddress, type Resolve } from './resolve.ts';
+import { InFlightBytes } from './response-buffer.ts';
+import { safeCall } from './safe-call.ts';
 import { type Sent, send } from './send.ts';
 
 export interface BrokerOptions {
@@ -30,6 +33,8 @@ export interface BrokerOptions {
   readonly timeoutMs?: number;
   /** Certificate authorities in PEM instead of the runtime's own. */
   readonly authorities?: string | undefined;
+  /** Room that the responses of every session with this share; default that of the process. */
+  readonly inFlight?: InFlightBytes;
 }
 
 export interface EgressOrder {
@@ -64,6 +69,8 @@ type Layer = 'request' | 'plugin' | 'operator' | 'approval' | 'address' | 'budge
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const RESOLVE_TIMEOUT_MS = 5_000;
+/** Twice the most that one attempt may take in, whatever the number of cells. */
+const IN_FLIGHT = new InFlightBytes(2 * MAX_LIMITS.egressBytesIn);
 
 export class EgressSession {
   readonly #order: EgressOrder;
@@ -107,6 +114,7 @@ export class EgressSession {
   }
 
   async #follow(guest: GuestRequest): Promise<EgressAnswer> {
+    if (guest.omitted) return this.#omitted(guest, guest.omitted);
     let current = guest;
     let before: OutboundRequest | undefined;
     for (let hop = 0; hop <= PLATFORM_LIMITS.redirectHops; hop++) {
@@ -157,6 +165,7 @@ export class EgressSession {
       address: address.address,
       timeoutMs: this.#options.timeoutMs ?? PLATFORM_LIMITS.egressTimeoutMs,
       maxResponseBytes,
+      inFlight: this.#options.inFlight ?? IN_FLIGHT,
       signal: this.#abort.signal,
       authorities: this.#options.authorities,
     });
@@ -179,10 +188,10 @@ export class EgressSession {
     const known = { ...draft, rule, address, bytesOut: sizeOf(end.request), bytesIn, ms };
     if (!sent.ok) {
       if (!sent.tooLarge) return this.#failed(known, sent.reason);
-      this.#calls.push({ ...known, verdict: 'failed', layer: 'budget', reason: sent.reason });
+      this.#record({ ...known, verdict: 'failed', layer: 'budget', reason: sent.reason });
       return { kind: 'refused', code: 'limit.egress', message: whereOf(draft, sent.reason) };
     }
-    this.#calls.push({
+    this.#record({
       ...known,
       verdict: 'allowed',
       ...(sent.status >= 100 && sent.status <= 599 ? { status: sent.status } : {}),
@@ -192,40 +201,58 @@ export class EgressSession {
   }
 
   #failed(known: Omit<EgressCall, 'verdict'>, reason: string): EgressAnswer {
-    this.#calls.push({ ...known, verdict: 'failed', reason: reason.slice(0, 512) });
-    return { kind: 'failed', reason: whereOf(known, reason) };
+    const call = this.#record({ ...known, verdict: 'failed', reason });
+    return { kind: 'failed', reason: whereOf(call, reason) };
   }
 
   #deny(draft: Draft, layer: Layer, reason: string, rule?: string): EgressAnswer {
-    this.#calls.push({
+    const call = this.#record({
       ...draft,
       verdict: 'denied',
       layer,
-      reason: reason.slice(0, 512),
+      reason,
       ...(rule === undefined ? {} : { rule }),
       bytesOut: 0,
       bytesIn: 0,
       ms: 0,
     });
     const code = layer === 'budget' ? 'limit.egress' : 'egress.denied';
-    return { kind: 'refused', code, message: whereOf(draft, reason) };
+    return { kind: 'refused', code, message: whereOf(call, reason) };
+  }
+
+  #record(call: EgressCall): EgressCall {
+    const safe = safeCall(call);
+    this.#calls.push(safe);
+    return safe;
+  }
+
+  /** Too large to leave the cell: a body is over its budget, anything else malformed. */
+  #omitted(guest: GuestRequest, { part, size }: OmittedPart): Promise<EgressAnswer> {
+    const what = { url: 'characters in the URL', headers: 'headers', body: 'bytes of body' }[part];
+    const reason = `a request with ${size} ${what} is larger than a cell may send`;
+    return this.#malformed(guest, reason, part === 'body' ? 'budget' : 'request');
   }
 
   /** A request that could not be parsed is denied too, with as much of it as can be shown. */
-  async #malformed(guest: GuestRequest, reason: string): Promise<EgressAnswer> {
+  async #malformed(
+    guest: GuestRequest,
+    reason: string,
+    layer: Layer = 'request',
+  ): Promise<EgressAnswer> {
     const shown = URL.canParse(guest.url) ? new URL(guest.url) : undefined;
     const url = guest.url.toWellFormed();
-    const statement = { method: guest.method.toWellFormed(), url, rule: null };
+    const size = guest.omitted ? { omitted: { ...guest.omitted } } : {};
+    const statement = { method: guest.method.toWellFormed(), url, rule: null, ...size };
     const draft: Draft = {
       call: this.#started++,
-      method: guest.method.toWellFormed().slice(0, 16),
-      scheme: (shown?.protocol.slice(0, -1) ?? '').slice(0, 16),
-      host: (shown?.hostname ?? '').slice(0, 255),
+      method: guest.method,
+      scheme: shown?.protocol.slice(0, -1) ?? '',
+      host: shown?.hostname ?? '',
       port: Number(shown?.port || 0),
-      path: (shown?.pathname ?? '').slice(0, 2_048),
+      path: shown?.pathname ?? '',
       requestDigest: await digestOfJson(statement),
     };
-    return this.#deny(draft, 'request', reason);
+    return this.#deny(draft, layer, reason);
   }
 
   /** `formats.md`: the request digest covers what the guest asked for, before any credential. */
@@ -239,7 +266,7 @@ export class EgressSession {
       bodyDigest: await digestOf(request.body),
       rule: rule ?? null,
     });
-    return { call, method, scheme, host, port, path: path.slice(0, 2_048), requestDigest };
+    return { call, method, scheme, host, port, path, requestDigest };
   }
 
   async #address(

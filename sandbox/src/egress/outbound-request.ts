@@ -10,6 +10,14 @@ export interface GuestRequest {
   readonly url: string;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
+  /** What the cell left out because it was too large to be passed on: always denied. */
+  readonly omitted?: OmittedPart | undefined;
+}
+
+/** `size`: what was left out, in bytes of a body, characters of a URL, or headers. */
+export interface OmittedPart {
+  readonly part: 'url' | 'headers' | 'body';
+  readonly size: number;
 }
 
 /** A request that can be decided and sent. */
@@ -30,6 +38,8 @@ export type ParsedRequest =
   | { readonly ok: false; readonly reason: string };
 
 const MAX_URL_CHARACTERS = 8_192;
+/** RFC 1035, section 2.3.4, as text without the trailing dot. */
+const MAX_HOST_CHARACTERS = 253;
 const MAX_HEADERS = 64;
 const MAX_HEADER_CHARACTERS = 16_384;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
@@ -96,6 +106,8 @@ function parseUrl(text: string): URL | string {
   if (problem) return `path: ${problem}`;
   if (!URL.canParse(text)) return 'the URL can not be parsed';
   const url = new URL(text);
+  if (url.hostname.length > MAX_HOST_CHARACTERS)
+    return `the host name is longer than ${MAX_HOST_CHARACTERS} characters`;
   if (url.hostname.endsWith('.')) return 'the host name ends with a dot';
   if (!/^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/.test(url.hostname)) return 'the host name is malformed';
   return url;

@@ -6,6 +6,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { OutboundRequest } from './outbound-request.ts';
+import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
   /** The address that passed the check. */
@@ -13,6 +14,8 @@ export interface SendOptions {
   /** From connect to the last byte, in milliseconds. */
   readonly timeoutMs: number;
   readonly maxResponseBytes: number;
+  /** The room that all responses of this process share. */
+  readonly inFlight: InFlightBytes;
   readonly signal: AbortSignal;
   /** Certificate authorities in PEM instead of the runtime's own. */
   readonly authorities?: string | undefined;
@@ -45,6 +48,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Informational (1xx) responses before the real one; a server could send them without end. */
+const MAX_INFORMATIONAL = 20;
+
 export function send(request: OutboundRequest, options: SendOptions): Promise<Sent> {
   const { promise, resolve } = Promise.withResolvers<Sent>();
   const { target } = request;
@@ -63,7 +69,13 @@ export function send(request: OutboundRequest, options: SendOptions): Promise<Se
   });
 
   let bytesIn = 0;
+  let informational = 0;
+  let ended = false;
+  const body = new ResponseBuffer(options.inFlight, options.maxResponseBytes);
   const end = (sent: Sent) => {
+    if (ended) return;
+    ended = true;
+    body.release();
     clearTimeout(timer);
     options.signal.removeEventListener('abort', abort);
     outgoing.destroy();
@@ -81,23 +93,28 @@ export function send(request: OutboundRequest, options: SendOptions): Promise<Se
 
   outgoing.on('error', (error) => fail(connectionReason(error)));
   outgoing.on('upgrade', () => fail('the server switched protocols'));
+  outgoing.on('information', () => {
+    if (++informational > MAX_INFORMATIONAL) {
+      fail(`more than ${MAX_INFORMATIONAL} informational responses`);
+    }
+  });
   outgoing.on('response', (response) => {
-    const chunks: Uint8Array[] = [];
     response.on('data', (chunk: Uint8Array) => {
+      if (ended) return;
       bytesIn += chunk.length;
       if (bytesIn > options.maxResponseBytes) {
         fail(`the response is larger than ${options.maxResponseBytes} bytes`, true);
-      } else chunks.push(chunk);
+      } else if (!body.add(chunk)) fail('the host has no room for more response bytes');
     });
     response.on('error', (error) => fail(connectionReason(error)));
     response.on('close', () => fail('the connection closed before the response was whole'));
     response.on('end', () => {
       if (!response.complete) return fail('the connection closed before the response was whole');
-      const body = new Uint8Array(Buffer.concat(chunks));
-      end({ ok: true, status: response.statusCode ?? 0, headers: guestHeaders(response), body });
+      const status = response.statusCode ?? 0;
+      end({ ok: true, status, headers: guestHeaders(response), body: body.bytes() });
     });
   });
-  outgoing.end(request.body.length > 0 ? request.body : undefined);
+  if (!ended) outgoing.end(request.body.length > 0 ? request.body : undefined);
   return promise;
 }
 

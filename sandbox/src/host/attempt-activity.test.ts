@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { ApplicationFailure } from '@temporalio/common';
 import { stateOf } from './attempt-activity.ts';
-import type { AttemptEnd } from './attempt-runner.ts';
+import type { AttemptEnd } from './attempt-end.ts';
 
 function failureOf(end: AttemptEnd): ApplicationFailure {
   try {

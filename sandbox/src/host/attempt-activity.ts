@@ -6,7 +6,8 @@ import { type Dispatch, DispatchSchema } from '@portarium/contracts/internal-api
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import * as v from 'valibot';
-import type { AttemptEnd, AttemptRunner } from './attempt-runner.ts';
+import type { AttemptEnd } from './attempt-end.ts';
+import type { AttemptRunner } from './attempt-runner.ts';
 
 /** Well inside the workflow's heartbeat timeout of 5 s. */
 const HEARTBEAT_MS = 1_000;

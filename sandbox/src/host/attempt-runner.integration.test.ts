@@ -5,23 +5,18 @@ import { admit } from '@portarium/admission/admit';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { type ActionId, makeId, type WorkspaceId } from '@portarium/contracts/ids';
-import {
-  ClaimRequestSchema,
-  type Dispatch,
-  type EgressCall,
-  HeartbeatSchema,
-  OutcomeSchema,
-  type WorkOrder,
-} from '@portarium/contracts/internal-api';
+import type { Dispatch, EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { compileGuest, HTTP_HEAD } from '../testing/assemblyscript.ts';
+import { Counterpart, HOST_KEY } from '../testing/counterpart.ts';
 import { AttemptRunner } from './attempt-runner.ts';
 import { CellPool } from './cell-pool.ts';
 import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
 import { ModuleCache } from './module-cache.ts';
+import { OutcomeReporter } from './outcome-reporter.ts';
 
 const GUEST = `${HTTP_HEAD}
 let count: i32 = 0;
@@ -36,70 +31,6 @@ export function ask(): void {
 const workspace = 'local' as WorkspaceId;
 const action: ActionId = makeId('action', 1, new Uint8Array(10));
 const dispatch: Dispatch = { workspace, action };
-const HOST_KEY = 'ptk_host_secret';
-
-/** Speaks the internal API with what each test scripts, and remembers what it was told. */
-class Counterpart {
-  readonly outcomes: v.InferOutput<typeof OutcomeSchema>[] = [];
-  readonly heartbeats: EgressCall[][] = [];
-  moduleReads = 0;
-  claim: readonly [number, object] = [500, {}];
-  heartbeat: readonly [number, object] = [200, { leaseMs: 5_000 }];
-  /** Answers of the outcome route, first to last; the last one stays. */
-  outcome: (readonly [number, object] | 'hang up')[] = [
-    [200, { state: 'succeeded', again: false }],
-  ];
-  module: Uint8Array = new Uint8Array();
-  readonly #server: Server;
-
-  constructor() {
-    this.#server = createServer(async (request, response) => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of request) chunks.push(chunk as Uint8Array);
-      expect(request.headers.authorization).toBe(`Bearer ${HOST_KEY}`);
-      const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
-      const route = (request.url ?? '').split('/').at(-1);
-      if (route !== 'claims') expect(request.headers['portarium-ticket']).toBe('the-ticket');
-      if (route === 'module') {
-        this.moduleReads++;
-        response.end(this.module);
-        return;
-      }
-      const answer = this.#answer(route ?? '', body);
-      if (answer === 'hang up') {
-        request.socket.destroy();
-        return;
-      }
-      response.writeHead(answer[0], { 'content-type': 'application/json' });
-      response.end(JSON.stringify(answer[1]));
-    });
-  }
-
-  #answer(route: string, body: unknown): readonly [number, object] | 'hang up' {
-    if (route === 'claims') {
-      v.parse(ClaimRequestSchema, body);
-      return this.claim;
-    }
-    if (route === 'heartbeat') {
-      this.heartbeats.push(v.parse(HeartbeatSchema, body).calls);
-      return this.heartbeat;
-    }
-    const next = this.outcome.length > 1 ? this.outcome.shift() : this.outcome[0];
-    if (next !== 'hang up') this.outcomes.push(v.parse(OutcomeSchema, body));
-    return next ?? 'hang up';
-  }
-
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  close(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-}
-
 let program: CellProgram;
 let pool: CellPool;
 let module: Uint8Array;
@@ -173,10 +104,10 @@ async function start(name: string, over: Partial<WorkOrder> = {}) {
     broker: { resolve: () => Promise.reject(new Error('no names here')), ownAddresses: new Set() },
     isolation: 'process',
     engine: 'test',
-    reportMs: 2_000,
+    report: { slotMs: 800, keepMs: 3_000 },
   });
   const stop = new AbortController();
-  return { counterpart, stop, run: () => runner.run(dispatch, stop.signal) };
+  return { counterpart, url, stop, runner, run: () => runner.run(dispatch, stop.signal) };
 }
 
 test('an attempt is claimed, run and reported with its output', async () => {
@@ -277,4 +208,120 @@ test('a Control Plane that is away means another try later', async () => {
     kind: 'again',
     reason: expect.stringContaining('did not answer'),
   });
+});
+
+test('an outcome that is refused is sent without free text, never dropped', async () => {
+  const { counterpart, run } = await start('ask');
+  counterpart.dislikes = (calls) => calls.some(({ path }) => path !== '');
+  expect(await run()).toEqual({ kind: 'finished', state: 'succeeded' });
+  const taken = counterpart.outcomes[0];
+  expect(taken).toMatchObject({ verdict: 'succeeded', output: btoa('200 ok|200 ok') });
+  const calls = [...counterpart.heartbeats.flat(), ...(taken?.calls ?? [])];
+  expect(calls.map(({ call, path, verdict, bytesIn }) => [call, path, verdict, bytesIn])).toEqual([
+    [0, '', 'allowed', 2],
+    [1, '', 'allowed', 2],
+  ]);
+  expect(calls.every(({ requestDigest, responseDigest }) => requestDigest && responseDigest)).toBe(
+    true,
+  );
+  expect(counterpart.claims).toBe(1);
+});
+
+test('a refused failure keeps its code, and calls that are refused in any form leave a trace', async () => {
+  const limits = { ...DEFAULT_LIMITS, egressCalls: 1 };
+  const { counterpart, run } = await start('ask', { limits, heartbeatMs: 60_000 });
+  counterpart.dislikes = (calls) => calls.length > 0;
+  counterpart.outcome = [[200, { state: 'failed', again: false }]];
+  expect(await run()).toEqual({ kind: 'finished', state: 'failed' });
+  expect(counterpart.refused.map(({ calls }) => calls.map(({ path }) => path))).toEqual([
+    ['/quick', '/later'],
+    ['/quick', '/later'],
+    ['', ''],
+  ]);
+  expect(counterpart.outcomes[0]).toMatchObject({
+    verdict: 'failed',
+    error: { code: 'limit.egress', message: expect.stringContaining('left out') },
+    calls: [],
+    usage: { egressCalls: 2 },
+  });
+});
+
+test('a heartbeat that is refused for another reason never drops the outcome', async () => {
+  const { counterpart, run } = await start('spin');
+  counterpart.heartbeat = [422, { code: 'input.invalid' }];
+  counterpart.outcome = [[200, { state: 'running', again: true }]];
+  expect(await run()).toMatchObject({ kind: 'again' });
+  expect(counterpart.outcomes[0]?.error?.code).toBe('host.lost');
+});
+
+test('a report that fails for long gives its place back and goes on without the guest', async () => {
+  const { counterpart, run, runner } = await start('echo', { input: btoa('x'), leaseMs: 3_000 });
+  counterpart.outcome = [[500, { code: 'internal' }]];
+  const started = performance.now();
+  expect(await run()).toMatchObject({ kind: 'again', retryAfterMs: 1_000 });
+  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(await run()).toMatchObject({ kind: 'again', reason: expect.stringContaining('reported') });
+  expect(counterpart.claims).toBe(1);
+  counterpart.outcome = [[200, { state: 'succeeded', again: false }]];
+  await runner.settle();
+  expect(counterpart.outcomes.at(-1)).toMatchObject({ verdict: 'succeeded', output: btoa('x1') });
+  counterpart.claim = [200, { status: 'finished', state: 'succeeded' }];
+  expect(await run()).toEqual({ kind: 'finished', state: 'succeeded' });
+});
+
+test('an outcome that only ever gets 5xx is reduced when the lease is over, then given up', async () => {
+  const { counterpart, run, runner } = await start('ask', { leaseMs: 300, heartbeatMs: 60_000 });
+  counterpart.outcome = [[500, { code: 'internal' }]];
+  expect(await run()).toMatchObject({ kind: 'again' });
+  await runner.settle();
+  expect(counterpart.outcomes.at(-2)?.calls.map(({ path }) => path)).toEqual(['', '']);
+  expect(counterpart.outcomes.at(-1)).toMatchObject({ verdict: 'succeeded', calls: [] });
+  counterpart.claim = [200, { status: 'finished', state: 'cancelled' }];
+  expect(await run()).toEqual({ kind: 'finished', state: 'cancelled' });
+});
+
+test('a host that stops gives a report only a short time', async () => {
+  const { counterpart, stop, run } = await start('echo');
+  counterpart.outcome = [[503, { code: 'unavailable' }]];
+  stop.abort();
+  const started = performance.now();
+  expect(await run()).toMatchObject({ kind: 'again' });
+  expect(performance.now() - started).toBeLessThan(2_500);
+});
+
+test('more calls than one report takes are all reported', async () => {
+  const { counterpart, url } = await start('echo');
+  const control = new ControlClient({ url, hostKey: HOST_KEY });
+  const calls = Array.from(
+    { length: 1_001 },
+    (_, call): EgressCall => ({
+      call,
+      method: 'GET',
+      scheme: 'http',
+      host: 'a.test',
+      port: 80,
+      path: '/',
+      verdict: 'denied',
+      requestDigest: moduleDigest,
+      bytesOut: 0,
+      bytesIn: 0,
+      ms: 0,
+    }),
+  );
+  const usage = {
+    wallMs: 0,
+    cpuMs: 0,
+    memoryBytes: 0,
+    egressCalls: 1_001,
+    egressBytesOut: 0,
+    egressBytesIn: 0,
+    logLines: 0,
+    hostCalls: 0,
+  };
+  const outcome = { verdict: 'succeeded', usage, calls } as const;
+  const { signal } = new AbortController();
+  const end = await new OutcomeReporter(control).report(action, order('echo'), outcome, signal);
+  expect(end).toEqual({ kind: 'finished', state: 'succeeded' });
+  const reported = [...counterpart.heartbeats.flat(), ...(counterpart.outcomes[0]?.calls ?? [])];
+  expect(reported.map(({ call }) => call)).toEqual(calls.map(({ call }) => call));
 });

@@ -10,11 +10,14 @@ import type {
   Outcome,
   WorkOrder,
 } from '@portarium/contracts/internal-api';
+import { plainText } from '@portarium/contracts/plain-text';
 import { type BrokerOptions, EgressSession } from '../egress/egress-session.ts';
+import type { AttemptEnd } from './attempt-end.ts';
 import type { CellPool } from './cell-pool.ts';
 import type { ControlAnswer, ControlClient, ControlFailure } from './control-client.ts';
 import { LeaseKeeper, sleep } from './lease-keeper.ts';
 import type { ModuleCache } from './module-cache.ts';
+import { OutcomeReporter, type ReportTimes } from './outcome-reporter.ts';
 import { runGuest } from './run-guest.ts';
 
 export interface AttemptRunnerOptions {
@@ -25,36 +28,31 @@ export interface AttemptRunnerOptions {
   readonly isolation: (typeof ISOLATION_LEVELS)[number];
   /** Engine and runtime with versions. */
   readonly engine: string;
-  /** How long a report of an outcome is repeated while the Control Plane is away. */
-  readonly reportMs?: number;
+  /** How long an outcome is reported. */
+  readonly report?: Partial<ReportTimes>;
 }
 
-export type AttemptEnd =
-  /** The action is in a state that this dispatch need not change. */
-  | { readonly kind: 'finished'; readonly state: string }
-  /** Another attempt has to follow. */
-  | { readonly kind: 'again'; readonly reason: string; readonly retryAfterMs?: number }
-  /** A newer attempt holds the action. */
-  | { readonly kind: 'superseded' }
-  /** Asking again can not help: the request itself is refused. */
-  | { readonly kind: 'refused'; readonly reason: string };
-
-/** Longer than a restart of the Control Plane takes. */
-const REPORT_MS = 60_000;
 const REQUEST_RETRY_MS = 3_000;
+const REPORTING_RETRY_MS = 1_000;
 const BACK_OFF = { firstMs: 100, mostMs: 2_000 };
 
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
+  readonly #reporter: OutcomeReporter;
 
   constructor(options: AttemptRunnerOptions) {
     this.#options = options;
+    this.#reporter = new OutcomeReporter(options.control, options.report);
   }
 
   /** @param signal kills the guest when the host has to stop */
   async run(dispatch: Dispatch, signal: AbortSignal): Promise<AttemptEnd> {
     const { control, isolation, engine } = this.#options;
     const { workspace, action } = dispatch;
+    if (this.#reporter.isReporting(action)) {
+      const reason = 'the outcome of the attempt before is still being reported';
+      return { kind: 'again', reason, retryAfterMs: REPORTING_RETRY_MS };
+    }
     const claim = await persist(
       () => control.claim({ workspace, action, isolation, engine }),
       REQUEST_RETRY_MS,
@@ -62,10 +60,19 @@ export class AttemptRunner {
     );
     if (!claim.ok) return claimFailed(claim);
     if (claim.value.status === 'finished') return { kind: 'finished', state: claim.value.state };
-    return this.#attempt(workspace, claim.value.order, signal);
+    return this.#attempt(dispatch, claim.value.order, signal);
   }
 
-  async #attempt(workspace: string, order: WorkOrder, signal: AbortSignal): Promise<AttemptEnd> {
+  /** Waits a little for outcomes that are still being reported. */
+  async settle(): Promise<void> {
+    await this.#reporter.settle();
+  }
+
+  async #attempt(
+    { workspace, action }: Dispatch,
+    order: WorkOrder,
+    signal: AbortSignal,
+  ): Promise<AttemptEnd> {
     const { operation, contract, limits } = order;
     const egress = new EgressSession(
       { contract, effect: operation.effect, limits },
@@ -82,7 +89,7 @@ export class AttemptRunner {
     const calls = [...(await lease.stop())];
     if (lease.loss === 'superseded') return { kind: 'superseded' };
     // A lapsed lease may still be the newest: the Control Plane decides by the fence.
-    return this.#report(order, { ...outcome, calls });
+    return this.#reporter.report(action, order, { ...outcome, calls }, signal);
   }
 
   async #execute(
@@ -122,22 +129,6 @@ export class AttemptRunner {
     if (bytes) return { bytes };
     const message = `the module that was served does not have the digest ${order.moduleDigest}`;
     return { code: 'host.resource', message };
-  }
-
-  /** The guest has run: only its report may be repeated. */
-  async #report(order: WorkOrder, outcome: Outcome): Promise<AttemptEnd> {
-    const { control, reportMs = REPORT_MS } = this.#options;
-    const never = new AbortController().signal;
-    const answer = await persist(() => control.outcome(order, outcome), reportMs, never);
-    if (answer.ok) {
-      return answer.value.again
-        ? { kind: 'again', reason: outcome.error?.message ?? 'another attempt has to follow' }
-        : { kind: 'finished', state: answer.value.state };
-    }
-    if (answer.code === 'attempt.superseded') return { kind: 'superseded' };
-    return answer.transient
-      ? { kind: 'again', reason: answer.message }
-      : { kind: 'refused', reason: answer.message };
   }
 }
 
@@ -180,5 +171,5 @@ function lost(code: AttemptErrorCode, message: string): Omit<Outcome, 'calls'> {
     logLines: 0,
     hostCalls: 0,
   };
-  return { verdict: 'failed', error: { code, message: message.slice(0, 2_000) }, usage };
+  return { verdict: 'failed', error: { code, message: plainText(message, 2_000) }, usage };
 }

@@ -2,7 +2,7 @@
  * Cells started ahead of need. A cell is bound to one workspace and one module on first use and
  * never to another; it is thrown away after any doubt, after many attempts and after idle time.
  */
-import { CellProcess } from './cell-process.ts';
+import { CELL_OVERHEAD_BYTES, CellProcess } from './cell-process.ts';
 import type { CellProgram } from './cell-program.ts';
 
 export interface CellPoolOptions {
@@ -12,6 +12,8 @@ export interface CellPoolOptions {
   readonly spares?: number;
   readonly maxAttempts?: number;
   readonly idleMs?: number;
+  /** Resident bytes that compiling a module may take, beside a multiple of its size. */
+  readonly bindBytes?: number;
 }
 
 export interface CellKey {
@@ -44,6 +46,9 @@ interface BoundCell {
 /** Compiling 16 MiB takes about half a second; this is for hostile modules. */
 const BIND_TIMEOUT_MS = 15_000;
 const START_TIMEOUT_MS = 10_000;
+const BIND_WATCH_MS = 25;
+/** Resident bytes per byte of a module: compiled code and the engine's tables. */
+const BIND_FACTOR = 16;
 
 export class CellPool {
   readonly #program: CellProgram;
@@ -58,7 +63,13 @@ export class CellPool {
 
   constructor(program: CellProgram, options: CellPoolOptions) {
     this.#program = program;
-    this.#options = { spares: 2, maxAttempts: 500, idleMs: 60_000, ...options };
+    this.#options = {
+      spares: 2,
+      maxAttempts: 500,
+      idleMs: 60_000,
+      bindBytes: CELL_OVERHEAD_BYTES,
+      ...options,
+    };
     this.#refill();
   }
 
@@ -102,9 +113,22 @@ export class CellPool {
       return { ok: false, code: 'host.resource', message };
     }
     const bindLate = setTimeout(() => process.kill(), BIND_TIMEOUT_MS);
+    const most = this.#options.bindBytes + BIND_FACTOR * module.length;
+    let held = 0;
+    const watch = setInterval(() => {
+      if (held > most) return;
+      held = process.usage()?.residentBytes ?? 0;
+      if (held > most) process.kill();
+    }, BIND_WATCH_MS);
     const bound = await process.bind(module);
     clearTimeout(bindLate);
+    clearInterval(watch);
     this.#refill();
+    if (held > most) {
+      await process.kill();
+      const message = `compiling the module took ${held} bytes of memory, at most ${most}`;
+      return { ok: false, code: 'module.invalid', message };
+    }
     if (!bound.ok) {
       await process.kill();
       const code = bound.refused ? 'module.invalid' : 'host.resource';

@@ -17,11 +17,13 @@ import {
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
 import type { GuestRequest } from '../egress/outbound-request.ts';
 import type { CellProgram } from './cell-program.ts';
-import { type ProcessUsage, processUsage } from './process-usage.ts';
+import { type ProcessUsage, processUsage, resetPeak } from './process-usage.ts';
 
 /** Room for a head (JSON of a request with its headers) beside the body. */
 const HEAD_BYTES = 4 * 1024 * 1024;
 const STDERR_BYTES = 4_096;
+/** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
+export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
 
 export interface GuestRun {
   readonly export: string;
@@ -61,6 +63,8 @@ export class CellProcess {
   #handler: Handler | undefined;
   #lost: { readonly reason: string; readonly violation: boolean } | undefined;
   #lastUsage: ProcessUsage | undefined;
+  #peak = 0;
+  #kernelPeak = true;
   #stderr = '';
   readonly #ready = Promise.withResolvers<boolean>();
 
@@ -113,10 +117,25 @@ export class CellProcess {
     return this.#ended.promise;
   }
 
-  /** What the process has used so far; after its end, what it had used shortly before. */
+  /**
+   * What the process has used so far; after its end, what it had used shortly before. The peak
+   * counts from the last {@link restartPeak}.
+   */
   usage(): ProcessUsage | undefined {
-    if (this.alive) this.#lastUsage = processUsage(this.pid) ?? this.#lastUsage;
+    const now = this.alive ? processUsage(this.pid) : undefined;
+    if (now) {
+      const seen = this.#kernelPeak ? now.peakBytes : now.residentBytes;
+      this.#peak = Math.max(this.#peak, seen);
+      this.#lastUsage = { ...now, peakBytes: this.#peak };
+    }
     return this.#lastUsage;
+  }
+
+  /** Forgets the peak of earlier attempts; where the kernel can not, samples make the new one. */
+  restartPeak(): void {
+    this.#kernelPeak = resetPeak(this.pid);
+    this.#peak = 0;
+    this.#lastUsage = undefined;
   }
 
   /** Loads the module, once in the life of the cell. */
@@ -184,8 +203,8 @@ export class CellProcess {
 
   async #answer(run: GuestRun, message: CellMessage & { type: 'fetch' }, body: Uint8Array) {
     try {
-      const { method, url, headers } = message;
-      const answer = await run.onRequest({ method, url, headers, body });
+      const { method, url, headers, omitted } = message;
+      const answer = await run.onRequest({ method, url, headers, body, omitted });
       if ('failed' in answer) this.#send({ type: 'response-failed', reason: answer.failed });
       else {
         const { status, headers: received } = answer;

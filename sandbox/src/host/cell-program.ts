@@ -1,8 +1,9 @@
 /** How a cell is started. The only place of this plane that uses Bun's own bundler. */
-import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeCellFolder, removeOldCellFolders } from './cell-folders.ts';
 
 export interface CellProgram {
   readonly command: string;
@@ -17,12 +18,14 @@ const SOURCE = fileURLToPath(new URL('../cell/main.ts', import.meta.url));
 
 /**
  * Bundles the cell into one file (17 ms to the first byte instead of 28 from source) and wraps it
- * in `setpriv`, where that exists, so that no cell outlives its host.
+ * in `setpriv`, where that exists, so that no cell outlives its host. Folders that killed hosts
+ * left behind are removed first.
  *
  * @param searchPath folders to look for executables in, as in `PATH`
  */
 export async function prepareCellProgram(searchPath: string): Promise<CellProgram> {
-  const folder = await mkdtemp(join(tmpdir(), 'portarium-cell-'));
+  await removeOldCellFolders(tmpdir());
+  const folder = await makeCellFolder(tmpdir());
   const remove = () => rm(folder, { recursive: true, force: true });
   const built = await Bun.build({ entrypoints: [SOURCE], outdir: folder, target: 'bun' });
   const [bundle] = built.outputs;

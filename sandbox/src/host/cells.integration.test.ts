@@ -52,6 +52,18 @@ export function two(): void { output(request("GET", input()) + "|" + request("GE
 export function post(): void {
   output(request("POST", input(), '{"content-type":"text/plain"}', "payload"));
 }
+export function pour(): void {
+  const at = alloc(i32(parseInt(input())));
+  const question = put('{"method":"POST","url":"http://a.test/pour","headers":{}}');
+  http_request(question, at);
+  output("still fine");
+}
+export function lengthy(): void { request("GET", "http://a.test/" + "x".repeat(17000)); }
+export function crowd(): void {
+  let headers = '{"h":"x"';
+  for (let i = 0; i < 200; i++) headers += ',"h' + i.toString() + '":"x"';
+  request("GET", "http://a.test/", headers + "}");
+}
 export function headers(): void { request("GET", input()); output(get(http_headers())); }
 export function swallow(): void { request("GET", "http://evil.test/"); output("still fine"); }
 `;
@@ -273,6 +285,18 @@ test('a denied call ends the attempt even if the guest would go on', async () =>
   });
   expect(run.calls[0]).toMatchObject({ verdict: 'denied', host: 'evil.test' });
   expect(run.reusable).toBe(false);
+});
+
+test('a request too large to leave the cell is denied and recorded, not a trap', async () => {
+  const pool = newPool();
+  const limits = { egressBytesOut: 1_000, outputBytes: 1_000 };
+  const run = async (name: string) => {
+    const { error, calls } = await attempt(pool, name, { module: http, input: '6000000', limits });
+    return [error?.code, calls.map(({ verdict, layer, host }) => [verdict, layer, host])];
+  };
+  expect(await run('pour')).toEqual(['limit.egress', [['denied', 'budget', 'a.test']]]);
+  expect(await run('lengthy')).toEqual(['egress.denied', [['denied', 'request', 'a.test']]]);
+  expect(await run('crowd')).toEqual(['egress.denied', [['denied', 'request', 'a.test']]]);
 });
 
 test('a failed connection gives the guest status 0, and the reason is logged', async () => {

@@ -1,10 +1,12 @@
 import { expect, test } from 'bun:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
+import { CellPool } from './cell-pool.ts';
 import { CellProcess, type RunResult } from './cell-process.ts';
+import type { CellProgram } from './cell-program.ts';
 
 /** A process that speaks as a guest would that had broken out of its engine. */
-function hostile(script: string): CellProcess {
+function hostileProgram(script: string): CellProgram {
   const wire = fileURLToPath(new URL('../cell/wire.ts', import.meta.url));
   const source = `
     import { writeSync } from 'node:fs';
@@ -14,13 +16,15 @@ function hostile(script: string): CellProcess {
     process.stdin.resume();
     say({ type: 'ready' });
     ${script}`;
-  return new CellProcess({
+  return {
     command: process.execPath,
     args: ['-e', source],
     diesWithHost: false,
     remove: async () => undefined,
-  });
+  };
 }
+
+const hostile = (script: string) => new CellProcess(hostileProgram(script));
 
 const BOUND =
   "process.stdin.once('data', () => { say({ type: 'bound' }); process.stdin.once('data', act); });";
@@ -86,4 +90,45 @@ test('a program that can not be started says so', async () => {
   const cell = new CellProcess({ command: '/nonexistent', args: [], diesWithHost: false, remove });
   expect(await cell.ready).toBe(false);
   expect(cell.lostReason).toContain('can not be started');
+});
+
+test('a module that takes too much memory to compile is refused, and its cell is killed', async () => {
+  const program = hostileProgram(`process.stdin.once('data', () => {
+    globalThis.kept = [];
+    setInterval(() => kept.push(Buffer.alloc(32 << 20, 1)), 20);
+  });`);
+  const pool = new CellPool(program, { size: 1, spares: 1, bindBytes: 256 << 20 });
+  const started = performance.now();
+  try {
+    const key = { workspace: 'local', moduleDigest: 'balloon' };
+    expect(await pool.acquire(key, new Uint8Array(8))).toEqual({
+      ok: false,
+      code: 'module.invalid',
+      message: expect.stringContaining('of memory'),
+    });
+    expect(performance.now() - started).toBeLessThan(5_000);
+  } finally {
+    await pool.close();
+  }
+});
+
+test('the peak of a cell that is used again counts from the start of the attempt', async () => {
+  const cell = hostile(`process.stdin.once('data', async () => {
+    let big = Buffer.alloc(300 << 20, 1);
+    big = undefined;
+    Bun.gc(true);
+    while (process.memoryUsage().rss > 200 << 20) { await Bun.sleep(20); Bun.gc(true); }
+    say({ type: 'bound' });
+    setInterval(() => undefined, 1_000);
+  });`);
+  try {
+    await cell.ready;
+    await cell.bind(new Uint8Array(8));
+    expect(cell.usage()?.peakBytes).toBeGreaterThan(300 << 20);
+    cell.restartPeak();
+    expect(cell.usage()?.peakBytes).toBeLessThan(250 << 20);
+    expect(cell.usage()?.peakBytes).toBeGreaterThan(10 << 20);
+  } finally {
+    await cell.kill();
+  }
 });

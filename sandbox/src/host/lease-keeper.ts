@@ -4,9 +4,13 @@
  */
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { reducedCall } from '../egress/safe-call.ts';
 import type { ControlClient } from './control-client.ts';
 
-export type LeaseLoss = 'superseded' | 'lapsed';
+/** `refused`: the Control Plane takes no heartbeat, and says nothing of a newer attempt. */
+export type LeaseLoss = 'superseded' | 'refused' | 'lapsed';
+
+const SUPERSEDED = 'attempt.superseded';
 
 export class LeaseKeeper {
   readonly #control: Pick<ControlClient, 'heartbeat'>;
@@ -39,15 +43,14 @@ export class LeaseKeeper {
     return this.#loss;
   }
 
-  /** Ends the heartbeats; the outcome carries the calls that it returns. */
+  /** Ends the heartbeats; gives the calls that still have to be reported. */
   async stop(): Promise<readonly EgressCall[]> {
     this.#abort.abort();
     await this.#loop;
     while (this.#loss === undefined && this.#pending() > PLATFORM_LIMITS.callsPerReport) {
       if (!(await this.#report())) break;
     }
-    const all = this.#calls();
-    return all.slice(this.#reported).slice(-PLATFORM_LIMITS.callsPerReport);
+    return this.#calls().slice(this.#reported);
   }
 
   #pending(): number {
@@ -74,12 +77,16 @@ export class LeaseKeeper {
       this.#reported,
       this.#reported + PLATFORM_LIMITS.callsPerReport,
     );
-    const answer = await this.#control.heartbeat(this.#order, batch);
+    let answer = await this.#control.heartbeat(this.#order, batch);
+    if (!answer.ok && !answer.transient && answer.code !== SUPERSEDED && batch.length > 0) {
+      // The lease must not hang on what a guest made of its calls.
+      answer = await this.#control.heartbeat(this.#order, batch.map(reducedCall));
+    }
     if (answer.ok) {
       this.#reported += batch.length;
       return answer.value;
     }
-    if (!answer.transient) this.#lose('superseded');
+    if (!answer.transient) this.#lose(answer.code === SUPERSEDED ? 'superseded' : 'refused');
     return undefined;
   }
 

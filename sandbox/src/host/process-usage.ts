@@ -1,5 +1,5 @@
 /** What a process has used, as the kernel counts it: a cell's own word is not taken for it. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 export interface ProcessUsage {
   readonly cpuMs: number;
@@ -21,6 +21,16 @@ export function processUsage(pid: number): ProcessUsage | undefined {
     };
   } catch {
     return undefined;
+  }
+}
+
+/** Lets the kernel's peak count anew (`man 5 proc_pid_clear_refs`); false where it can not. */
+export function resetPeak(pid: number): boolean {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5');
+    return true;
+  } catch {
+    return false;
   }
 }
 

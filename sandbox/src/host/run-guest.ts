@@ -9,7 +9,7 @@ import { LogBudget, type LogLine } from '../cell/log-budget.ts';
 import { MAX_ERROR_CHARACTERS } from '../cell/messages.ts';
 import { cleanText } from '../cell/untrusted-text.ts';
 import type { EgressSession } from '../egress/egress-session.ts';
-import type { CellProcess, RunResult } from './cell-process.ts';
+import { CELL_OVERHEAD_BYTES, type CellProcess, type RunResult } from './cell-process.ts';
 
 export interface GuestOutcome {
   readonly outcome: Omit<Outcome, 'calls'>;
@@ -24,8 +24,6 @@ interface Ending {
 
 const WATCH_MS = 50;
 const MIB = 1024 * 1024;
-/** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
-const CELL_OVERHEAD_BYTES = 512 * MIB;
 
 export async function runGuest(
   cell: CellProcess,
@@ -35,6 +33,7 @@ export async function runGuest(
 ): Promise<GuestOutcome> {
   const { limits } = order;
   const started = performance.now();
+  cell.restartPeak();
   const cpuBefore = cell.usage()?.cpuMs ?? 0;
   let ending: Ending | undefined;
   const end = (code: AttemptErrorCode, message: string) => {

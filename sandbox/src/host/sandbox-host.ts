@@ -35,6 +35,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     healthOf(worker, cellsStart, pool, program.diesWithHost),
   );
   let connection: NativeConnection | undefined;
+  const runner = runnerOf(configuration, pool);
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
@@ -44,7 +45,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
       connection,
       namespace: configuration.temporalNamespace,
       taskQueue: configuration.taskQueue,
-      activities: attemptActivities(runnerOf(configuration, pool), ({ action }, end) => {
+      activities: attemptActivities(runner, ({ action }, end) => {
         log.info('attempt ended', { action, ...end });
       }),
       maxConcurrentActivityTaskExecutions: configuration.cells,
@@ -66,6 +67,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     });
     await running;
   } finally {
+    await runner.settle();
     await health.close();
     await pool.close();
     await connection?.close();

@@ -24,17 +24,13 @@ export interface KeyRecord {
 }
 
 export interface Directory {
-  /** @returns false when the id is taken */
-  insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;
   findWorkspace(id: WorkspaceId): Promise<WorkspaceRecord | undefined>;
   listWorkspaces(): Promise<readonly WorkspaceRecord[]>;
-  insertKey(key: KeyRecord, secretHash: Uint8Array): Promise<void>;
   findKey(
     id: KeyId,
   ): Promise<{ readonly key: KeyRecord; readonly secretHash: Uint8Array } | undefined>;
-  listKeys(workspace: WorkspaceId): Promise<readonly KeyRecord[]>;
-  /** @returns false when the workspace has no such live key */
-  revokeKey(workspace: WorkspaceId, id: KeyId, at: string): Promise<boolean>;
+  /** Keys of a workspace, or with null those that reach every workspace. */
+  listKeys(workspace: WorkspaceId | null): Promise<readonly KeyRecord[]>;
   /** Best effort, at most once a minute a key. */
   touchKey(id: KeyId): Promise<void>;
   /** Actions that were queued more than `olderThanMs` ago and whose workflow is not known. */

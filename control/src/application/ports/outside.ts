@@ -11,7 +11,11 @@ export interface PolicyQuestion {
   readonly workspace: WorkspaceId;
   readonly policy: PolicyRecord;
   readonly principal: { readonly id: string; readonly owner: string; readonly role: string };
-  readonly plugin: { readonly name: string; readonly digest: Digest; readonly manifest: Manifest };
+  readonly plugin: {
+    readonly name: string;
+    readonly manifestDigest: Digest;
+    readonly manifest: Manifest;
+  };
   readonly operation: { readonly name: string; readonly effect: Effect };
   readonly hosts: readonly string[];
   /** Only the input's `x-policy` attributes. */

@@ -5,6 +5,7 @@ import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contrac
 import type { EgressCall, Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
+import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type {
   ActionRecord,
   AttemptError,
@@ -55,8 +56,16 @@ export interface ReadTransaction {
     filter: Page & { readonly state?: ActionState; readonly plugin?: string },
   ): Promise<readonly ActionRecord[]>;
   listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
+  /** Log lines of an attempt; empty until it has finished. */
+  attemptLogs(id: AttemptId): Promise<readonly LogLine[]>;
   findAttempt(id: AttemptId): Promise<AttemptRecord | undefined>;
   listCalls(action: ActionId): Promise<readonly RecordedCall[]>;
+  /** What holds an idempotency key; undefined when it is free. */
+  findIdempotencyHolder(
+    claim: Pick<IdempotencyClaim, 'principal' | 'route' | 'key'>,
+  ): Promise<IdempotencyHolder | undefined>;
+  /** Whether the key may still be used at `at`. */
+  isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** First and last sequence number of the action's entries. */
   entryRange(action: ActionId): Promise<{ readonly from: number; readonly to: number } | undefined>;
   /** Entries with `seq > after`, in order. */
@@ -95,6 +104,14 @@ export interface EntryDraft {
 }
 
 export interface WriteTransaction extends ReadTransaction {
+  /** @returns false when the id is taken */
+  insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;
+  insertKey(key: KeyRecord, secretHash: Uint8Array): Promise<void>;
+  /**
+   * Revokes a key of `scope`; null is a key that reaches every workspace.
+   * @returns false when the scope has no such live key
+   */
+  revokeKey(scope: WorkspaceId | null, id: KeyId, at: string): Promise<boolean>;
   /** Queues an entry; all are appended in order just before the commit. */
   append(entry: EntryDraft): void;
   /** @returns false when that name and version exist already */
@@ -153,5 +170,10 @@ export interface AttemptEnd {
   readonly at: string;
   readonly error?: AttemptError;
   readonly usage?: Usage;
-  readonly logs?: readonly { readonly level: string; readonly message: string }[];
+  readonly logs?: readonly LogLine[];
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
 }

@@ -35,7 +35,11 @@ function ask(text: string, effect: Effect = 'read', attributes: Record<string, u
     workspace: 'local' as WorkspaceId,
     policy: { id: `pol_${version}` as PolicyQuestion['policy']['id'], version, text },
     principal: { id: 'key_1', owner: 'ada', role: 'agent' },
-    plugin: { name: 'pay', digest: `sha256:${version.toString(16).padStart(64, '0')}`, manifest },
+    plugin: {
+      name: 'pay',
+      manifestDigest: `sha256:${version.toString(16).padStart(64, '0')}`,
+      manifest,
+    },
     operation: { name: 'pay', effect },
     hosts: ['api.example.com'],
     attributes,

@@ -18,12 +18,19 @@ import type {
   PolicyQuestion,
 } from '../../application/ports/outside.ts';
 import type { PolicyRecord } from '../../application/ports/records.ts';
+import { Slots } from './slots.ts';
 
 interface LoadedPolicy {
   readonly setId: string;
   /** Of each permit, by policy id; a permit without a valid `@tier` has none. */
   readonly tiers: ReadonlyMap<string, Tier | undefined>;
 }
+
+/** Parsed policies and schemas that are kept; each takes some kilobytes. */
+const MAX_POLICIES = 200;
+const MAX_SCHEMAS = 1_000;
+/** Longest attribute text that a policy sees, in UTF-16 code units. */
+const MAX_ATTRIBUTE = 4_096;
 
 const deny = (...reasons: string[]): PolicyDecision => ({
   decision: 'deny',
@@ -32,44 +39,40 @@ const deny = (...reasons: string[]): PolicyDecision => ({
 });
 
 export function createCedarEngine(): PolicyEngine {
-  const policies = new Map<string, LoadedPolicy | string>();
-  const schemas = new Map<string, string>();
+  const policies = new Slots<LoadedPolicy | string>('policy-', MAX_POLICIES);
+  const schemas = new Slots<string>('schema-', MAX_SCHEMAS);
 
-  function load(policy: PolicyRecord): LoadedPolicy | string {
-    const known = policies.get(policy.id);
-    if (known !== undefined) return known;
-    const loaded = parsePolicy(policy);
-    policies.set(policy.id, loaded);
-    return loaded;
-  }
+  const load = (policy: PolicyRecord) =>
+    policies.get(policy.id, (setId) => parsePolicy(policy, setId));
 
-  function schemaOf(question: PolicyQuestion): string {
-    const name = `${question.plugin.digest}/${question.operation.name}`;
-    if (!schemas.has(name)) {
+  // By the manifest: the same module may come with another manifest, in this workspace or in another.
+  const schemaOf = (question: PolicyQuestion) =>
+    schemas.get(`${question.plugin.manifestDigest}/${question.operation.name}`, (name) => {
       const answer = preparseSchema(name, operationSchema(question));
-      if (answer.type === 'failure')
-        throw new Error(`schema: ${answer.errors.map((error) => error.message).join('; ')}`);
-      schemas.set(name, name);
-    }
-    return name;
-  }
+      if (answer.type === 'failure') throw new Error('the operation has no policy schema');
+      return name;
+    });
 
   return {
     decide(question) {
       try {
         const policy = load(question.policy);
-        if (typeof policy === 'string')
-          return deny(`policy version ${question.policy.version} does not load: ${policy}`);
+        if (typeof policy === 'string') {
+          return deny(
+            `policy version ${question.policy.version} does not load: ${policy.slice(0, 500)}`,
+          );
+        }
         return judge(policy, question, schemaOf(question));
-      } catch (error) {
-        return deny(`the policy engine failed: ${(error as Error).message}`);
+      } catch {
+        // What was thrown may quote the input, and reasons become evidence.
+        return deny('the policy engine failed');
       }
     },
   };
 }
 
 function judge(policy: LoadedPolicy, question: PolicyQuestion, schema: string): PolicyDecision {
-  const attributes = cedarAttributes(question.attributes);
+  const attributes = cedarAttributes(question);
   if (typeof attributes === 'string') return deny(attributes);
   const principal = { type: 'Principal', id: question.principal.id };
   const resource = { type: 'Operation', id: `${question.plugin.name}/${question.operation.name}` };
@@ -98,13 +101,15 @@ function judge(policy: LoadedPolicy, question: PolicyQuestion, schema: string): 
       },
     ],
   });
-  if (answer.type === 'failure') return deny(...answer.errors.map((error) => error.message));
+  // Cedar's own messages quote the input, so they stay out of the reasons.
+  if (answer.type === 'failure')
+    return deny('the request does not fit the policy schema of the operation');
   const { decision, diagnostics } = answer.response;
   // Cedar skips a policy that errs; a forbid that errs must not be skipped.
   if (diagnostics.errors.length > 0) {
     return deny(
       ...diagnostics.errors.map(
-        (error) => `policy ${error.policyId} failed: ${error.error.message}`,
+        (error) => `policy ${error.policyId} can not be evaluated on this request`,
       ),
     );
   }
@@ -125,7 +130,7 @@ function judge(policy: LoadedPolicy, question: PolicyQuestion, schema: string): 
 }
 
 /** Gives each policy the id of its `@id` annotation. @returns what is wrong, as text */
-function parsePolicy(policy: PolicyRecord): LoadedPolicy | string {
+function parsePolicy(policy: PolicyRecord, setId: string): LoadedPolicy | string {
   const parts = policySetTextToParts(policy.text);
   if (parts.type === 'failure') return parts.errors.map((error) => error.message).join('; ');
   if (parts.policy_templates.length > 0) return 'templates are not supported';
@@ -144,29 +149,29 @@ function parsePolicy(policy: PolicyRecord): LoadedPolicy | string {
       TIERS.find((known) => known === tier),
     );
   }
-  const answer = preparsePolicySet(policy.id, { staticPolicies: set });
+  const answer = preparsePolicySet(setId, { staticPolicies: set });
   if (answer.type === 'failure') return answer.errors.map((error) => error.message).join('; ');
-  return { setId: policy.id, tiers };
+  return { setId, tiers };
 }
 
+type SchemaAttribute =
+  | { readonly type: 'String' | 'Long' | 'Boolean'; readonly required: false }
+  | {
+      readonly type: 'Set';
+      readonly element: { readonly type: 'String' };
+      readonly required: false;
+    };
+
 /** The closed schema of one operation: only what its input marks `x-policy` exists in the context. */
-function operationSchema({ plugin, operation }: PolicyQuestion): SchemaJson<string> {
-  const declared = plugin.manifest.operations.find(
-    (candidate) => candidate.name === operation.name,
-  );
-  const properties = (declared?.input.properties ?? {}) as Record<string, Record<string, unknown>>;
-  const attributes: Record<
-    string,
-    | { type: 'String' | 'Long' | 'Boolean'; required: false }
-    | { type: 'Set'; element: { type: 'String' }; required: false }
-  > = {};
-  for (const [name, property] of Object.entries(properties)) {
+function operationSchema(question: PolicyQuestion): SchemaJson<string> {
+  const attributes: Record<string, SchemaAttribute> = {};
+  for (const [name, property] of Object.entries(propertiesOf(question))) {
     if (property['x-policy'] !== true) continue;
-    if (property.type === 'array')
-      attributes[name] = { type: 'Set', element: { type: 'String' }, required: false };
-    else if (property.type === 'integer') attributes[name] = { type: 'Long', required: false };
-    else if (property.type === 'boolean') attributes[name] = { type: 'Boolean', required: false };
-    else attributes[name] = { type: 'String', required: false };
+    const type = cedarType(property);
+    attributes[name] =
+      type === 'Set'
+        ? { type, element: { type: 'String' }, required: false }
+        : { type, required: false };
   }
   return {
     '': {
@@ -208,18 +213,52 @@ function operationSchema({ plugin, operation }: PolicyQuestion): SchemaJson<stri
   };
 }
 
-/** Only scalars and sets of strings; a fraction becomes text, because Cedar has no fractions. */
-function cedarAttributes(
-  attributes: Readonly<Record<string, unknown>>,
-): Record<string, CedarValueJson> | string {
+/** What the schema of the input declares of a property. */
+function propertiesOf({
+  plugin,
+  operation,
+}: PolicyQuestion): Record<string, Record<string, unknown>> {
+  const declared = plugin.manifest.operations.find(
+    (candidate) => candidate.name === operation.name,
+  );
+  return (declared?.input['properties'] ?? {}) as Record<string, Record<string, unknown>>;
+}
+
+/**
+ * Only scalars and sets of strings, in the form that the operation's schema gives them. A `number`
+ * is text, because Cedar has no fractions; null is left out. @returns what is wrong, as text
+ */
+function cedarAttributes(question: PolicyQuestion): Record<string, CedarValueJson> | string {
   const out: Record<string, CedarValueJson> = {};
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value))
-      out[name] = value as CedarValueJson;
-    else if (typeof value === 'number') out[name] = String(value);
-    else if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
+  const properties = propertiesOf(question);
+  for (const [name, value] of Object.entries(question.attributes)) {
+    if (value === null) continue;
+    const form = cedarType(properties[name] ?? {});
+    if (form === 'String' && typeof value === 'number') out[name] = String(value);
+    else if (form === 'String' && typeof value === 'string') out[name] = value;
+    else if (form === 'Boolean' && typeof value === 'boolean') out[name] = value;
+    else if (form === 'Long' && Number.isSafeInteger(value)) out[name] = value as number;
+    else if (
+      form === 'Set' &&
+      Array.isArray(value) &&
+      value.every((item) => typeof item === 'string')
+    )
       out[name] = value;
-    else return `the policy attribute ${name} is neither a scalar nor a set of strings`;
+    else
+      return `the policy attribute ${name} is neither a scalar nor a set of strings of its declared type`;
+    if (JSON.stringify(out[name]).length > MAX_ATTRIBUTE)
+      return `the policy attribute ${name} is longer than ${MAX_ATTRIBUTE} characters`;
   }
   return out;
+}
+
+/** `["string","null"]` counts as `string`: an attribute that is null is left out. */
+function cedarType(
+  property: Readonly<Record<string, unknown>>,
+): 'String' | 'Long' | 'Boolean' | 'Set' {
+  const types = [property['type']].flat().filter((type) => type !== 'null');
+  if (types.length !== 1) return 'String';
+  if (types[0] === 'array') return 'Set';
+  if (types[0] === 'integer') return 'Long';
+  return types[0] === 'boolean' ? 'Boolean' : 'String';
 }

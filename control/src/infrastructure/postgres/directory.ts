@@ -26,13 +26,6 @@ async function guarded<T>(run: () => Promise<T>): Promise<T> {
 
 export function createDirectory(sql: Sql): Directory {
   return {
-    insertWorkspace: (workspace) =>
-      guarded(async () => {
-        const rows = await sql`
-          INSERT INTO workspaces (id, name, tenancy_tier, created_at)
-          VALUES (${workspace.id}, ${workspace.name}, ${workspace.tenancyTier}, ${workspace.createdAt}) ON CONFLICT DO NOTHING RETURNING id`;
-        return rows.length === 1;
-      }),
     findWorkspace: (id) =>
       guarded(async () => {
         const [row] =
@@ -45,12 +38,6 @@ export function createDirectory(sql: Sql): Directory {
           await sql`SELECT id, name, tenancy_tier, created_at FROM workspaces ORDER BY id`;
         return rows.map(workspaceOf);
       }),
-    insertKey: (key, secretHash) =>
-      guarded(async () => {
-        await sql`
-          INSERT INTO api_keys (id, workspace_id, name, owner, role, secret_hash, created_at, expires_at)
-          VALUES (${uuidOf(key.id)}, ${key.workspace}, ${key.name}, ${key.owner}, ${key.role}, ${secretHash}, ${key.createdAt}, ${key.expiresAt})`;
-      }),
     findKey: (id) =>
       guarded(async () => {
         const [row] =
@@ -62,14 +49,8 @@ export function createDirectory(sql: Sql): Directory {
     listKeys: (workspace) =>
       guarded(async () => {
         const rows =
-          await sql`SELECT ${sql(KEY_COLUMNS)} FROM api_keys WHERE workspace_id = ${workspace} ORDER BY id DESC LIMIT 1000`;
+          await sql`SELECT ${sql(KEY_COLUMNS)} FROM api_keys WHERE workspace_id IS NOT DISTINCT FROM ${workspace} ORDER BY id DESC LIMIT 1000`;
         return rows.map(keyOf);
-      }),
-    revokeKey: (workspace, id, at) =>
-      guarded(async () => {
-        const rows = await sql`
-          UPDATE api_keys SET revoked_at = ${at} WHERE id = ${uuidOf(id)} AND workspace_id = ${workspace} AND revoked_at IS NULL RETURNING id`;
-        return rows.length === 1;
       }),
     touchKey: (id) =>
       guarded(async () => {

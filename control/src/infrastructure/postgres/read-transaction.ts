@@ -1,8 +1,8 @@
 /** The reads of a transaction that is bound to one workspace. */
 import type { Digest } from '@portarium/contracts/digest';
-import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { CompactRange } from '@portarium/contracts/merkle';
-import type { ReadTransaction } from '../../application/ports/workspace-store.ts';
+import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
 import type { TransactionSql } from './connect.ts';
 import { actionOf, attemptOf, callOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 
@@ -112,6 +112,28 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         SELECT c.attempt_id, c.record FROM egress_calls c JOIN attempts a ON a.workspace_id = c.workspace_id AND a.id = c.attempt_id
         WHERE c.workspace_id = ${workspace} AND c.action_id = ${uuidOf(action)} ORDER BY a.fence, c.call`;
       return rows.map(callOf);
+    },
+    async attemptLogs(id) {
+      const [row] =
+        await tx`SELECT logs FROM attempts WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+      return (row?.['logs'] ?? []) as LogLine[];
+    },
+    async findIdempotencyHolder({ principal, route, key }) {
+      const [row] = await tx`
+        SELECT request_digest, action_id FROM idempotency_keys
+        WHERE workspace_id = ${workspace} AND principal = ${uuidOf(principal)} AND route = ${route} AND key = ${key}`;
+      return (
+        row && {
+          requestDigest: row['request_digest'] as Digest,
+          action: idFromUuid('action', row['action_id'] as string),
+        }
+      );
+    },
+    async isKeyLive(id, at) {
+      const [row] = await tx`
+        SELECT 1 FROM api_keys
+        WHERE id = ${uuidOf(id)} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${at})`;
+      return row !== undefined;
     },
     ...readLog(tx, workspace),
   };

@@ -1,6 +1,5 @@
 /** The writes of a transaction that is bound to one workspace. Entries are queued, not yet appended. */
-import type { Digest } from '@portarium/contracts/digest';
-import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
 import type { TransactionSql } from './connect.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
@@ -17,6 +16,7 @@ export function writeTransaction(
   const json = (value: unknown) => tx.json(value as Json);
   return {
     ...readTransaction(tx, workspace),
+    ...writeInstance(tx),
     append(entry) {
       drafts.push(entry);
     },
@@ -53,6 +53,31 @@ export function writeTransaction(
           : await tx`
           UPDATE log_checkpoints SET size = ${next.size}, note = ${next.note}, range = ${json(next.range)}, signed_at = now()
           WHERE workspace_id = ${workspace} AND size = ${previousSize} AND size < ${next.size} RETURNING size`;
+      return rows.length === 1;
+    },
+  };
+}
+
+/** Rows of the instance that must be there together with their evidence. */
+function writeInstance(
+  tx: TransactionSql,
+): Pick<WriteTransaction, 'insertWorkspace' | 'insertKey' | 'revokeKey'> {
+  return {
+    async insertWorkspace(workspace) {
+      const rows = await tx`
+        INSERT INTO workspaces (id, name, tenancy_tier, created_at)
+        VALUES (${workspace.id}, ${workspace.name}, ${workspace.tenancyTier}, ${workspace.createdAt}) ON CONFLICT DO NOTHING RETURNING id`;
+      return rows.length === 1;
+    },
+    async insertKey(key, secretHash) {
+      await tx`
+        INSERT INTO api_keys (id, workspace_id, name, owner, role, secret_hash, created_at, expires_at)
+        VALUES (${uuidOf(key.id)}, ${key.workspace}, ${key.name}, ${key.owner}, ${key.role}, ${secretHash}, ${key.createdAt}, ${key.expiresAt})`;
+    },
+    async revokeKey(scope, id, at) {
+      const rows = await tx`
+        UPDATE api_keys SET revoked_at = ${at}
+        WHERE id = ${uuidOf(id)} AND workspace_id IS NOT DISTINCT FROM ${scope} AND revoked_at IS NULL RETURNING id`;
       return rows.length === 1;
     },
   };
@@ -100,14 +125,9 @@ function writeActions(
         VALUES (${workspace}, ${uuidOf(claim.principal)}, ${claim.route}, ${claim.key}, ${claim.requestDigest}, ${uuidOf(claim.action)}, ${claim.at})
         ON CONFLICT DO NOTHING RETURNING key`;
       if (inserted.length === 1) return undefined;
-      const [row] = await tx`
-        SELECT request_digest, action_id FROM idempotency_keys
-        WHERE workspace_id = ${workspace} AND principal = ${uuidOf(claim.principal)} AND route = ${claim.route} AND key = ${claim.key}`;
-      if (!row) throw new Error('an idempotency key is neither free nor held');
-      return {
-        requestDigest: row.request_digest as Digest,
-        action: idFromUuid('action', row.action_id as string),
-      };
+      const holder = await readTransaction(tx, workspace).findIdempotencyHolder(claim);
+      if (!holder) throw new Error('an idempotency key is neither free nor held');
+      return holder;
     },
   };
 }

@@ -53,6 +53,7 @@ export function natsPart(
     },
     isReady: async () =>
       (await probeHttp(ports.natsMonitor, '/healthz?js-enabled-only=true')).status === 200,
+    answers: async () => (await probeHttp(ports.natsMonitor, '/healthz')).status !== 0,
     readyTimeoutMs: 60_000,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 10_000,

@@ -4,6 +4,7 @@
  */
 
 import { join } from 'node:path';
+import { bunArguments } from '../bun-arguments.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
@@ -21,6 +22,8 @@ import { TEMPORAL_NAMESPACE } from './temporal.ts';
 
 const CONTROL_MAIN = 'control/src/main.ts';
 const SANDBOX_MAIN = 'sandbox/src/main.ts';
+/** How long attempts may finish after SIGTERM. */
+export const SANDBOX_DRAIN_MS = 10_000;
 const STEP_TIMEOUT_MS = 5 * 60_000;
 
 /** What every part of the stack is told about the others. */
@@ -67,11 +70,12 @@ export function controlPart(context: StackContext): PartSpec {
     port: context.ports.http,
     prepare: async () => ({
       file: process.execPath,
-      args: ['run', CONTROL_MAIN, 'all'],
+      args: bunArguments(CONTROL_MAIN, 'all'),
       env: controlVariables(context),
       cwd: REPOSITORY_ROOT,
     }),
     isReady: async () => (await probeHttp(context.ports.http, '/readyz')).status === 200,
+    answers: async () => (await probeHttp(context.ports.http, '/livez')).status !== 0,
     readyTimeoutMs: 60_000,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 15_000,
@@ -86,7 +90,7 @@ export function sandboxPart(context: StackContext): PartSpec {
     port: ports.sandboxHealth,
     prepare: async () => ({
       file: process.execPath,
-      args: ['run', SANDBOX_MAIN, 'serve'],
+      args: bunArguments(SANDBOX_MAIN, 'serve'),
       env: {
         ...inheritedVariables(environment),
         PORTARIUM_TASK_QUEUE: 'sandbox.default',
@@ -95,14 +99,16 @@ export function sandboxPart(context: StackContext): PartSpec {
         PORTARIUM_HOST_KEY_FILE: folder.hostKey,
         PORTARIUM_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
         PORTARIUM_TEMPORAL_NAMESPACE: TEMPORAL_NAMESPACE,
+        PORTARIUM_DRAIN_MS: String(SANDBOX_DRAIN_MS),
         PORTARIUM_HEALTH_PORT: String(ports.sandboxHealth),
       },
       cwd: REPOSITORY_ROOT,
     }),
     isReady: async () => (await probeHttp(ports.sandboxHealth, '/readyz')).status === 200,
+    answers: async () => (await probeHttp(ports.sandboxHealth, '/livez')).status !== 0,
     readyTimeoutMs: 60_000,
     stopSignal: 'SIGTERM',
-    stopTimeoutMs: 15_000,
+    stopTimeoutMs: SANDBOX_DRAIN_MS + 5_000,
     deathSignal: 'KILL',
   };
 }
@@ -119,7 +125,7 @@ export async function runControlStep(
   const began = Date.now();
   onProgress({ part: step, state: 'starting' });
   const log = new RotatingLog(join(folder.logs, `${step}.log`));
-  const command = withDeathSignal(process.execPath, ['run', CONTROL_MAIN, step], 'KILL');
+  const command = withDeathSignal(process.execPath, bunArguments(CONTROL_MAIN, step), 'KILL');
   const result = await runCommand(command.file, command.args, {
     cwd: REPOSITORY_ROOT,
     env: {

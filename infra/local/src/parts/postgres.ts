@@ -62,6 +62,8 @@ export function postgresPart(
   environment: LocalEnvironment,
   onProgress: OnProgress,
 ): PartSpec {
+  const probe = (): Promise<string | undefined> =>
+    probePostgres(ports.postgres, POSTGRES_OWNER, POSTGRES_DATABASE);
   return {
     part: 'postgres',
     port: ports.postgres,
@@ -90,7 +92,8 @@ export function postgresPart(
         ...(user === undefined ? {} : { user }),
       };
     },
-    isReady: () => probePostgres(ports.postgres, POSTGRES_OWNER, POSTGRES_DATABASE),
+    isReady: async () => (await probe()) === 'R',
+    answers: async () => (await probe()) !== undefined,
     readyTimeoutMs: 120_000,
     stopSignal: 'SIGINT',
     stopTimeoutMs: 20_000,
@@ -111,7 +114,7 @@ async function createCluster(
   rmSync(making, { recursive: true, force: true });
   mkdirSync(making, { mode: 0o700 });
   rmSync(passwordFile, { force: true });
-  writeFileSync(passwordFile, `${secrets.postgresOwnerPassword}\n`, { mode: 0o600 });
+  writeFileSync(passwordFile, `${secrets.postgresOwnerPassword}\n`, { mode: 0o600, flag: 'wx' });
   if (user !== undefined) {
     chownSync(making, user.uid, user.gid);
     chownSync(passwordFile, user.uid, user.gid);

@@ -48,7 +48,8 @@ export function temporalPart(
         cwd: dirname(folder.temporalFile),
       };
     },
-    isReady: () => probeTemporal(ports.temporal, TEMPORAL_NAMESPACE),
+    isReady: async () => (await probeTemporal(ports.temporal, TEMPORAL_NAMESPACE)) === '0',
+    answers: async () => (await probeTemporal(ports.temporal, TEMPORAL_NAMESPACE)) !== undefined,
     readyTimeoutMs: 60_000,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 10_000,

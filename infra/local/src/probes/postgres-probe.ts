@@ -16,24 +16,27 @@ function startupMessage(user: string, database: string): Buffer {
   return Buffer.concat([head, fields]);
 }
 
-/** Whether 127.0.0.1:`port` asks for authentication. Never rejects. */
+/**
+ * The type of the first message that 127.0.0.1:`port` answers with: `R` asks for authentication,
+ * `E` is an error (starting up, too many clients). `undefined` without an answer. Never rejects.
+ */
 export function probePostgres(
   port: number,
   user: string,
   database: string,
   timeoutMs = 2_000,
-): Promise<boolean> {
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
-    const finish = (ready: boolean): void => {
+    const finish = (answer?: string): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(ready);
+      resolve(answer);
     };
-    const timer = setTimeout(() => finish(false), timeoutMs);
+    const timer = setTimeout(() => finish(), timeoutMs);
     socket.once('connect', () => socket.write(startupMessage(user, database)));
-    socket.once('data', (chunk: Buffer) => finish(String.fromCharCode(chunk[0] ?? 0) === 'R'));
-    socket.once('error', () => finish(false));
-    socket.once('close', () => finish(false));
+    socket.once('data', (chunk: Buffer) => finish(String.fromCharCode(chunk[0] ?? 0)));
+    socket.once('error', () => finish());
+    socket.once('close', () => finish());
   });
 }

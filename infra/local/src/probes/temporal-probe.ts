@@ -13,39 +13,42 @@ function describeNamespaceFrame(namespace: string): Buffer {
   return Buffer.concat([frame, message]);
 }
 
-/** Whether the namespace is served on 127.0.0.1:`port`. Never rejects. */
+/**
+ * The gRPC status that 127.0.0.1:`port` answers with; `0` when it serves the namespace. `undefined`
+ * without an answer. Never rejects.
+ */
 export function probeTemporal(
   port: number,
   namespace = 'default',
   timeoutMs = 2_000,
-): Promise<boolean> {
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     let session: ClientHttp2Session | undefined;
     let done = false;
-    const finish = (ready: boolean): void => {
+    const finish = (status?: string): void => {
       if (done) return;
       done = true;
       clearTimeout(timer);
       session?.destroy();
-      resolve(ready);
+      resolve(status);
     };
-    const timer = setTimeout(() => finish(false), timeoutMs);
+    const timer = setTimeout(() => finish(), timeoutMs);
     session = connect(`http://127.0.0.1:${port}`);
-    session.on('error', () => finish(false));
+    session.on('error', () => finish());
     const stream = session.request({
       ':method': 'POST',
       ':path': '/temporal.api.workflowservice.v1.WorkflowService/DescribeNamespace',
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    stream.on('error', () => finish(false));
+    stream.on('error', () => finish());
     // Failures come as headers only, successes as trailers.
     stream.on('response', (headers) => {
       const status = headers['grpc-status'];
-      if (status !== undefined && status !== '0') finish(false);
+      if (status !== undefined && status !== '0') finish(String(status));
     });
-    stream.on('trailers', (trailers) => finish(String(trailers['grpc-status']) === '0'));
-    stream.on('close', () => finish(false));
+    stream.on('trailers', (trailers) => finish(String(trailers['grpc-status'])));
+    stream.on('close', () => finish());
     stream.resume();
     stream.end(describeNamespaceFrame(namespace));
   });

@@ -19,6 +19,8 @@ export type LockResult =
 
 const LockSchema = v.object({ ...ProcessIdentitySchema.entries, nonce: v.optional(v.string()) });
 
+const TELL_EVERY_MS = 10_000;
+
 let taken = 0;
 
 /** Takes the lock at `path` without waiting. `release` is idempotent. */
@@ -44,17 +46,17 @@ export function tryLock(path: string): LockResult {
   }
 }
 
-/** Takes the lock, waiting for a live owner; `onWait` is told once a second. */
+/** Takes the lock, waiting for a live owner; `onWait` is told at once and then every 10 s. */
 export async function waitForLock(
   path: string,
   onWait: (owner: ProcessIdentity, waitedMs: number) => void,
 ): Promise<() => void> {
   const began = Date.now();
-  let told = 0;
+  let told = Number.NEGATIVE_INFINITY;
   for (;;) {
     const result = tryLock(path);
     if (result.ok) return result.release;
-    if (Date.now() - told >= 1_000) {
+    if (Date.now() - told >= TELL_EVERY_MS) {
       told = Date.now();
       onWait(result.owner, told - began);
     }

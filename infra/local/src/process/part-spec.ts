@@ -20,6 +20,11 @@ export interface PartSpec {
   readonly prepare: () => Promise<LaunchCommand>;
   /** Whether it serves now. Called every few milliseconds; must not reject. */
   readonly isReady: () => Promise<boolean>;
+  /**
+   * Whether it answers at all, however busy or unready. Asked every few seconds once it is ready;
+   * must not reject and must give up by itself.
+   */
+  readonly answers: () => Promise<boolean>;
   /** Longest wait for readiness after a start. */
   readonly readyTimeoutMs: number;
   readonly stopSignal: NodeJS.Signals;

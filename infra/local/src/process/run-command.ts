@@ -1,5 +1,5 @@
 /** Runs one command to its end with a deadline. For short helpers; servers are supervised instead. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -8,7 +8,7 @@ export interface CommandOptions {
   readonly gid?: number;
   /** Written to standard input, which is otherwise empty. */
   readonly input?: string;
-  /** Killed after this many milliseconds. */
+  /** Killed, with all that it started in its process group, after this many milliseconds. */
   readonly timeoutMs: number;
   /** Told each piece of output as it comes. */
   readonly onOutput?: (text: string) => void;
@@ -24,6 +24,41 @@ export interface CommandResult {
 }
 
 const KEPT_CHARACTERS = 64 * 1024;
+/** How long output is awaited from what an ended command left running with its pipes open. */
+const OUTPUT_GRACE_MS = 1_000;
+
+/** Leaders of the process groups that run; they must not outlive this process. */
+const running = new Set<number>();
+let hooked = false;
+
+function track(pid: number): void {
+  running.add(pid);
+  if (hooked) return;
+  hooked = true;
+  process.on('exit', () => {
+    for (const leader of running) killGroup(leader);
+  });
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // The group is empty.
+  }
+}
+
+function start(file: string, args: readonly string[], options: CommandOptions): ChildProcess {
+  return spawn(file, args, {
+    // A group of its own, so that a deadline reaches what the command itself started.
+    detached: true,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    ...(options.uid === undefined ? {} : { uid: options.uid }),
+    ...(options.gid === undefined ? {} : { gid: options.gid }),
+  });
+}
 
 /** Never rejects: a command that can not start is a result with its reason as output. */
 export function runCommand(
@@ -34,17 +69,23 @@ export function runCommand(
   return new Promise((resolve) => {
     let output = '';
     let timedOut = false;
-    const child = spawn(file, args, {
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.env === undefined ? {} : { env: { ...options.env } }),
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
-    });
+    let grace: ReturnType<typeof setTimeout> | undefined;
+    const child = start(file, args, options);
+    const leader = child.pid;
+    if (leader !== undefined) track(leader);
     const timer = setTimeout(() => {
       timedOut = true;
+      if (leader !== undefined) killGroup(leader);
       child.kill('SIGKILL');
     }, options.timeoutMs);
+    const settle = (code: number | null, more = ''): void => {
+      clearTimeout(timer);
+      clearTimeout(grace);
+      if (leader !== undefined) running.delete(leader);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      resolve({ ok: code === 0 && !timedOut, code, output: `${output}${more}`, timedOut });
+    };
     if (options.input !== undefined) {
       child.stdin?.on('error', () => undefined);
       child.stdin?.end(options.input);
@@ -56,13 +97,12 @@ export function runCommand(
     };
     child.stdout?.on('data', take);
     child.stderr?.on('data', take);
-    child.on('error', (error) => {
+    child.once('error', (error) => settle(null, error.message));
+    child.once('exit', (code) => {
+      // Its pid may be another's from now on.
       clearTimeout(timer);
-      resolve({ ok: false, code: null, output: `${output}${error.message}`, timedOut });
+      grace = setTimeout(() => settle(code), OUTPUT_GRACE_MS);
     });
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve({ ok: code === 0, code, output, timedOut });
-    });
+    child.once('close', (code) => settle(code));
   });
 }

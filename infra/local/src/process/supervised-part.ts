@@ -3,6 +3,7 @@
  * when it dies, stopped once. Never lets go of a process: after `stop` none is left.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { isPortFree } from '../free-ports.ts';
 import { LocalStackError, messageOf } from '../local-stack-error.ts';
 import type { PartState, PartStatus } from '../stack-file.ts';
 import { nextDelayMs } from './back-off.ts';
@@ -14,8 +15,18 @@ import type { RotatingLog } from './rotating-log.ts';
 /** Deaths before the first readiness that are taken as "it can not start". */
 const FIRST_START_TRIES = 4;
 const PROBE_EVERY_MS = 25;
+/** A ready part that misses this many questions in a row hangs, and is started again. */
+const LIVENESS: Liveness = { everyMs: 3_000, misses: 5 };
+/** What servers and runtimes write when a port is another's. */
+const PORT_TAKEN = /EADDRINUSE|address already in use|port \d+ in use/i;
 
 type Outcome = 'ready' | 'exited' | 'timed-out' | 'stopped';
+
+export interface Liveness {
+  readonly everyMs: number;
+  /** Unanswered questions in a row that are taken as a hang. */
+  readonly misses: number;
+}
 
 export interface PartChange {
   readonly state: PartState;
@@ -27,22 +38,31 @@ export class SupervisedPart {
   readonly spec: PartSpec;
   readonly #log: RotatingLog;
   readonly #onChange: (change?: PartChange) => void;
+  readonly #liveness: Liveness;
   #child: ChildProcess | undefined;
   #identity: ProcessIdentity | undefined;
   #exited: Promise<void> = Promise.resolve();
   #state: PartState = 'waiting';
   #detail: string | undefined;
   #restarts = 0;
+  /** The end of what the present process wrote. */
+  #output = '';
   #stopping = false;
   /** Ends a back-off wait early when the part is stopped. */
   #wake: () => void = () => undefined;
   #keeper: Promise<void> | undefined;
 
   /** @param onChange told each change of state, and without one when only the process changed */
-  constructor(spec: PartSpec, log: RotatingLog, onChange: (change?: PartChange) => void) {
+  constructor(
+    spec: PartSpec,
+    log: RotatingLog,
+    onChange: (change?: PartChange) => void,
+    liveness = LIVENESS,
+  ) {
     this.spec = spec;
     this.#log = log;
     this.#onChange = onChange;
+    this.#liveness = liveness;
   }
 
   get identity(): ProcessIdentity | undefined {
@@ -72,7 +92,10 @@ export class SupervisedPart {
       const outcome = await this.#startOnce('starting');
       this.#assertWanted();
       if (outcome === 'ready') break;
-      if (outcome === 'timed-out' || tries === FIRST_START_TRIES) throw this.#failed(outcome);
+      const taken = PORT_TAKEN.test(this.#output);
+      if (taken || outcome === 'timed-out' || tries === FIRST_START_TRIES) {
+        throw this.#failed(outcome, taken || !(await isPortFree(this.spec.port)));
+      }
       delayMs = nextDelayMs(delayMs, 0);
       await this.#wait(delayMs);
     }
@@ -93,11 +116,11 @@ export class SupervisedPart {
     let delayMs = 0;
     let readySince = Date.now();
     while (!this.#stopping) {
-      await this.#exited;
+      const end = await this.#untilGone();
       if (this.#stopping) return;
       delayMs = nextDelayMs(delayMs, this.#state === 'ready' ? Date.now() - readySince : 0);
       this.#restarts += 1;
-      this.#become({ state: 'restarting', detail: `ended; starting again in ${delayMs} ms` });
+      this.#become({ state: 'restarting', detail: `${end}; starting again in ${delayMs} ms` });
       await this.#wait(delayMs);
       if (this.#stopping) return;
       const began = Date.now();
@@ -106,6 +129,24 @@ export class SupervisedPart {
         this.#become({ state: 'ready', ms: readySince - began });
       }
     }
+  }
+
+  /** Resolves with how the process ended; one that answers nothing any more is killed. */
+  async #untilGone(): Promise<string> {
+    for (let misses = 0; ; ) {
+      if (this.#child === undefined || (await this.#exitsWithin(this.#liveness.everyMs))) break;
+      if (this.#stopping) {
+        await this.#exited;
+        break;
+      }
+      const gone = this.#exited.then(() => true);
+      misses = (await Promise.race([this.spec.answers(), gone])) ? 0 : misses + 1;
+      if (misses < this.#liveness.misses || this.#stopping) continue;
+      this.#log.note(`did not answer ${misses} times in a row; it is killed`);
+      await this.#kill();
+      return 'did not answer';
+    }
+    return 'ended';
   }
 
   /** Starts the process and waits until it is ready or gone; a part that hangs is killed. */
@@ -128,6 +169,14 @@ export class SupervisedPart {
   async #spawn(): Promise<void> {
     const launch = await this.spec.prepare();
     this.#assertWanted();
+    // Another's server on the port would answer the probes in this one's place.
+    if (this.#restarts === 0 && !(await isPortFree(this.spec.port))) {
+      throw new LocalStackError(
+        'port-taken',
+        `Port ${this.spec.port} of ${this.spec.part} on 127.0.0.1 was taken meanwhile. Stop what listens there, or choose another port.`,
+      );
+    }
+    this.#assertWanted();
     this.#become({ state: this.#restarts > 0 ? 'restarting' : 'starting' });
     const command = withDeathSignal(launch.file, launch.args, this.spec.deathSignal, launch.user);
     // A group of its own: Ctrl-C in the terminal reaches the supervisor only, which stops in order.
@@ -140,16 +189,22 @@ export class SupervisedPart {
       ...(command.gid === undefined ? {} : { gid: command.gid }),
     });
     this.#child = child;
-    child.stdout?.on('data', (chunk: Buffer) => this.#log.write(chunk));
-    child.stderr?.on('data', (chunk: Buffer) => this.#log.write(chunk));
+    this.#output = '';
+    const take = (chunk: Buffer): void => {
+      this.#log.write(chunk);
+      this.#output = (this.#output + chunk.toString('utf8')).slice(-4_096);
+    };
+    child.stdout?.on('data', take);
+    child.stderr?.on('data', take);
     this.#exited = new Promise((resolve) => {
       const ended = (how: string): void => {
         if (this.#child !== child) return;
         if (child.pid !== undefined) killGroup(child.pid);
         this.#child = undefined;
         this.#identity = undefined;
-        this.#log.note(how);
+        // First of all: whoever waits must learn it even when nothing can be logged.
         resolve();
+        this.#log.note(how);
       };
       child.once('exit', (code, signal) => ended(`ended with ${signal ?? `code ${code}`}`));
       child.once('error', (error) => ended(`could not start: ${error.message}`));
@@ -224,14 +279,15 @@ export class SupervisedPart {
     this.#onChange(change);
   }
 
-  #failed(outcome: Outcome): LocalStackError {
+  #failed(outcome: Outcome, portTaken: boolean): LocalStackError {
     const why =
       outcome === 'timed-out'
         ? `was not ready within ${this.spec.readyTimeoutMs / 1_000} s`
-        : `ended ${FIRST_START_TRIES} times before it was ready`;
-    const message = `${this.spec.part} ${why}. The end of ${this.#log.path}:\n${this.#log.tail()}`;
+        : 'ended before it was ready';
+    const port = portTaken ? `, for port ${this.spec.port} or another of its ports is taken` : '';
+    const message = `${this.spec.part} ${why}${port}. The end of ${this.#log.path}:\n${this.#log.tail()}`;
     this.#become({ state: 'failed', detail: why });
-    return new LocalStackError('part-failed', message);
+    return new LocalStackError(portTaken ? 'port-taken' : 'part-failed', message);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { DataFolder } from '../data-folder.ts';
-import { LocalStackError, messageOf } from '../local-stack-error.ts';
+import { messageOf } from '../local-stack-error.ts';
 import type { OnProgress, PartName } from '../progress.ts';
 import { readVersions } from '../repository.ts';
 import {
@@ -15,6 +15,7 @@ import {
   writeStackFile,
 } from '../stack-file.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
+import { alreadyRunning, recordedSupervisor } from './folder-owner.ts';
 import { tryLock } from './owned-lock.ts';
 import type { PartSpec } from './part-spec.ts';
 import { identify, type ProcessIdentity } from './process-identity.ts';
@@ -27,6 +28,7 @@ export class Supervisor {
   readonly #onProgress: OnProgress;
   readonly #release: () => void;
   readonly #self: ProcessIdentity;
+  readonly #log: RotatingLog;
   readonly #version = readVersions().product;
   #state: StackFile['state'] = 'starting';
   #url = '';
@@ -40,6 +42,7 @@ export class Supervisor {
     this.#release = release;
     this.#onProgress = onProgress;
     this.#self = self;
+    this.#log = new RotatingLog(join(folder.logs, 'supervision.log'));
   }
 
   /**
@@ -48,19 +51,19 @@ export class Supervisor {
    */
   static async take(folder: DataFolder, onProgress: OnProgress): Promise<Supervisor> {
     const lock = tryLock(folder.lock);
-    if (!lock.ok) {
-      const running = readStackFile(folder.stack);
-      const where = running?.url ? ` at ${running.url}` : '';
-      throw new LocalStackError(
-        'already-running',
-        `A stack already runs on ${folder.path} (process ${lock.owner.pid})${where}. Use it, or stop it with: portarium down --data ${folder.path}`,
-      );
+    if (!lock.ok) throw alreadyRunning(folder, lock.owner);
+    try {
+      // A removed lock file frees no folder: its supervisor lives on.
+      const other = recordedSupervisor(folder);
+      if (other !== undefined) throw alreadyRunning(folder, other);
+      await clearLeftovers(readStackFile(folder.stack)?.processes ?? []);
+      const supervisor = new Supervisor(folder, lock.release, onProgress);
+      writeStackFile(folder.stack, supervisor.#content());
+      return supervisor;
+    } catch (error) {
+      lock.release();
+      throw error;
     }
-    const before = readStackFile(folder.stack);
-    await clearLeftovers(before?.processes ?? []);
-    const supervisor = new Supervisor(folder, lock.release, onProgress);
-    supervisor.#record();
-    return supervisor;
   }
 
   get version(): string {
@@ -92,6 +95,13 @@ export class Supervisor {
     else part.show(event);
   };
 
+  /** Stops and forgets all parts, so that others can be added in their place. */
+  async clear(): Promise<void> {
+    await this.#stopParts();
+    if (!this.isStopping) this.#parts.clear();
+    this.#record();
+  }
+
   /** Marks the stack as ready; `url` is empty when only services run. */
   becomeReady(url: string): void {
     this.#url = url;
@@ -120,6 +130,13 @@ export class Supervisor {
     this.#state = 'stopping';
     if (cause !== undefined) this.#error = messageOf(cause);
     this.#record();
+    await this.#stopParts();
+    this.#state = cause === undefined ? 'stopped' : 'failed';
+    this.#record();
+    this.#release();
+  }
+
+  async #stopParts(): Promise<void> {
     const stages: readonly (readonly PartName[])[] = [
       ['sandbox'],
       ['control'],
@@ -129,17 +146,23 @@ export class Supervisor {
     for (const stage of stages) {
       await Promise.all(stage.map((name) => this.#parts.get(name)?.stop()));
     }
-    this.#state = cause === undefined ? 'stopped' : 'failed';
-    this.#record();
-    this.#release();
   }
 
+  /** Never throws: a folder that can not be written (full, removed) must not end supervision. */
   #record(): void {
+    try {
+      writeStackFile(this.folder.stack, this.#content());
+    } catch (error) {
+      this.#log.note(`stack.json could not be written: ${messageOf(error)}`);
+    }
+  }
+
+  #content(): StackFile {
     const processes: RecordedProcess[] = [];
     for (const [part, { identity }] of this.#parts) {
       if (identity !== undefined) processes.push({ ...identity, part });
     }
-    writeStackFile(this.folder.stack, {
+    return {
       state: this.#state,
       supervisor: this.#self,
       version: this.#version,
@@ -147,6 +170,6 @@ export class Supervisor {
       parts: this.status(),
       processes,
       ...(this.#error === undefined ? {} : { error: this.#error }),
-    });
+    };
   }
 }

@@ -1,0 +1,62 @@
+import { expect, test } from 'bun:test';
+import { changeText, egressNotes, egressText, ruleText } from './egress-text.ts';
+
+const rule = {
+  id: 'status',
+  methods: ['GET' as const],
+  scheme: 'https' as const,
+  host: 'api.example.com',
+  port: 443,
+  path: '/ok',
+};
+const other = { ...rule, id: 'other', path: '/other', query: ['a', 'b'] };
+type Rules = { id: string; path: string }[];
+const egress = (asked: Rules, granted: Rules, networks: string[] = [], changed?: object) =>
+  ({
+    plugin: { name: 'p', version: '1.0.0', rules: asked },
+    operator: { rules: granted, networks, revision: 1 },
+    ...(changed === undefined ? {} : { changed }),
+  }) as unknown as Parameters<typeof egressText>[0];
+
+test('a rule is one line, and what its author wrote can not break the terminal', () => {
+  expect(ruleText({ ...other, maxCalls: 2 })).toBe(
+    'GET https://api.example.com:443/other  query=a,b maxCalls=2',
+  );
+  expect(ruleText({ ...rule, query: ['a\u001b[2J'] })).toEndWith('query=a[2J');
+});
+
+test('a plugin is said to reach nothing only when nothing is asked for or nothing granted', () => {
+  expect(egressNotes(egress([], [rule])).join()).toContain('reaches nothing');
+  expect(egressNotes(egress([rule], [])).join()).toContain('plugin grant p --own');
+  const inForce = egressNotes(egress([rule], [rule])).join();
+  expect(inForce).not.toContain('nothing');
+  expect(inForce).toContain('every version of p: rules status');
+});
+
+test('rules that are not granted alike and a closed loopback are named', () => {
+  expect(egressNotes(egress([rule, other], [rule])).join()).toContain('words: other');
+  const local = { ...rule, host: '127.0.0.1' };
+  expect(egressNotes(egress([local], [local])).join()).toContain('--network loopback');
+  expect(egressNotes(egress([local], [local], ['loopback'])).join()).not.toContain('--network');
+});
+
+test('a change shows what was added, removed, altered and kept', () => {
+  const changed = { added: ['new'], removed: ['gone'], altered: ['other'] };
+  const before = egress([], [rule, other, { ...rule, id: 'gone' }]);
+  const after = egress(
+    [],
+    [rule, { ...other, path: '/x' }, { ...rule, id: 'new' }],
+    ['loopback'],
+    changed,
+  );
+  const text = changeText(before, after);
+  for (const line of ['= status  GET', '~ other  GET', '+ new  GET', '- gone  GET']) {
+    expect(text).toContain(line);
+  }
+  expect(text).toContain('now  GET https://api.example.com:443/x');
+  expect(text).toEndWith('~ networks  (none), now loopback');
+});
+
+test('the whole picture names both layers', () => {
+  expect(egressText(egress([rule], []))).toContain('The operator grants');
+});

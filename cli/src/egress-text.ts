@@ -1,0 +1,97 @@
+/**
+ * Egress for people: what a plugin asks for, what is granted, and what a change did. Authors write
+ * rules, so their text is made safe to show.
+ */
+import type { Egress } from '@portarium/client/answers';
+import { plainText } from '@portarium/contracts/plain-text';
+
+type Rule = Egress['operator']['rules'][number];
+
+/** `GET https://api.example.com:443/v1/items/{id}  query=limit maxCalls=1` */
+export function ruleText(rule: Rule): string {
+  const { methods, scheme, host, port, path } = rule;
+  const more = [
+    named('query', rule.query),
+    named('headers', rule.headers),
+    named('contentTypes', rule.contentTypes),
+    rule.maxCalls === undefined ? '' : `maxCalls=${rule.maxCalls}`,
+    rule.maxBytes === undefined ? '' : `maxBytes=${rule.maxBytes}`,
+    rule.credential === undefined ? '' : `credential=${rule.credential}`,
+  ].filter((part) => part !== '');
+  const call = `${methods.join(',')} ${scheme}://${host}:${port}${path}`;
+  return plainText([call, ...(more.length > 0 ? [more.join(' ')] : [])].join('  '));
+}
+
+function named(name: string, values: readonly string[] | undefined): string {
+  return values === undefined ? '' : `${name}=${values.join(',') || '(none)'}`;
+}
+
+/** What the plugin asks for, what is granted, and what that means. */
+export function egressText(egress: Egress): string {
+  const { plugin, operator } = egress;
+  return [
+    `${plugin.name} asks for:`,
+    ...ruleLines(plugin.rules),
+    `The operator grants, for every version of ${plugin.name}:`,
+    ...ruleLines(operator.rules),
+    `  networks  ${operator.networks.join(' ') || '(public addresses only)'}`,
+    ...egressNotes(egress),
+  ].join('\n');
+}
+
+function ruleLines(rules: readonly Rule[]): string[] {
+  return rules.length === 0
+    ? ['  (nothing)']
+    : rules.map((rule) => `  ${rule.id}  ${ruleText(rule)}`);
+}
+
+/** What holds now, in sentences: never less than what the plugin can reach. */
+export function egressNotes({ plugin, operator }: Egress): string[] {
+  const { name, rules: asked } = plugin;
+  if (asked.length === 0) return ['It asks for no egress, so it reaches nothing.'];
+  if (operator.rules.length === 0) {
+    return [
+      `No egress is granted to ${name}, so it reaches nothing. An operator grants what it asks for: portarium plugin grant ${name} --own`,
+    ];
+  }
+  const granted = new Set(operator.rules.map(ruleText));
+  const missing = asked.filter((rule) => !granted.has(ruleText(rule))).map(({ id }) => id);
+  return [
+    `A grant is in force for every version of ${name}: rules ${operator.rules.map(({ id }) => id).join(', ')}${operator.networks.length > 0 ? `; networks ${operator.networks.join(', ')}` : ''}. A call passes when a rule of the plugin and a rule of the grant both match it.`,
+    ...(missing.length > 0
+      ? [
+          `Asked for and not granted in the same words: ${missing.join(', ')}. See: portarium plugin egress ${name}`,
+        ]
+      : []),
+    ...loopbackNote(operator),
+  ];
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
+
+function loopbackNote({ rules, networks }: Egress['operator']): string[] {
+  const closed = networks.length === 0 && rules.some(({ host }) => LOOPBACK.test(host));
+  return closed
+    ? ['A rule names this machine, which stays closed without --network loopback.']
+    : [];
+}
+
+/** Each operator rule after a change, marked `+` added, `-` removed, `~` altered or `=` kept. */
+export function changeText(before: Egress, after: Egress): string {
+  const { added = [], removed = [], altered = [] } = after.changed ?? {};
+  const was = new Map(before.operator.rules.map((rule) => [rule.id, rule]));
+  const lines = after.operator.rules.flatMap((rule) => {
+    const old = was.get(rule.id);
+    if (added.includes(rule.id) || old === undefined) return [`+ ${rule.id}  ${ruleText(rule)}`];
+    if (!altered.includes(rule.id)) return [`= ${rule.id}  ${ruleText(rule)}`];
+    return [`~ ${rule.id}  ${ruleText(old)}`, `    now  ${ruleText(rule)}`];
+  });
+  for (const id of removed) {
+    const old = was.get(id);
+    lines.push(`- ${id}${old === undefined ? '' : `  ${ruleText(old)}`}`);
+  }
+  const networks = (egress: Egress) => egress.operator.networks.join(' ') || '(none)';
+  const [old, now] = [networks(before), networks(after)];
+  lines.push(old === now ? `= networks  ${now}` : `~ networks  ${old}, now ${now}`);
+  return lines.join('\n');
+}

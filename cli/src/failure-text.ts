@@ -1,0 +1,56 @@
+/** What a failed command says: to people a sentence and what to do, to scripts the whole problem. */
+import { PortariumError } from '@portarium/client/portarium-error';
+import { plainText } from '@portarium/contracts/plain-text';
+import { messageOf } from '@portarium/local/local-stack-error';
+import * as v from 'valibot';
+import { UsageError } from './usage-error.ts';
+
+const AdmissionSchema = v.looseObject({
+  findings: v.array(
+    v.looseObject({
+      rule: v.string(),
+      message: v.string(),
+      hint: v.string(),
+      at: v.optional(v.string()),
+    }),
+  ),
+});
+
+/**
+ * Lines for standard error.
+ * @param command the subcommand that ran, such as `portarium plugin push`
+ */
+export function failureText(error: unknown, command: string): string {
+  const lines = [messageOf(error)];
+  if (error instanceof UsageError) lines.push(`(${command} --help tells what it takes)`);
+  if (error instanceof PortariumError) {
+    lines.push(...findingLines(error));
+    if (error.code === 'auth.invalid') {
+      lines.push(
+        'Creating a key needs an admin’s key; those of a local stack are in bootstrap.json of its data folder.',
+      );
+    }
+  }
+  return lines.join('\n');
+}
+
+/** The line that `--json` prints: the problem document too, when the Control Plane sent one. */
+export function failureJson(error: unknown): Readonly<Record<string, unknown>> {
+  const failure = { ok: false, error: messageOf(error) };
+  if (error instanceof UsageError && error.errors.length > 0) {
+    return { ...failure, errors: error.errors };
+  }
+  return error instanceof PortariumError && error.status !== 0
+    ? { ...failure, problem: error.problem }
+    : failure;
+}
+
+/** What admission found. Names of a module's imports and exports stand in it: not to be trusted. */
+function findingLines({ problem }: PortariumError): string[] {
+  const admission = v.safeParse(AdmissionSchema, problem.admission);
+  if (!admission.success) return [];
+  return admission.output.findings.flatMap(({ rule, message, hint, at }) => [
+    plainText(`  ${rule}${at === undefined ? '' : ` at ${at}`}: ${message}`),
+    plainText(`    → ${hint}`),
+  ]);
+}

@@ -1,0 +1,28 @@
+/**
+ * Bounds the requests that one key, and all keys together, have in flight, so that one caller can
+ * not take the connections of all others. Rates over time are another matter and come later.
+ */
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+
+export class InFlight {
+  readonly #byKey = new Map<string, number>();
+  #total = 0;
+
+  /** @returns false when the key, or the instance, has as many as it may have */
+  enter(key: string): boolean {
+    const own = this.#byKey.get(key) ?? 0;
+    const { requestsPerKey, requestsTotal } = PLATFORM_LIMITS;
+    if (own >= requestsPerKey || this.#total >= requestsTotal) return false;
+    this.#byKey.set(key, own + 1);
+    this.#total += 1;
+    return true;
+  }
+
+  /** Gives back what {@link enter} took. */
+  leave(key: string): void {
+    const own = this.#byKey.get(key) ?? 0;
+    if (own <= 1) this.#byKey.delete(key);
+    else this.#byKey.set(key, own - 1);
+    if (own > 0) this.#total -= 1;
+  }
+}

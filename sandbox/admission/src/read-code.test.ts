@@ -1,0 +1,141 @@
+import { expect, test } from 'bun:test';
+import { type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
+import * as v from 'valibot';
+import { admit } from './admit.ts';
+import { encodeU32 } from './byte-writer.ts';
+import { SECTION } from './sections.ts';
+import {
+  type Bytes,
+  buildModule,
+  exportFunction,
+  limits,
+  type ModuleParts,
+  PROCEDURE,
+  plainModule,
+  text,
+  vector,
+} from './testing/wasm-builder.ts';
+
+const manifest = v.parse(ManifestSchema, {
+  schema: 1,
+  name: 'sample',
+  version: '1.0.0',
+  operations: [{ name: 'run', export: 'run', effect: 'read' }],
+} satisfies ManifestInput);
+
+async function rulesOf(bytes: Uint8Array): Promise<string[]> {
+  const admission = await admit(bytes, manifest, { memoryMiB: 2 });
+  return admission.ok ? [] : admission.findings.map(({ rule }) => rule);
+}
+
+const rules = (parts: ModuleParts) => rulesOf(plainModule(parts));
+
+/** A body whose groups each declare `locals` i32. */
+const body = (...groups: readonly number[]): Bytes => [
+  ...vector(groups.map((locals) => [...encodeU32(locals), 0x7f])),
+  0x0b,
+];
+
+const many = (count: number, one: Bytes): ModuleParts => ({
+  functions: Array<number>(count).fill(0),
+  bodies: Array<Bytes>(count).fill(one),
+});
+
+/** Sections 6, 9 and 11 in their places, around a plain function. */
+function withSection(id: number, contents: Bytes): Uint8Array {
+  const code = vector([[...encodeU32(2), 0, 0x0b]]);
+  const listed: [number, Bytes][] = [
+    [SECTION.memory, vector([limits(1)])],
+    [SECTION.export, vector([exportFunction('run', 0)])],
+    [SECTION.code, code],
+    [id, contents],
+  ];
+  const order = [5, 6, 7, 9, 10, 11];
+  const sorted = listed.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+  const extra = sorted.map(([place, bytes]) => ({ id: place, contents: bytes }));
+  return buildModule({ types: [PROCEDURE], functions: [0], extra });
+}
+
+test('a small module that declares millions of locals is refused before an engine sees it', async () => {
+  const bytes = plainModule(many(20_000, body(50_000)));
+  const started = performance.now();
+  expect(await rulesOf(bytes)).toEqual(['code.locals']);
+  expect(performance.now() - started).toBeLessThan(500);
+});
+
+test('a function has at most 10,000 locals, and all together at most 1,000,000', async () => {
+  expect(await rules({ bodies: [body(10_000)] })).toEqual([]);
+  expect(await rules({ bodies: [body(10_001)] })).toEqual(['code.locals']);
+  expect(await rules({ bodies: [body(6_000, 4_001)] })).toEqual(['code.locals']);
+  expect(await rules({ bodies: [body(0xffff_ffff, 0xffff_ffff)] })).toEqual(['code.locals']);
+  expect(await rules({ bodies: [body(...Array<number>(10_001).fill(0))] })).toEqual([
+    'code.locals',
+  ]);
+  expect(await rules(many(100, body(10_000)))).toEqual([]);
+  expect(await rules(many(101, body(10_000)))).toEqual(['code.locals']);
+});
+
+test('bodies lie within their section and locals within their body', async () => {
+  const raw = (code: Bytes) =>
+    buildModule({
+      types: [PROCEDURE],
+      functions: [0],
+      exports: [exportFunction('run', 0)],
+      extra: [{ id: SECTION.code, contents: code }],
+    });
+  expect(await rulesOf(raw([1, 2, 0, 0x0b]))).toEqual([]);
+  expect(await rulesOf(raw([1, 9, 0, 0x0b]))).toEqual(['module.malformed']);
+  expect(await rulesOf(raw([1, 2, 0, 0x0b, 0]))).toEqual(['module.malformed']);
+  expect(await rulesOf(raw([1, 2, 1, 1, 0x7f, 0x0b]))).toEqual(['module.malformed']);
+});
+
+test('a body of more than a mebibyte is refused', async () => {
+  const nops = (count: number): Bytes => [0, ...Array<number>(count).fill(0x01), 0x0b];
+  expect(await rules({ bodies: [nops(1024 * 1024 - 2)] })).toEqual([]);
+  expect(await rules({ bodies: [nops(1024 * 1024 - 1)] })).toEqual(['code.size']);
+});
+
+test('functions, parameters, results, names, globals and segments are bounded', async () => {
+  const i32 = (count: number) => vector(Array<Bytes>(count).fill([0x7f]));
+  expect(await rules(many(100_001, [0, 0x0b]))).toEqual(['module.count']);
+  expect(await rules({ types: [PROCEDURE, [0x60, ...i32(100), ...i32(16)]] })).toEqual([]);
+  expect(await rules({ types: [PROCEDURE, [0x60, ...i32(101), 0]] })).toEqual(['module.count']);
+  expect(await rules({ types: [PROCEDURE, [0x60, 0, ...i32(17)]] })).toEqual(['module.count']);
+  const exports = [exportFunction('run', 0), [...text('x'.repeat(4_097)), 0, 0]];
+  expect(await rules({ exports })).toEqual(['module.count']);
+  const filled = (count: number, item: Bytes) => vector(Array<Bytes>(count).fill(item));
+  const global: Bytes = [0x7f, 0, 0x41, 0, 0x0b];
+  const active: Bytes = [0, 0x41, 0, 0x0b, 0];
+  const passive: Bytes = [1, 0, 0];
+  for (const [id, item, most] of [
+    [SECTION.global, global, 10_000],
+    [SECTION.element, passive, 10_000],
+    [SECTION.data, active, 100_000],
+  ] as const) {
+    expect([id, await rulesOf(withSection(id, filled(most, item)))]).toEqual([id, []]);
+    expect([id, await rulesOf(withSection(id, filled(most + 1, item)))]).toEqual([
+      id,
+      ['module.count'],
+    ]);
+  }
+  const long: Bytes = [1, 0, ...encodeU32(1024 * 1024), ...Array<number>(1024 * 1024).fill(0)];
+  expect(await rulesOf(withSection(SECTION.element, [1, ...long]))).toEqual(['module.count']);
+});
+
+test('code that an engine reads for long does not hold the thread of the caller', async () => {
+  const pairs = 150_000;
+  const blocks = [...Array<Bytes>(pairs).fill([0x02, 0x40]).flat(), ...Array(pairs).fill(0x0b)];
+  const bytes = plainModule({ bodies: [[0, ...blocks, 0x0b]] });
+  let longest = 0;
+  let last = performance.now();
+  const tick = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 5);
+  const started = last;
+  expect(await rulesOf(bytes)).toEqual([]);
+  const took = performance.now() - started;
+  longest = Math.max(longest, performance.now() - last);
+  clearInterval(tick);
+  expect(longest).toBeLessThan(took / 2);
+});

@@ -1,0 +1,40 @@
+import { expect, test } from 'bun:test';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+test('each promise of the README names a test that is in that file', () => {
+  const [, table = ''] =
+    /<!-- The table of promises\.(.*)<!-- End of the table/s.exec(readme) ?? [];
+  const rows = table.split('\n').filter((line) => line.includes('.test.ts › '));
+  expect(rows.length).toBeGreaterThan(10);
+  const proofs = readFileSync(join(root, 'docs/reference/proofs.md'), 'utf8');
+  for (const row of rows) {
+    const [, file = '', name = ''] = /`([^`]+\.test\.ts) › ([^`]+)` \|$/.exec(row) ?? [];
+    expect(existsSync(join(root, file))).toBe(true);
+    // Names that are built in a loop stand in the proofs, whose check needs a run.
+    const known = [readFileSync(join(root, file), 'utf8'), proofs].some((text) =>
+      text.includes(name),
+    );
+    expect([name !== '', known]).toEqual([true, true]);
+  }
+  const promises = table.split('\n').filter((line) => /^\| [A-Z].* \| /.test(line));
+  expect(promises.filter((line) => line.endsWith('| |'))).toEqual([]);
+});
+
+test('every file that the README, the guides and the references link to is there', () => {
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
+  pages.push('docs/how-to/write-a-plugin.md', 'docs/reference/api.md');
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), 'utf8');
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+      expect([page, target, existsSync(join(root, page, '..', target))]).toEqual([
+        page,
+        target,
+        true,
+      ]);
+    }
+  }
+});
