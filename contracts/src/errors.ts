@@ -13,7 +13,7 @@ export const API_ERRORS = {
   'auth.invalid': [
     401,
     'The API key is unknown, expired or revoked',
-    'Create a new key: portarium key create.',
+    'Ask an administrator for a key: portarium key create.',
   ],
   'auth.forbidden': [
     403,

@@ -5,6 +5,7 @@
  */
 import { canonicalText } from './canonical-json.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
+import { COST } from './schema-cost.ts';
 import { compilePattern } from './schema-pattern.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>> | boolean;
@@ -15,59 +16,7 @@ export interface SchemaViolation {
   readonly message: string;
 }
 
-/** Keywords that hold one schema, a list of them, or a map of them. */
-export const SCHEMA_VALUES: ReadonlySet<string> = new Set([
-  ...['additionalProperties', 'contains', 'else', 'if', 'items', 'not', 'propertyNames', 'then'],
-]);
-export const SCHEMA_LISTS: ReadonlySet<string> = new Set([
-  'allOf',
-  'anyOf',
-  'oneOf',
-  'prefixItems',
-]);
-export const SCHEMA_MAPS: ReadonlySet<string> = new Set([
-  ...['$defs', 'definitions', 'patternProperties', 'properties'],
-]);
-const ASSERTIONS = new Set([
-  ...['$ref', 'const', 'dependentRequired', 'enum', 'exclusiveMaximum', 'exclusiveMinimum'],
-  ...['maxItems', 'maxLength', 'maxProperties', 'maximum', 'minItems', 'minLength'],
-  ...['minProperties', 'minimum', 'multipleOf', 'pattern', 'required', 'type', 'uniqueItems'],
-]);
-const ANNOTATIONS = new Set([
-  ...['$comment', '$schema', 'contentEncoding', 'contentMediaType', 'default', 'deprecated'],
-  ...['description', 'examples', 'format', 'readOnly', 'title', 'writeOnly'],
-]);
-
-/** Whether the subset has the keyword; `x-…` are annotations of their authors. */
-export function isSchemaKeyword(keyword: string): boolean {
-  return (
-    SCHEMA_VALUES.has(keyword) ||
-    SCHEMA_LISTS.has(keyword) ||
-    SCHEMA_MAPS.has(keyword) ||
-    ASSERTIONS.has(keyword) ||
-    ANNOTATIONS.has(keyword) ||
-    keyword.startsWith('x-')
-  );
-}
-
 const MAX_VIOLATIONS = 20;
-
-/**
- * What things cost, in steps. A step is what RE2 needs at worst for one character and one
- * instruction of a pattern: 40 ns on a slow core. Everything else is measured against that.
- */
-const COST = {
-  /** One schema against one value. */
-  check: 8,
-  /** One property of an object, one name that is looked up. */
-  key: 6,
-  /** One node of a value that is brought into canonical form. */
-  node: 16,
-  /** Compiling a pattern: each character of it, each instruction, and one that is refused. */
-  patternCharacter: 200,
-  patternInstruction: 20,
-  patternRefused: 1_000_000,
-} as const;
 
 class OutOfSteps extends Error {}
 

@@ -1,12 +1,12 @@
 /** Bounds on the JSON Schemas of a manifest: size, depth, references and patterns. */
+import { PATTERN_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { Manifest } from '@portarium/contracts/manifest';
 import {
   isSchemaKeyword,
   SCHEMA_LISTS,
   SCHEMA_MAPS,
   SCHEMA_VALUES,
-} from '@portarium/contracts/json-schema';
-import { PATTERN_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import type { Manifest } from '@portarium/contracts/manifest';
+} from '@portarium/contracts/schema-keywords';
 import { compilePattern } from '@portarium/contracts/schema-pattern';
 import type { Finding } from './finding.ts';
 
