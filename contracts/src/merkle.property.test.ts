@@ -9,6 +9,7 @@ import {
   rootOf,
   verifyInclusion,
 } from './merkle.ts';
+import { runCount } from './testing/run-count.ts';
 
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const hashes = fc.array(hash, { minLength: 1, maxLength: 70 });
@@ -20,7 +21,7 @@ test('a compact range gives the root of the whole tree after each append', async
       for (const leaf of leaves) range = await appendLeaf(range, leaf);
       return toHex(await rootOf(range)) === toHex(await merkleRoot(leaves));
     }),
-    { numRuns: 60 },
+    { numRuns: runCount(60, 600) },
   );
 });
 
@@ -35,6 +36,6 @@ test('every leaf has a proof that verifies, and no other leaf does with it', asy
       const same = toHex(other) === toHex(leaf);
       return same || !(await verifyInclusion({ ...claim, leaf: other }));
     }),
-    { numRuns: 60 },
+    { numRuns: runCount(60, 600) },
   );
 });

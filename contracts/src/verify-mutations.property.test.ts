@@ -11,6 +11,7 @@ import {
   wholeBundle,
 } from './testing/honest-log.ts';
 import { entriesOf, filesOf, pack, rewritten, withEntries } from './testing/repackage.ts';
+import { runCount } from './testing/run-count.ts';
 import { testKey } from './testing/test-key.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
@@ -147,7 +148,7 @@ for (const [name, mutate] of Object.entries(MUTATIONS)) {
         expect(report.findings.length).toBeGreaterThan(0);
         expect(report.findings.every(({ rule }) => rule !== 'bundle.unreadable')).toBe(true);
       }),
-      { seed: 20_261_122, numRuns: 20 },
+      { seed: 20_261_122, numRuns: runCount(20, 60) },
     );
   });
 }
@@ -165,6 +166,6 @@ test('a log of any stories verifies, signed up to any size', async () => {
       expect(report.findings).toEqual([]);
       expect(report.unsigned).toBe(log.log.entries.length - signed);
     }),
-    { seed: 20_261_122, numRuns: 25 },
+    { seed: 20_261_122, numRuns: runCount(25, 250) },
   );
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { ManifestSchema } from '@portarium/contracts/manifest';
+import { runCount } from '@portarium/contracts/testing/run-count';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { admit } from './admit.ts';
@@ -49,7 +50,7 @@ test('a module that was cut off or had bits flipped never makes admission throw'
         );
       },
     ),
-    { seed: SEED, numRuns: 3_000 },
+    { seed: SEED, numRuns: runCount(3_000, 60_000) },
   );
 });
 
@@ -59,7 +60,7 @@ test('arbitrary bytes behind a true header never make admission throw', async ()
       const bytes = Uint8Array.from([...rich.subarray(0, 8), ...tail]);
       await admit(bytes, manifest, { memoryMiB: 1 });
     }),
-    { seed: SEED, numRuns: 3_000 },
+    { seed: SEED, numRuns: runCount(3_000, 60_000) },
   );
 });
 
