@@ -8,6 +8,7 @@ import type { Context } from '../application/context.ts';
 import { RequestActionSchema, requestAction } from '../application/request-action.ts';
 import { summary, viewAction, viewAttempts, waitForAction } from '../application/view-action.ts';
 import { type Api, allowInWorkspace, type Exchange, unwrap } from './api.ts';
+import { pageLimit } from './page-limit.ts';
 import { refuse } from './problems.ts';
 import { parseInput, parsePath, readJson } from './read-body.ts';
 
@@ -21,16 +22,7 @@ const WaitSchema = v.pipe(
 );
 
 const ListSchema = v.strictObject({
-  limit: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^\d{1,3}$/),
-      v.transform(Number),
-      v.minValue(1),
-      v.maxValue(PLATFORM_LIMITS.pageSize),
-    ),
-    '50',
-  ),
+  limit: pageLimit(50),
   cursor: v.optional(ActionIdSchema),
   state: v.optional(v.picklist(ACTION_STATES)),
   plugin: v.optional(PluginNameSchema),

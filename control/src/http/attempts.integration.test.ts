@@ -1,11 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import type {
-  ClaimResponse,
-  EgressCall,
-  Outcome,
-  WorkOrder,
-} from '@portarium/contracts/internal-api';
+import type { EgressCall, Outcome, WorkOrder } from '@portarium/contracts/internal-api';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
+import * as host from '../testing/as-host.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { uploadForm } from '../testing/upload-form.ts';
 
@@ -24,26 +20,16 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
-const USAGE = {
-  wallMs: 5,
-  cpuMs: 4,
-  memoryBytes: 1,
-  egressCalls: 0,
-  egressBytesOut: 0,
-  egressBytesIn: 0,
-  logLines: 0,
-  hostCalls: 1,
-};
 const SUCCESS: Outcome = {
   verdict: 'succeeded',
   output: btoa('{"text":"a"}'),
-  usage: USAGE,
+  usage: host.USAGE,
   calls: [],
 };
 const failed = (code: string): Outcome => ({
   verdict: 'failed',
   error: { code, message: `it was ${code}` },
-  usage: USAGE,
+  usage: host.USAGE,
   calls: [],
 });
 
@@ -56,36 +42,10 @@ async function request(): Promise<string> {
   return ((await response.json()) as { id: string }).id;
 }
 
-async function claim(
-  action: string,
-): Promise<{ status: number; body: ClaimResponse & { code?: string; retryAfterMs?: number } }> {
-  const json = { workspace: 'local', action, isolation: 'process', engine: 'test' };
-  const response = await instance.call('POST', '/internal/v1/claims', {
-    key: instance.hostKey,
-    json,
-  });
-  return { status: response.status, body: (await response.json()) as never };
-}
-
-async function claimed(action: string): Promise<WorkOrder> {
-  const { status, body } = await claim(action);
-  if (status !== 200 || body.status !== 'run')
-    throw new Error(`expected an order, got ${status} ${JSON.stringify(body)}`);
-  return body.order;
-}
-
-async function report(
-  order: WorkOrder,
-  what: 'outcome' | 'heartbeat',
-  json: unknown,
-): Promise<{ status: number; body: Record<string, unknown> }> {
-  const response = await instance.call('POST', `/internal/v1/attempts/${order.attempt}/${what}`, {
-    key: instance.hostKey,
-    json,
-    headers: { 'portarium-ticket': order.ticket },
-  });
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-}
+const claim = (action: string) => host.claim(instance, action);
+const claimed = (action: string) => host.claimed(instance, action);
+const report = (order: WorkOrder, what: 'outcome' | 'heartbeat', json: unknown) =>
+  host.report(instance, order, what, json);
 
 async function view(
   action: string,

@@ -3,27 +3,18 @@
 import { toBase64 } from '@portarium/contracts/base64';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import { ActionIdSchema } from '@portarium/contracts/ids';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 import type { Context } from '../application/context.ts';
 import { exportEvidence } from '../application/export-evidence.ts';
 import { sealLog } from '../application/seal-log.ts';
 import { type Api, allowInWorkspace, unwrap } from './api.ts';
+import { pageLimit } from './page-limit.ts';
 import { refuse } from './problems.ts';
 import { parseInput } from './read-body.ts';
 
 const PageSchema = v.strictObject({
   after: v.optional(v.pipe(v.string(), v.regex(/^(-1|\d{1,15})$/), v.transform(Number)), '-1'),
-  limit: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^\d{1,3}$/),
-      v.transform(Number),
-      v.minValue(1),
-      v.maxValue(PLATFORM_LIMITS.pageSize),
-    ),
-    '100',
-  ),
+  limit: pageLimit(100),
   action: v.optional(ActionIdSchema),
 });
 const ExportSchema = v.strictObject({ action: v.optional(ActionIdSchema) });

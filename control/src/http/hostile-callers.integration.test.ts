@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClaimResponse, EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
+import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { readTar } from '@portarium/contracts/tar';
 import { connect } from '../infrastructure/postgres/connect.ts';
+import * as host from '../testing/as-host.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { uploadForm } from '../testing/upload-form.ts';
 
@@ -23,36 +24,15 @@ afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 const good = { plugin: 'echo', operation: 'echo', input: { text: 'a' } };
 const ACTIONS = '/v1/workspaces/local/actions';
-const USAGE = {
-  wallMs: 5,
-  cpuMs: 4,
-  memoryBytes: 1,
-  egressCalls: 0,
-  egressBytesOut: 0,
-  egressBytesIn: 0,
-  logLines: 0,
-  hostCalls: 1,
-};
 
 async function claimed(): Promise<{ id: string; order: WorkOrder }> {
-  const { id } = (await (
-    await instance.call('POST', ACTIONS, { role: 'operator', json: good })
-  ).json()) as { id: string };
-  const json = { workspace: 'local', action: id, isolation: 'process', engine: 'test' };
-  const body = (await (
-    await instance.call('POST', '/internal/v1/claims', { key: instance.hostKey, json })
-  ).json()) as ClaimResponse;
-  if (body.status !== 'run') throw new Error('no order');
-  return { id, order: body.order };
+  const asked = await instance.call('POST', ACTIONS, { role: 'operator', json: good });
+  const { id } = (await asked.json()) as { id: string };
+  return { id, order: await host.claimed(instance, id) };
 }
 
-function report(order: WorkOrder, what: string, json: unknown): Promise<Response> {
-  return instance.call('POST', `/internal/v1/attempts/${order.attempt}/${what}`, {
-    key: instance.hostKey,
-    json,
-    headers: { 'portarium-ticket': order.ticket },
-  });
-}
+const report = (order: WorkOrder, what: 'outcome' | 'heartbeat', json: unknown) =>
+  host.report(instance, order, what, json);
 
 function objects(): number {
   try {
@@ -91,13 +71,10 @@ test('an output that can not be told of is still final at its first report', asy
     const answer = await report(order, 'outcome', {
       verdict: 'succeeded',
       output: Buffer.from(output).toString('base64'),
-      usage: USAGE,
+      usage: host.USAGE,
       calls: [],
     });
-    expect([answer.status, ((await answer.json()) as { again: boolean }).again]).toEqual([
-      200,
-      false,
-    ]);
+    expect([answer.status, answer.body.again]).toEqual([200, false]);
     const action = (await (
       await instance.call('GET', `${ACTIONS}/${id}`, { role: 'operator' })
     ).json()) as { state: string; error: { code: string } };
@@ -113,7 +90,7 @@ test('an error message that a guest wrote is cleaned and cut, in the row and in 
       await report(order, 'outcome', {
         verdict: 'failed',
         error: { code: 'guest.error', message },
-        usage: USAGE,
+        usage: host.USAGE,
         logs: [{ level: 'info', message: 'a\u0000b' }],
         calls: [],
       })
@@ -153,7 +130,7 @@ test('the bundle holds the journal of an attempt under the digest that its entry
   await report(order, 'outcome', {
     verdict: 'succeeded',
     output: btoa('{}'),
-    usage: USAGE,
+    usage: host.USAGE,
     calls: [call({ verdict: 'allowed', status: 204 })],
   });
   const { items } = (await (
@@ -397,14 +374,14 @@ test('a refused upload of an existing version, and a report that comes too late,
   await report(order, 'outcome', {
     verdict: 'succeeded',
     output: btoa('{"first":1}'),
-    usage: USAGE,
+    usage: host.USAGE,
     calls: [],
   });
   const after = objects();
   await report(order, 'outcome', {
     verdict: 'succeeded',
     output: btoa('{"late":1}'),
-    usage: USAGE,
+    usage: host.USAGE,
     calls: [],
   });
   expect(objects()).toBe(after);
