@@ -51,7 +51,6 @@ const PLATFORM_LIMIT_TEXT = {
   heartbeatMs: 'time between two heartbeats of a sandbox host',
   waitSeconds: 'longest `Prefer: wait=N`',
   idempotencyHours: 'how long an `Idempotency-Key` is remembered',
-  approvalDecisionHours: 'how long an approval waits for its decision',
   redirectHops: 'redirects that a read follows',
   egressTimeoutMs: 'one call, from connecting to the last byte',
   callsPerReport: 'calls that one heartbeat or outcome may carry',

@@ -113,8 +113,6 @@ export const PLATFORM_LIMITS = {
   waitSeconds: 60,
   /** An `Idempotency-Key` is remembered this long. */
   idempotencyHours: 24,
-  /** Decision on an approval, and execution after it. */
-  approvalDecisionHours: 24,
   /** Redirects that a read follows. */
   redirectHops: 5,
   /** One egress call, from connect to the last byte. */

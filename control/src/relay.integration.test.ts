@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type ActionId, makeId, type WorkspaceId } from '@portarium/contracts/ids';
 import { AckPolicy, connect as connectNats, DeliverPolicy } from 'nats';
 import { SYSTEM_ACTOR } from './application/context.ts';
-import { publishAll, sweep } from './relay.ts';
+import { forgetIdempotencyKeys, publishAll, sweep } from './relay.ts';
 import { startTestInstance, type TestInstance } from './testing/test-instance.ts';
 import { uploadForm } from './testing/upload-form.ts';
 
@@ -144,4 +144,26 @@ test('the sweeper starts the workflow of an action that was committed and never 
   const description = await client.workflow.getHandle(id).describe();
   expect(description.status.name).toBe('RUNNING');
   await client.connection.close();
+});
+
+test('an Idempotency-Key is forgotten after its time and not before', async () => {
+  const send = async () => {
+    const response = await instance.call('POST', '/v1/workspaces/local/actions', {
+      role: 'operator',
+      json: { plugin: 'echo', operation: 'echo', input: { text: 'a' } },
+      headers: { 'idempotency-key': 'for-a-day' },
+    });
+    return ((await response.json()) as { id: string }).id;
+  };
+  await instance.call('POST', '/v1/workspaces/local/plugins', {
+    role: 'author',
+    body: uploadForm(),
+  });
+  const first = await send();
+  await forgetIdempotencyKeys(instance.composed.context);
+  expect(await send()).toBe(first);
+  const { context } = instance.composed;
+  const tomorrow = { ...context, clock: { nowMs: () => Date.now() + 25 * 60 * 60 * 1000 } };
+  await forgetIdempotencyKeys(tomorrow);
+  expect(await send()).not.toBe(first);
 });

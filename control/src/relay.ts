@@ -6,7 +6,9 @@
 import { getLogger } from '@logtape/logtape';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Context } from './application/context.ts';
+import { timeText } from './application/ports/clock.ts';
 import { sealLog } from './application/seal-log.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
 import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
@@ -26,6 +28,8 @@ const FULL_SEAL_MS = 30_000;
 const SWEEP_MS = 2_000;
 /** A dispatch older than this was left behind; a younger one is still on its way. */
 const SWEEP_AGE_MS = 3_000;
+/** Between two looks for idempotency keys that are past their time. */
+const FORGET_MS = 10 * 60_000;
 const BATCH = 500;
 
 export interface Relay {
@@ -56,6 +60,7 @@ export function startRelay(parts: {
       };
     });
   let lastFullSeal = 0;
+  let lastForget = 0;
   const loops = [
     loop(
       'publish',
@@ -85,7 +90,12 @@ export function startRelay(parts: {
     ),
     loop(
       'sweep',
-      () => sweep(context),
+      async () => {
+        await sweep(context);
+        if (context.clock.nowMs() - lastForget < FORGET_MS) return;
+        await forgetIdempotencyKeys(context);
+        lastForget = context.clock.nowMs();
+      },
       () => sleep(SWEEP_MS),
     ),
   ];
@@ -157,5 +167,15 @@ export async function sweep(context: Context, olderThanMs = SWEEP_AGE_MS): Promi
     log.info('started the workflow of {action}, which a crash or an outage had left behind', {
       action,
     });
+  }
+}
+
+/** Forgets idempotency keys after `idempotencyHours`; a request with one of them is a new one then. */
+export async function forgetIdempotencyKeys(context: Context): Promise<void> {
+  const before = timeText(
+    context.clock.nowMs() - PLATFORM_LIMITS.idempotencyHours * 60 * 60 * 1000,
+  );
+  for (const { id } of await context.directory.listWorkspaces()) {
+    await context.store.submit(id, (tx) => tx.forgetIdempotencyKeys(before));
   }
 }

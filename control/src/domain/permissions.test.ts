@@ -7,7 +7,9 @@ test('each role has exactly the permissions of its column, in its own workspace 
   for (const role of ROLES) {
     for (const permission of ALL) {
       const named = (PERMISSIONS[permission] as readonly string[]).includes(role);
-      const instanceOnly = permission === 'workspace.create' || permission === 'attempt.run';
+      const instanceOnly = ['workspace.create', 'workspace.list', 'attempt.run'].includes(
+        permission,
+      );
       expect([role, permission, permits({ role, workspace: 'own' }, permission, 'own')]).toEqual([
         role,
         permission,

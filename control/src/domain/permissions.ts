@@ -7,6 +7,7 @@ export type KeyRole = Role | 'sandbox-host';
 
 export const PERMISSIONS = {
   'workspace.create': ['admin'],
+  'workspace.list': ['admin'],
   'workspace.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
   'key.manage': ['admin'],
   'plugin.upload': ['admin', 'author'],
@@ -23,7 +24,11 @@ export const PERMISSIONS = {
 export type Permission = keyof typeof PERMISSIONS;
 
 /** Permissions that a key bound to one workspace never has, whatever its role. */
-export const INSTANCE_ONLY: ReadonlySet<Permission> = new Set(['workspace.create', 'attempt.run']);
+export const INSTANCE_ONLY: ReadonlySet<Permission> = new Set([
+  'workspace.create',
+  'workspace.list',
+  'attempt.run',
+]);
 
 export interface Principal {
   readonly role: KeyRole;

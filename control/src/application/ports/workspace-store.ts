@@ -130,6 +130,8 @@ export interface WriteTransaction extends ReadTransaction {
    * @returns what holds it already, or undefined when the claim is ours
    */
   claimIdempotencyKey(claim: IdempotencyClaim): Promise<IdempotencyHolder | undefined>;
+  /** Forgets the idempotency keys that were claimed before `time`. */
+  forgetIdempotencyKeys(time: string): Promise<void>;
   insertAttempt(attempt: AttemptRecord): Promise<void>;
   extendLease(id: AttemptId, leaseUntil: string): Promise<void>;
   finishAttempt(id: AttemptId, end: AttemptEnd): Promise<void>;

@@ -91,7 +91,12 @@ function writeActions(
   json: JsonParameter,
 ): Pick<
   WriteTransaction,
-  'insertAction' | 'queueDispatch' | 'lockAction' | 'updateAction' | 'claimIdempotencyKey'
+  | 'insertAction'
+  | 'queueDispatch'
+  | 'lockAction'
+  | 'updateAction'
+  | 'claimIdempotencyKey'
+  | 'forgetIdempotencyKeys'
 > {
   return {
     async insertAction(action) {
@@ -118,6 +123,9 @@ function writeActions(
           error = coalesce(${change.error === undefined ? null : json(change.error)}, error),
           finished_at = coalesce(${change.finishedAt ?? null}, finished_at)
         WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
+    },
+    async forgetIdempotencyKeys(time) {
+      await tx`DELETE FROM idempotency_keys WHERE workspace_id = ${workspace} AND created_at < ${time}`;
     },
     async claimIdempotencyKey(claim) {
       const inserted = await tx`
