@@ -222,7 +222,7 @@ for (const [name, schema, value] of EXPENSIVE) {
     const started = performance.now();
     validateJson(rules, input);
     // Measured: 0.4 s on two cores; without the costs 3 s to minutes.
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 }
 
