@@ -15,8 +15,9 @@ export async function endAttempt(
   end: AttemptEnd,
   more: {
     readonly actor?: Actor;
-    readonly outputDigest?: Digest;
-    readonly artifacts?: readonly Artifact[];
+    readonly output?: Artifact;
+    /** Named only if it holds every call that is stored. */
+    readonly journal?: Artifact;
   } = {},
 ): Promise<void> {
   const calls = (await tx.listCalls(action.id)).filter((call) => call.attempt === attempt.id);
@@ -33,18 +34,16 @@ export async function endAttempt(
       usage: end.usage ?? {},
       journalDigest,
       calls: calls.length,
-      ...(more.outputDigest === undefined ? {} : { outputDigest: more.outputDigest }),
+      ...(more.output === undefined ? {} : { outputDigest: more.output.digest }),
       ...error,
     },
-    artifacts: (more.artifacts ?? []).filter(
-      (artifact) => artifact.mediaType !== JOURNAL_MEDIA_TYPE || artifact.digest === journalDigest,
-    ),
+    artifacts: [
+      ...(more.output === undefined ? [] : [more.output]),
+      ...(more.journal?.digest === journalDigest ? [more.journal] : []),
+    ],
     trace: action.trace,
   });
 }
-
-/** Of the artifact that holds an attempt's journal; its digest is the entry's `journalDigest`. */
-export const JOURNAL_MEDIA_TYPE = 'application/vnd.portarium.journal+json';
 
 /** Longest error message that a row and an entry keep, in UTF-16 code units. */
 const MAX_MESSAGE = 1_000;

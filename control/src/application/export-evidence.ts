@@ -1,18 +1,17 @@
 /** Builds the bundle that a stranger can verify offline: a whole log, or one action with proofs. */
 import { buildBundle } from '@portarium/contracts/bundle';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
-import { type Digest, fromHex } from '@portarium/contracts/digest';
+import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
-import { inclusionProof } from '@portarium/contracts/merkle';
+import { inclusionProofs } from '@portarium/contracts/merkle';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { readLeaves } from './read-leaves.ts';
 import { sealLog } from './seal-log.ts';
 
 /** Entries that one read takes. */
 const PAGE = 500;
-/** Leaf hashes that one read takes. */
-const LEAVES_PER_READ = 10_000;
 /** Largest bundle that is built in memory. */
 const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
 
@@ -119,13 +118,6 @@ async function proofs(
   size: number,
 ): Promise<Map<number, readonly Uint8Array[]>> {
   const leaves: Uint8Array[] = [];
-  while (leaves.length < size) {
-    const limit = Math.min(LEAVES_PER_READ, size - leaves.length);
-    const read = await context.store.read(workspace, (tx) => tx.leafHashes(leaves.length, limit));
-    if (read.length === 0) throw new Error(`the log of ${workspace} lacks entry ${leaves.length}`);
-    for (const leaf of read) leaves.push(fromHex(leaf.slice('sha256:'.length)));
-  }
-  const found = new Map<number, readonly Uint8Array[]>();
-  for (const seq of sequence) found.set(seq, await inclusionProof(leaves, seq));
-  return found;
+  for await (const leaf of readLeaves(context, workspace, 0, size)) leaves.push(leaf);
+  return inclusionProofs(leaves, sequence);
 }

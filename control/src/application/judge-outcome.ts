@@ -8,13 +8,16 @@ import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { EgressCall, OutcomeSchema } from '@portarium/contracts/internal-api';
 import { validateJson } from '@portarium/contracts/json-schema';
+import type { Operation } from '@portarium/contracts/manifest';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import type { Context } from './context.ts';
-import { JOURNAL_MEDIA_TYPE } from './end-attempt.ts';
 import type { AttemptError, RecordedCall } from './ports/records.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
+
+/** Of the artifact that holds an attempt's journal; its digest is the entry's `journalDigest`. */
+const JOURNAL_MEDIA_TYPE = 'application/vnd.portarium.journal+json';
 
 export interface Judged {
   readonly error?: AttemptError;
@@ -25,6 +28,7 @@ export interface Judged {
 export async function judgeOutcome(
   context: Context,
   ticket: Ticket,
+  operation: Operation,
   outcome: Outcome,
 ): Promise<Judged> {
   if (outcome.verdict === 'failed') {
@@ -47,18 +51,12 @@ export async function judgeOutcome(
       },
     };
   }
-  const found = await context.store.read(ticket.workspace, async (tx) => {
-    const action = await tx.findAction(ticket.action);
-    const plugin = action && (await tx.findPlugin(action.plugin, action.version));
-    return plugin?.manifest.operations.find((operation) => operation.name === action?.operation);
-  });
-  if (!found) throw new Error(`action ${ticket.action} lost its operation`);
-  if (found.encoding === 'json') {
-    const problem = jsonProblem(found.output, output);
+  if (operation.encoding === 'json') {
+    const problem = jsonProblem(operation.output, output);
     if (problem) return { error: { code: 'output.invalid', message: problem } };
   }
   const digest = await context.objects.put(ticket.workspace, output, 'compliance');
-  const mediaType = found.encoding === 'json' ? 'application/json' : 'application/octet-stream';
+  const mediaType = operation.encoding === 'json' ? 'application/json' : 'application/octet-stream';
   return { artifact: { digest, bytes: output.length, mediaType, retention: 'compliance' } };
 }
 

@@ -84,16 +84,18 @@ export async function reportOutcome(
 ): Promise<Result<{ state: string; again: boolean }>> {
   // Looked at before anything is stored for it; decided again on the locked row below.
   const early = await context.store.read(ticket.workspace, async (tx) => {
-    const held = check(
-      await tx.findAction(ticket.action),
-      await tx.findAttempt(ticket.attempt),
-      ticket,
-    );
-    return { held, calls: await tx.listCalls(ticket.action) };
+    const action = await tx.findAction(ticket.action);
+    const plugin = action && (await tx.findPlugin(action.plugin, action.version));
+    return {
+      held: check(action, await tx.findAttempt(ticket.attempt), ticket),
+      operation: plugin?.manifest.operations.find(({ name }) => name === action?.operation),
+      calls: await tx.listCalls(ticket.action),
+    };
   });
   if (!early.held.ok) return early.held;
+  if (!early.operation) throw new Error(`action ${ticket.action} lost its operation`);
   const over = early.held.value.attempt.verdict !== null;
-  const judged = over ? {} : await judgeOutcome(context, ticket, outcome);
+  const judged = over ? {} : await judgeOutcome(context, ticket, early.operation, outcome);
   const journal = over
     ? undefined
     : await storeJournal(context, ticket, early.calls, outcome.calls);
@@ -124,8 +126,8 @@ export async function reportOutcome(
       { verdict, at, usage: outcome.usage, logs: cleanLogs(outcome.logs), ...error },
       {
         actor: actorOf(caller),
-        artifacts: [artifact, journal].filter((named) => named !== undefined),
-        ...outputDigest,
+        ...(artifact === undefined ? {} : { output: artifact }),
+        ...(journal === undefined ? {} : { journal }),
       },
     );
     if (lost && attempt.fence < PLATFORM_LIMITS.attempts)

@@ -1,12 +1,9 @@
 /** Signs a checkpoint over what a workspace's log holds. Never signs a smaller log than before. */
-import { fromHex } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { appendLeaf, emptyRange, rootOf } from '@portarium/contracts/merkle';
 import type { Context } from './context.ts';
 import type { CheckpointRecord } from './ports/workspace-store.ts';
-
-/** Leaf hashes that one read of the sealer takes into memory: 32 bytes each. */
-const LEAVES_PER_READ = 10_000;
+import { readLeaves } from './read-leaves.ts';
 
 /** @returns the newest checkpoint, or undefined while the log is empty */
 export async function sealLog(
@@ -25,13 +22,8 @@ export async function sealLog(
       );
     }
     let range = before.checkpoint?.range ?? emptyRange();
-    while (range.size < before.size) {
-      const from = range.size;
-      const limit = Math.min(LEAVES_PER_READ, before.size - from);
-      const leaves = await context.store.read(workspace, (tx) => tx.leafHashes(from, limit));
-      if (leaves.length === 0) throw new Error(`the log of ${workspace} lacks entry ${from}`);
-      for (const leaf of leaves)
-        range = await appendLeaf(range, fromHex(leaf.slice('sha256:'.length)));
+    for await (const leaf of readLeaves(context, workspace, range.size, before.size)) {
+      range = await appendLeaf(range, leaf);
     }
     const note = await context.signer.sign(workspace, range.size, await rootOf(range));
     const next: CheckpointRecord = { size: range.size, note, range };

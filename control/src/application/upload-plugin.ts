@@ -36,7 +36,8 @@ export async function uploadPlugin(
   const earlier = await context.store.read(workspace, (tx) =>
     tx.findPlugin(manifest.name, manifest.version),
   );
-  if (earlier) return existing(earlier, admission.digest, await digestOfJson(manifest));
+  const manifestDigest = await digestOfJson(manifest);
+  if (earlier) return existing(earlier, admission.digest, manifestDigest);
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
@@ -48,7 +49,7 @@ export async function uploadPlugin(
     moduleDigest: admission.moduleDigest,
     rewriter: admission.rewriter,
     manifest,
-    manifestDigest: await digestOfJson(manifest),
+    manifestDigest,
     admission: { ...admission.report },
     state: 'active',
     uploadedBy: caller.key.id,

@@ -112,13 +112,13 @@ export async function waitForAction(
   for (;;) {
     // Subscribe before reading, so that a commit between the two is not missed.
     const leftMs = deadlineMs - context.clock.nowMs();
-    const changed =
-      leftMs > 0 ? context.signals.changed(workspace, id, Math.min(leftMs, 1_000)) : undefined;
+    if (leftMs <= 0) return viewAction(context, workspace, id);
+    const changed = context.signals.changed(workspace, id, Math.min(leftMs, 1_000));
     const state = await context.store.read(
       workspace,
       async (tx) => (await tx.findAction(id))?.state,
     );
-    if (state === undefined || isSettled(state) || state.startsWith('waiting-') || !changed) {
+    if (state === undefined || isSettled(state) || state.startsWith('waiting-')) {
       return viewAction(context, workspace, id);
     }
     await changed;

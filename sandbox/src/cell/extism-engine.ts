@@ -3,11 +3,12 @@
  * Measured on 2.0.0-rc13: an own `http_request` is ignored, so requests leave through `fetch`;
  * `maxPages` is not set, because it bounds nothing and makes each allocation cost all blocks.
  */
+
 import { type CallContext, createPlugin, type ExtismPluginOptions } from '@extism/extism';
+import { plainText } from '@portarium/contracts/plain-text';
 import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
 import { GuestLimits } from './guest-limits.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
-import { cleanText } from './untrusted-text.ts';
 
 /** Bytes of all variables together; Extism's own default in other SDKs. */
 const MAX_VAR_BYTES = 1024 * 1024;
@@ -51,7 +52,7 @@ function failed(
   return {
     ok: false,
     code,
-    message: cleanText(message, MAX_ERROR_CHARACTERS),
+    message: plainText(message, MAX_ERROR_CHARACTERS),
     hostCalls: limits.hostCalls,
   };
 }

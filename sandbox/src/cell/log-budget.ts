@@ -1,7 +1,8 @@
 /** Counts log lines and bytes of one attempt; what is too much is dropped with one marker. */
+
 import type { AttemptLimits } from '@portarium/contracts/limits';
+import { plainText } from '@portarium/contracts/plain-text';
 import { type LogLevel, MAX_LOG_CHARACTERS } from './messages.ts';
-import { cleanText } from './untrusted-text.ts';
 
 export interface LogLine {
   readonly level: LogLevel;
@@ -27,7 +28,7 @@ export class LogBudget {
   /** The line to keep, the marker in place of the first one too many, or nothing. */
   take(level: LogLevel, text: string): LogLine | undefined {
     if (this.#closed) return undefined;
-    const message = cleanText(text, MAX_LOG_CHARACTERS);
+    const message = plainText(text, MAX_LOG_CHARACTERS);
     const bytes = encoder.encode(message).length;
     if (this.#lines >= this.#limits.logLines || this.#bytes + bytes > this.#limits.logBytes) {
       this.#closed = true;

@@ -2,6 +2,7 @@
  * A cell: one process that runs one module of one workspace, a fresh instance for each attempt.
  * It holds no credential and has no network; everything it needs comes through its pipes.
  */
+import { plainText } from '@portarium/contracts/plain-text';
 import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
 import { extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
@@ -9,7 +10,6 @@ import type { CellLimits, CellMessage, HostMessage } from './messages.ts';
 import { MAX_ERROR_CHARACTERS } from './messages.ts';
 import { outgoingRequest } from './outgoing-request.ts';
 import { HostPipe } from './pipe.ts';
-import { cleanText } from './untrusted-text.ts';
 
 const pipe = new HostPipe();
 const say = (message: CellMessage, body?: Uint8Array) => pipe.write(message, body);
@@ -50,7 +50,7 @@ async function bind(module: Uint8Array): Promise<WebAssembly.Module | undefined>
     return compiled;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say({ type: 'refused', message: cleanText(message, MAX_ERROR_CHARACTERS) });
+    say({ type: 'refused', message: plainText(message, MAX_ERROR_CHARACTERS) });
     return undefined;
   }
 }

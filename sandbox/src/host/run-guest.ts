@@ -2,12 +2,13 @@
  * One attempt in one cell: enforces what only the host can (wall, CPU, memory, egress) by killing
  * the cell, and says what came of it. Never believes a cell about time, memory or egress.
  */
+
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { Outcome, Usage, WorkOrder } from '@portarium/contracts/internal-api';
 import type { AttemptLimits } from '@portarium/contracts/limits';
+import { plainText } from '@portarium/contracts/plain-text';
 import { LogBudget, type LogLine } from '../cell/log-budget.ts';
 import { MAX_ERROR_CHARACTERS } from '../cell/messages.ts';
-import { cleanText } from '../cell/untrusted-text.ts';
 import type { EgressSession } from '../egress/egress-session.ts';
 import { CELL_OVERHEAD_BYTES, type CellProcess, type RunResult } from './cell-process.ts';
 
@@ -110,7 +111,7 @@ function verdictOf(
 }
 
 function failed(code: AttemptErrorCode, message: string): Pick<Outcome, 'verdict' | 'error'> {
-  return { verdict: 'failed', error: { code, message: cleanText(message, MAX_ERROR_CHARACTERS) } };
+  return { verdict: 'failed', error: { code, message: plainText(message, MAX_ERROR_CHARACTERS) } };
 }
 
 function watchUsage(
