@@ -78,7 +78,8 @@ function check(
   return violations.slice(0, MAX_VIOLATIONS);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether the JSON value is an object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

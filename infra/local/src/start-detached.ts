@@ -30,8 +30,8 @@ export interface StartDetachedOptions {
 }
 
 const POLL_MS = 30;
-/** See supervisor-main.ts, which can not be imported: it runs when it is loaded. */
-const EXIT_ALREADY_RUNNING = 3;
+/** Exit code of the supervisor when another one holds the folder: it tells the two apart. */
+export const EXIT_ALREADY_RUNNING = 3;
 
 /**
  * Resolves when the stack is ready; its supervisor logs to `<data>/logs/supervisor.log`.

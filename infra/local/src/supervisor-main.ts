@@ -5,10 +5,8 @@
 import { parseArgs } from 'node:util';
 import { LocalStackError, messageOf } from './local-stack-error.ts';
 import type { ProgressEvent } from './progress.ts';
+import { EXIT_ALREADY_RUNNING } from './start-detached.ts';
 import { startStack } from './start-stack.ts';
-
-/** Exit code when another supervisor holds the folder: `up --detach` tells the two apart by it. */
-const EXIT_ALREADY_RUNNING = 3;
 
 function note(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`);

@@ -1,4 +1,5 @@
 /** Bounds on the JSON Schemas of a manifest: size, depth, references and patterns. */
+import { isRecord } from '@portarium/contracts/json-schema';
 import { PATTERN_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
 import {
@@ -88,10 +89,6 @@ function depthOf(schema: unknown, most: number): number {
     for (const item of inner) deepest = Math.max(deepest, depthOf(item, most - 1));
   }
   return deepest + 1;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function walk(schema: unknown, at: string, findings: Finding[]): void {

@@ -17,7 +17,7 @@ import type { CellPool } from './cell-pool.ts';
 import type { ControlAnswer, ControlClient, ControlFailure } from './control-client.ts';
 import { LeaseKeeper, sleep } from './lease-keeper.ts';
 import type { ModuleCache } from './module-cache.ts';
-import { OutcomeReporter, type ReportTimes } from './outcome-reporter.ts';
+import { BACK_OFF, OutcomeReporter, type ReportTimes } from './outcome-reporter.ts';
 import { runGuest } from './run-guest.ts';
 
 export interface AttemptRunnerOptions {
@@ -34,7 +34,6 @@ export interface AttemptRunnerOptions {
 
 const REQUEST_RETRY_MS = 3_000;
 const REPORTING_RETRY_MS = 1_000;
-const BACK_OFF = { firstMs: 100, mostMs: 2_000 };
 
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;

@@ -24,7 +24,8 @@ const TIMES: ReportTimes = { slotMs: 10_000, keepMs: 60_000 };
 /** What a host that stops still gives to a report. */
 const STOP_MS = 2_000;
 const RETRY_AFTER_MS = 1_000;
-const BACK_OFF = { firstMs: 100, mostMs: 2_000 };
+/** Pauses between two tries at the Control Plane: doubled from the first to the longest. */
+export const BACK_OFF = { firstMs: 100, mostMs: 2_000 };
 const LEFT_OUT = 'left out: the Control Plane refused the full outcome';
 
 /** An outcome whose calls are the host's own records. */
