@@ -51,8 +51,16 @@ const PLATFORM_LIMIT_TEXT = {
   heartbeatMs: 'time between two heartbeats of a sandbox host',
   waitSeconds: 'longest `Prefer: wait=N`',
   idempotencyHours: 'how long an `Idempotency-Key` is remembered',
+  dispatchHours: 'from dispatch until an action that no host brings to an end is given up',
+  stalledMs: 'without an attempt or a lease before an action’s workflow is started anew',
   redirectHops: 'redirects that a read follows',
   egressTimeoutMs: 'one call, from connecting to the last byte',
+  takeoverSlackMs: 'time beyond lease and request timeout before an open write is taken over',
+  inlineBodyBytes: 'a response body inside a report of a sandbox host; larger ones travel alone',
+  secretCharacters: 'characters of a credential’s secret, at least',
+  secretBytes: 'a credential’s secret, at most',
+  quorum: 'people that an approval may ask for, at most',
+  rationaleCharacters: 'characters of a rationale',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

@@ -4,11 +4,13 @@
  * Rules that JSON Schema can not say (unique ids, public suffixes) stand in the valibot schemas only.
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { ActionOrderSchema } from '@portarium/contracts/action-order';
 import { ApprovalStatementSchema } from '@portarium/contracts/approval-statement';
 import { BundleManifestSchema } from '@portarium/contracts/bundle-layout';
 import { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
 import { ENTRY_DATA_SCHEMAS } from '@portarium/contracts/entry-data';
 import { EntrySchema } from '@portarium/contracts/evidence-entry';
+import { JournalArtifactSchema } from '@portarium/contracts/journal-artifact';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import { TicketSchema } from '@portarium/contracts/ticket';
 import { toJsonSchema } from '@valibot/to-json-schema';
@@ -26,6 +28,14 @@ const SCHEMAS: Readonly<
   'approval-statement': {
     title: 'What an approver agrees to',
     schema: ApprovalStatementSchema,
+  },
+  order: {
+    title: 'Everything beside the journal that the attempts of an action are a function of',
+    schema: ActionOrderSchema,
+  },
+  journal: {
+    title: 'The egress calls of an action, as the end of an attempt names them',
+    schema: JournalArtifactSchema,
   },
   'bundle-manifest': { title: 'manifest.json of an exported bundle', schema: BundleManifestSchema },
 };

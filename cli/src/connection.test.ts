@@ -29,6 +29,11 @@ test('options win over the environment, and the environment over the stack', () 
   });
 });
 
+test('a command may use the stack’s key of another role, but a given key wins', () => {
+  expect(resolveConnection({}, {}, stack, 'approver').key).toBe('p');
+  expect(resolveConnection({ key: 'mine' }, {}, stack, 'approver').key).toBe('mine');
+});
+
 test('key and workspace may differ from the stack’s own', () => {
   expect(resolveConnection({ key: 'mine', workspace: 'acme' }, {}, stack)).toEqual({
     url: 'http://127.0.0.1:1',

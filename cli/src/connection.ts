@@ -31,8 +31,11 @@ export function connectionOptions(command: Command): Command {
     .option('--json', 'print the result as JSON, one line each');
 }
 
+export type StackRole = keyof StackConnection['keys'];
+
 /**
  * @param stack the running stack of the data folder; asked for only when something is missing
+ * @param role whose key of the running stack is used when none is given
  * @throws UsageError that says what is missing beside an address, and how to give it
  * @throws Error when no address is named and no stack runs
  */
@@ -40,6 +43,7 @@ export function resolveConnection(
   options: ConnectionOptions,
   variables: Readonly<Record<string, string | undefined>>,
   stack: () => Pick<StackConnection, 'url' | 'workspace' | 'keys'> | undefined,
+  role: StackRole = 'admin',
 ): Connection {
   const given = {
     url: options.url || variables.PORTARIUM_URL,
@@ -62,7 +66,7 @@ export function resolveConnection(
   }
   return {
     url: running.url,
-    key: key ?? running.keys.admin,
+    key: key ?? running.keys[role],
     workspace: workspace ?? running.workspace,
   };
 }
@@ -71,9 +75,9 @@ export function resolveConnection(
  * A client for what the options, the environment or the running stack name.
  * @throws UsageError when the address is none
  */
-export function connect(options: ConnectionOptions): PortariumClient {
+export function connect(options: ConnectionOptions, role: StackRole = 'admin'): PortariumClient {
   const stack = () => findRunningStack(dataDirOf(options));
-  const connection = resolveConnection(options, usableEnvironment().all, stack);
+  const connection = resolveConnection(options, usableEnvironment().all, stack, role);
   try {
     return new PortariumClient(connection);
   } catch (error) {

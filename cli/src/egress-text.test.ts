@@ -23,6 +23,10 @@ test('a rule is one line, and what its author wrote can not break the terminal',
     'GET https://api.example.com:443/other  query=a,b maxCalls=2',
   );
   expect(ruleText({ ...rule, query: ['a\u001b[2J'] })).toEndWith('query=a[2J');
+  const idempotency = { header: 'Idempotency-Key', retentionHours: 24 };
+  expect(ruleText({ ...rule, credential: 'stripe', idempotency })).toEndWith(
+    '/ok  credential=stripe idempotency=Idempotency-Key/24h',
+  );
 });
 
 test('a plugin is said to reach nothing only when nothing is asked for or nothing granted', () => {
@@ -35,6 +39,8 @@ test('a plugin is said to reach nothing only when nothing is asked for or nothin
 
 test('rules that are not granted alike and a closed loopback are named', () => {
   expect(egressNotes(egress([rule, other], [rule])).join()).toContain('words: other');
+  const withKey = { ...rule, credential: 'stripe' };
+  expect(egressNotes(egress([withKey], [rule])).join()).toContain('words: status');
   const local = { ...rule, host: '127.0.0.1' };
   expect(egressNotes(egress([local], [local])).join()).toContain('--network loopback');
   expect(egressNotes(egress([local], [local], ['loopback'])).join()).not.toContain('--network');

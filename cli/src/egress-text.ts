@@ -17,6 +17,9 @@ export function ruleText(rule: Rule): string {
     rule.maxCalls === undefined ? '' : `maxCalls=${rule.maxCalls}`,
     rule.maxBytes === undefined ? '' : `maxBytes=${rule.maxBytes}`,
     rule.credential === undefined ? '' : `credential=${rule.credential}`,
+    rule.idempotency === undefined
+      ? ''
+      : `idempotency=${rule.idempotency.header}/${rule.idempotency.retentionHours}h`,
   ].filter((part) => part !== '');
   const call = `${methods.join(',')} ${scheme}://${host}:${port}${path}`;
   return plainText([call, ...(more.length > 0 ? [more.join(' ')] : [])].join('  '));

@@ -33,6 +33,13 @@ test('a wrong key is told who can make another', async () => {
   expect(text).toContain('needs an admin’s key');
 });
 
+test('a decision that is refused says what to do', async () => {
+  const told = async (code: string) => failureText(await refused({ code }), 'portarium approve');
+  expect(await told('approval.stale')).toContain('--replaces');
+  expect(await told('approval.closed')).toContain('portarium approve ID');
+  expect(await told('approval.excluded')).toContain('another person’s key');
+});
+
 test('a usage error points to the help of its own subcommand', () => {
   const error = new UsageError('No.', [{ pointer: '/a', message: 'missing' }]);
   expect(failureText(error, 'portarium plugin push')).toContain('portarium plugin push --help');

@@ -16,6 +16,20 @@ const AdmissionSchema = v.looseObject({
   ),
 });
 
+/** What a code means for somebody at a terminal, beyond its hint. */
+const WHAT_TO_RUN: ReadonlyMap<string, string> = new Map([
+  [
+    'auth.invalid',
+    'Creating a key needs an admin’s key; those of a local stack are in bootstrap.json of its data folder.',
+  ],
+  ['approval.excluded', 'Decide with another person’s key: --key KEY, or PORTARIUM_KEY.'],
+  ['approval.closed', 'See what was decided, and by whom: portarium approve ID'],
+  [
+    'approval.stale',
+    'Nothing was decided. See what became of the action: portarium action get ID. To have it as things are now, ask anew: portarium action run … --replaces ID',
+  ],
+]);
+
 /**
  * Lines for standard error.
  * @param command the subcommand that ran, such as `portarium plugin push`
@@ -25,11 +39,8 @@ export function failureText(error: unknown, command: string): string {
   if (error instanceof UsageError) lines.push(`(${command} --help tells what it takes)`);
   if (error instanceof PortariumError) {
     lines.push(...findingLines(error));
-    if (error.code === 'auth.invalid') {
-      lines.push(
-        'Creating a key needs an admin’s key; those of a local stack are in bootstrap.json of its data folder.',
-      );
-    }
+    const more = WHAT_TO_RUN.get(error.code);
+    if (more !== undefined) lines.push(more);
   }
   return lines.join('\n');
 }

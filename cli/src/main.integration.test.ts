@@ -97,6 +97,8 @@ test('doctor fails on a data folder that can not be created, and says how to men
   }
 });
 
+const APPROVAL = 'apr_019b76da80007000800000000000aaaa';
+
 test('what is not usable ends with code 2 and says what to do, before anything is tried', async () => {
   const broken = join(root, 'broken');
   mkdirSync(broken);
@@ -125,6 +127,20 @@ test('what is not usable ends with code 2 and says what to do, before anything i
     [['action', 'list', '--url', 'nonsense', '--key', 'k', '--workspace', 'w'], 'no address'],
     [['action', 'run', 'p', 'o', '--input', '@none.json'], 'none.json'],
     [['action', 'run', 'p', 'o', '--input', `@${root}`], 'it is a folder'],
+    [['action', 'resolve', 'act_1', '--outcome', 'maybe'], 'succeeded, failed, dispatched'],
+    [['action', 'resolve', 'act_1', '--outcome', 'failed'], '--rationale'],
+    [['approve', 'nonsense'], 'apr_'],
+    [['approve', '--yes', '--rationale', 'x'], 'Name what to decide'],
+    [['approve', APPROVAL, '--rationale', 'x'], '--yes'],
+    [['approve', APPROVAL, '--deny'], '--yes'],
+    [['approve', APPROVAL, '--yes'], '--rationale'],
+    [['approve', APPROVAL, '--yes', '--rationale', ' '], '--rationale'],
+    [['approve', APPROVAL, '--yes', '--rationale', 'x'.repeat(2_001)], '2000'],
+    [['approve', APPROVAL, '--deny', '--request-changes'], '--request-changes'],
+    [['approval-rules', '--quorum', '0'], 'from 1 to 10'],
+    [['approval-rules', '--decide-within', 'soon'], '24h'],
+    [['credential', 'create', 'x'], '--host', 'portarium credential create --help'],
+    [['credential', 'create', 'x', '--host', 'h', '--kind', 'basic'], 'bearer'],
     [['key', 'create'], '--name', 'portarium key create --help'],
     [['evidence', 'export', '-o', join(broken, 'plugin.json')], '--force'],
     [['evidence', 'export', '-o', join(root, 'no', 'x.tar')], 'Create it first'],

@@ -2,12 +2,16 @@
 import { readVersions } from '@portarium/local/repository';
 import { Command, Help, type Option } from 'commander';
 import { registerAction } from './commands/action.ts';
+import { registerApprovalRules } from './commands/approval-rules.ts';
+import { registerApprove } from './commands/approve.ts';
+import { registerCredential } from './commands/credential.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerDown } from './commands/down.ts';
 import { registerEvidence } from './commands/evidence.ts';
 import { registerKey } from './commands/key.ts';
 import { registerPlugin } from './commands/plugin.ts';
+import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
@@ -19,8 +23,12 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerStatus,
   registerDoctor,
   registerPlugin,
+  registerCredential,
   registerAction,
+  registerApprove,
+  registerApprovalRules,
   registerEvidence,
+  registerReplay,
   registerKey,
   registerTest,
 ];

@@ -1,4 +1,4 @@
-/** Actions: ask, look, wait. */
+/** Actions: ask, look, wait, cancel, and say what came of one whose outcome is unknown. */
 import { isSettled } from '@portarium/contracts/life-cycle';
 import {
   type Action,
@@ -11,6 +11,7 @@ import {
   type JournalCall,
   JournalSchema,
 } from './answers.ts';
+import { everyItem } from './every-item.ts';
 import { clientError } from './portarium-error.ts';
 import type { Transport } from './transport.ts';
 
@@ -21,6 +22,15 @@ export interface ActionRequest {
   /** JSON; for operations with the encoding `text` a string, with `bytes` a base64 string. */
   readonly input: unknown;
   readonly labels?: Readonly<Record<string, string>>;
+  /** The action whose place this one takes; one that still waits for approval is cancelled. */
+  readonly replaces?: string;
+}
+
+export interface ActionResolution {
+  /** `dispatched` says that it did not happen, and has it sent again. */
+  readonly outcome: 'succeeded' | 'failed' | 'dispatched';
+  /** How one knows; it stands in the evidence. */
+  readonly rationale: string;
 }
 
 export interface ActionFilter {
@@ -77,13 +87,8 @@ export class Actions {
   }
 
   /** Every action, page by page. */
-  async *all(filter: Omit<ActionFilter, 'cursor'> = {}): AsyncGenerator<ActionSummary> {
-    let cursor: string | undefined;
-    do {
-      const page = await this.list({ ...filter, ...(cursor === undefined ? {} : { cursor }) });
-      yield* page.items;
-      cursor = page.next;
-    } while (cursor !== undefined);
+  all(filter: Omit<ActionFilter, 'cursor'> = {}): AsyncGenerator<ActionSummary> {
+    return everyItem((cursor) => this.list({ ...filter, ...cursor }));
   }
 
   /** The action's egress calls in order, over all its attempts. */
@@ -96,6 +101,26 @@ export class Actions {
   async attempts(id: string): Promise<readonly Attempt[]> {
     const call = { method: 'GET', path: `${this.#path(id)}/attempts` } as const;
     return (await this.#transport.json(call, AttemptsSchema)).items;
+  }
+
+  /**
+   * Stops an action that is not over. While a write is open its outcome is unknown then.
+   * @throws PortariumError `conflict` when it is over
+   */
+  cancel(id: string, options: { readonly rationale?: string } = {}): Promise<Action> {
+    const { rationale } = options;
+    const json = rationale === undefined ? {} : { rationale };
+    const call = { method: 'POST', path: `${this.#path(id)}/cancel`, json } as const;
+    return this.#transport.json(call, ActionSchema);
+  }
+
+  /**
+   * Says what came of an action whose outcome is unknown, or that a person carried out. Never sent
+   * twice.
+   */
+  resolve(id: string, resolution: ActionResolution): Promise<Action> {
+    const call = { method: 'POST', path: `${this.#path(id)}/resolve`, json: resolution } as const;
+    return this.#transport.json(call, ActionSchema);
   }
 
   /**

@@ -6,6 +6,7 @@ import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
 import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
+import { ApprovalOfActionSchema } from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -33,6 +34,19 @@ export type Key = v.InferOutput<typeof KeySchema>;
 /** `key` is the secret; no other answer holds it. */
 export const CreatedKeySchema = v.looseObject({ ...KeySchema.entries, key: text });
 export type CreatedKey = v.InferOutput<typeof CreatedKeySchema>;
+
+/** Everything about a credential but its value, which no answer holds. */
+export const CredentialSchema = v.looseObject({
+  id: text,
+  name: text,
+  host: text,
+  kind: text,
+  version: count,
+  createdAt: text,
+  rotatedAt: v.nullish(text),
+  revokedAt: v.nullish(text),
+});
+export type Credential = v.InferOutput<typeof CredentialSchema>;
 
 export const PluginSchema = v.looseObject({
   name: text,
@@ -64,6 +78,10 @@ const summary = {
   outputDigest: v.optional(DigestSchema),
   error: v.optional(v.looseObject({ code: text, message: text })),
   attempts: count,
+  /** The action whose place this one takes. */
+  replaces: v.optional(text),
+  /** The newest; there when somebody has to agree, or had to. */
+  approval: v.optional(ApprovalOfActionSchema),
   createdAt: text,
   finishedAt: v.optional(text),
 };

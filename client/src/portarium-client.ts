@@ -4,6 +4,8 @@
  */
 import { Actions } from './actions.ts';
 import { type Health, HealthSchema, type Readiness, ReadinessSchema } from './answers.ts';
+import { Approvals, WorkspaceApprovalRules } from './approvals.ts';
+import { Credentials } from './credentials.ts';
 import { Evidence } from './evidence.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
@@ -11,20 +13,29 @@ import { type ClientOptions, Transport } from './transport.ts';
 import { Keys, Workspaces } from './workspaces.ts';
 
 export class PortariumClient {
+  /** The workspace that calls are about. */
+  readonly workspace: string;
   readonly workspaces: Workspaces;
   readonly keys: Keys;
   readonly plugins: Plugins;
+  readonly credentials: Credentials;
   readonly actions: Actions;
+  readonly approvals: Approvals;
+  readonly approvalRules: WorkspaceApprovalRules;
   readonly evidence: Evidence;
   readonly #transport: Transport;
 
   /** @throws RangeError when `url` is not an http or https address */
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
+    this.workspace = options.workspace;
     this.workspaces = new Workspaces(this.#transport);
     this.keys = new Keys(this.#transport);
     this.plugins = new Plugins(this.#transport);
+    this.credentials = new Credentials(this.#transport);
     this.actions = new Actions(this.#transport);
+    this.approvals = new Approvals(this.#transport);
+    this.approvalRules = new WorkspaceApprovalRules(this.#transport);
     this.evidence = new Evidence(this.#transport);
   }
 

@@ -6,7 +6,16 @@ export interface SandboxActivities {
   attempt(dispatch: Dispatch): Promise<{ state: string }>;
 }
 
+/** What the Control Plane tells a workflow to do. */
+export type Look =
+  /** Make an attempt. */
+  | { readonly next: 'run'; readonly state: string }
+  /** Nothing is left to do. */
+  | { readonly next: 'over'; readonly state: string }
+  /** Wait to be woken, and look again after that time at the latest. */
+  | { readonly next: 'wait'; readonly state: string; readonly afterMs?: number };
+
 export interface ControlActivities {
-  /** Ends an action that Temporal could not bring to an end. */
-  giveUp(dispatch: Dispatch, reason: string): Promise<{ state: string }>;
+  /** Where the action stands; what is out of time is ended by it. */
+  look(dispatch: Dispatch): Promise<Look>;
 }

@@ -35,6 +35,9 @@ export const ApprovalStatementSchema = v.strictObject({
 
 export type ApprovalStatement = v.InferOutput<typeof ApprovalStatementSchema>;
 
+/** Media type of the artifact that `approval.requested` names: the statement as canonical JSON. */
+export const STATEMENT_MEDIA_TYPE = 'application/vnd.portarium.approval-statement+json';
+
 /** Separates these digests from every other use of SHA-256. */
 export const APPROVAL_CONTEXT = 'portarium/approval/v1\n';
 

@@ -43,6 +43,15 @@ Every format is public.
 - log/checkpoint is a checkpoint (https://c2sp.org/tlog-checkpoint) as a signed note
   (https://c2sp.org/signed-note, Ed25519): origin, size, Merkle root. Go's
   golang.org/x/mod/sumdb/note opens it. Entries at or beyond its size are not signed yet.
+- The first entry of an action names its order (application/vnd.portarium.order+json): plugin, module that
+  ran, operation, contract, limits, seed and start of the clock. "contractDigest" is the SHA-256 of the
+  canonical form of [contract.plugin, contract.operator, contract.networks, contract.approval].
+- approval.requested names the statement that people agreed to, canonical JSON. "approvalDigest" is the
+  SHA-256 of a context line and those bytes:
+    (printf 'portarium/approval/v1\\n'; cat STATEMENT) | sha256sum
+- attempt.finished names the action's journal so far, a JSON array of all its calls, each with the digests of
+  request and response, and a tar of the bodies that were read. Every write also stands in the log as
+  egress.intended, made durable before it was sent, and egress.answered.
 - artifacts/sha256/<hex> and plugins/<hex>.wasm are named by the SHA-256 of their bytes.
 - manifest.json lists every other file with its SHA-256. It is not signed.
 `;

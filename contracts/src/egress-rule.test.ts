@@ -8,10 +8,12 @@ import {
   EgressRuleSchema,
   EgressRulesSchema,
   hostMatches,
+  idempotencyOf,
   NetworkSchema,
   OperatorEgressSchema,
   pathMatches,
   pathProblem,
+  ruleName,
 } from './egress-rule.ts';
 
 const RULE: EgressRule = {
@@ -259,4 +261,50 @@ test('a network is loopback or a CIDR block', () => {
     expect(v.safeParse(NetworkSchema, text).success).toBe(false);
   }
   expect(v.safeParse(OperatorEgressSchema, { rules: [] }).success).toBe(false);
+});
+
+const KEYED = { header: 'Idempotency-Key', retentionHours: 24 };
+
+test('a credential passes only when the plugin asks for it and the operator grants it', () => {
+  const asks = { ...RULE, credential: 'stripe' };
+  const other = { ...RULE, id: 'other', credential: 'github' };
+  expect(decideEgress(contract([asks], [asks]), 'read', REQUEST)).toMatchObject({ allowed: true });
+  expect(decideEgress(contract([asks], [RULE]), 'read', REQUEST)).toMatchObject({
+    layer: 'operator',
+    reason: expect.stringContaining('grants no credential'),
+  });
+  expect(decideEgress(contract([RULE], [asks]), 'read', REQUEST)).toMatchObject({
+    layer: 'operator',
+    reason: expect.stringContaining('asks for none'),
+  });
+  const second = decideEgress(contract([asks], [other, asks]), 'read', REQUEST);
+  expect(second).toMatchObject({ allowed: true, rules: { operator: { id: 'refunds' } } });
+});
+
+test('an idempotency key needs both layers, one header, and lives for the shorter retention', () => {
+  const keyed = { ...RULE, idempotency: KEYED };
+  const shorter = { ...RULE, idempotency: { header: 'idempotency-key', retentionHours: 1 } };
+  const elsewhere = { ...RULE, idempotency: { header: 'X-Request-Id', retentionHours: 24 } };
+  expect(idempotencyOf({ plugin: keyed, operator: shorter })).toEqual({
+    header: 'idempotency-key',
+    retentionHours: 1,
+  });
+  expect(idempotencyOf({ plugin: keyed, operator: RULE })).toBeUndefined();
+  expect(idempotencyOf({ plugin: RULE, operator: keyed })).toBeUndefined();
+  expect(idempotencyOf({ plugin: keyed, operator: elsewhere })).toBeUndefined();
+});
+
+test('a plugin never sets the header that carries the platform’s key, even where a rule names it', () => {
+  const keyed = { ...RULE, headers: ['idempotency-key'], idempotency: KEYED };
+  const request = { ...REQUEST, method: 'POST', headers: ['idempotency-key'] };
+  expect(decideEgress(contract([keyed]), 'write', request)).toMatchObject({
+    allowed: false,
+    layer: 'request',
+    reason: expect.stringContaining('idempotency-key'),
+  });
+});
+
+test('the name of matched rules is one id when both layers agree', () => {
+  expect(ruleName({ plugin: RULE, operator: RULE })).toBe('refunds');
+  expect(ruleName({ plugin: RULE, operator: { ...RULE, id: 'granted' } })).toBe('refunds granted');
 });

@@ -190,7 +190,7 @@ export interface EgressRequest {
 export type EgressDecision =
   | {
       readonly allowed: true;
-      readonly rules: { readonly plugin: EgressRule; readonly operator: EgressRule };
+      readonly rules: MatchedRules;
     }
   | {
       readonly allowed: false;
@@ -219,9 +219,27 @@ export function decideEgress(
   const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);
   if (!plugin)
     return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
-  const operator = contract.operator.find((rule) => mismatch(rule, request) === undefined);
-  if (!operator)
+  const matching = contract.operator.filter((rule) => mismatch(rule, request) === undefined);
+  if (matching.length === 0)
     return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
+  // A credential needs the consent of both: the plugin names the slot, the operator grants it.
+  const operator = matching.find((rule) => rule.credential === plugin.credential);
+  if (!operator) {
+    const granted = matching[0]?.credential;
+    return {
+      allowed: false,
+      reason: `rule ${matching[0]?.id} grants ${granted === undefined ? 'no credential' : `credential ${granted}`}, the plugin’s rule ${plugin.id} asks for ${plugin.credential ?? 'none'}`,
+      layer: 'operator',
+    };
+  }
+  const header = idempotencyOf({ plugin, operator })?.header;
+  if (header !== undefined && request.headers.includes(header)) {
+    return {
+      allowed: false,
+      reason: `header ${header} carries the platform’s idempotency key; a plugin may not set it`,
+      layer: 'request',
+    };
+  }
   if (
     contract.approval.length > 0 &&
     !contract.approval.some((rule) => mismatch(rule, request) === undefined)
@@ -229,6 +247,31 @@ export function decideEgress(
     return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
   }
   return { allowed: true, rules: { plugin, operator } };
+}
+
+export interface MatchedRules {
+  readonly plugin: EgressRule;
+  readonly operator: EgressRule;
+}
+
+/**
+ * How a repeated send is made harmless: only when both layers say so and name one header.
+ * @returns the header in lower case and the shorter retention; undefined when there is no key
+ */
+export function idempotencyOf(
+  rules: MatchedRules,
+): { readonly header: string; readonly retentionHours: number } | undefined {
+  const [a, b] = [rules.plugin.idempotency, rules.operator.idempotency];
+  if (!a || !b || a.header.toLowerCase() !== b.header.toLowerCase()) return undefined;
+  return {
+    header: a.header.toLowerCase(),
+    retentionHours: Math.min(a.retentionHours, b.retentionHours),
+  };
+}
+
+/** The ids of the matched rules as records and digests name them. */
+export function ruleName({ plugin, operator }: MatchedRules): string {
+  return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
 }
 
 const CHECKS: readonly (readonly [

@@ -12,6 +12,9 @@ import { plainRecord } from './plain-record.ts';
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
 const error = v.looseObject({ code: text, message: text });
+/** Counts the action's entries, this one included. */
+const counted = v.pipe(count, v.minValue(1));
+const entries = v.optional(counted);
 
 const requested = v.looseObject({
   operation: text,
@@ -20,6 +23,8 @@ const requested = v.looseObject({
   version: text,
   inputDigest: DigestSchema,
   contractDigest: DigestSchema,
+  /** Of the action's order: everything that an attempt is a function of. */
+  orderDigest: v.optional(DigestSchema),
   idempotencyKey: v.optional(text),
   replaces: v.optional(text),
 });
@@ -31,14 +36,28 @@ const decided = v.looseObject({
   policyVersion: count,
   policies: v.array(text),
   reasons: v.array(text),
+  /** Of a denial, which ends the action; older logs do without. */
+  entries,
 });
 
-const approval = v.looseObject({
+const approval = {
   approvalDigest: DigestSchema,
   quorum: count,
+  /** The person who decided. */
   by: v.optional(text),
   rationale: v.optional(text),
+};
+const approvalRequested = v.looseObject({
+  ...approval,
+  /** Roles that may decide. */
+  roles: v.optional(v.array(text)),
+  /** A decision after it is refused. */
+  decideBefore: v.optional(text),
 });
+const approvalDecided = v.looseObject(approval);
+const approvalVoided = v.looseObject({ ...approval, reason: text });
+/** These end the action; older logs do not count its entries there. */
+const approvalEnded = v.looseObject({ ...approval, entries });
 
 const started = v.looseObject({
   attempt: AttemptIdSchema,
@@ -48,7 +67,8 @@ const started = v.looseObject({
   fence: v.pipe(count, v.minValue(1)),
 });
 
-const egress = v.looseObject({
+/** `call` counts over all attempts of the action; in older logs within the attempt. */
+const egress = {
   attempt: AttemptIdSchema,
   call: count,
   rule: v.optional(text),
@@ -65,14 +85,31 @@ const egress = v.looseObject({
   credential: v.optional(text),
   reason: v.optional(text),
   ms: v.pipe(v.number(), v.minValue(0)),
+};
+const intended = v.looseObject({
+  ...egress,
+  /** Whether the platform sends an idempotency key, so that another send does no harm. */
+  idempotencyKeyed: v.optional(v.boolean()),
+  /** The call was intended before, and no answer was seen. */
+  resend: v.optional(v.literal(true)),
+  /** Nothing has happened yet. */
+  ms: v.literal(0),
 });
+const answered = v.looseObject({
+  ...egress,
+  /** Of a call that failed: whether a byte of the request may have left. */
+  sent: v.optional(v.boolean()),
+});
+const refused = v.looseObject(egress);
 
+/** `journalDigest` is that of the action's journal so far, `calls` the number of its records. */
 const finished = v.variant('verdict', [
   v.looseObject({
     attempt: AttemptIdSchema,
     verdict: v.picklist(['succeeded', 'failed']),
     usage: plainRecord(text, v.number()),
     journalDigest: DigestSchema,
+    calls: v.optional(count),
     outputDigest: v.optional(DigestSchema),
     error: v.optional(error),
   }),
@@ -82,6 +119,7 @@ const finished = v.variant('verdict', [
     verdict: v.literal('lost'),
     usage: v.optional(plainRecord(text, v.number())),
     journalDigest: v.optional(DigestSchema),
+    calls: v.optional(count),
     error: v.optional(error),
   }),
 ]);
@@ -93,29 +131,42 @@ const outcome = {
   rationale: v.optional(text),
 };
 const unfinished = v.looseObject(outcome);
-/** `entries` counts the action's entries, this one included. */
-const ended = v.looseObject({ ...outcome, entries: v.pipe(count, v.minValue(1)) });
+const ended = v.looseObject({ ...outcome, entries: counted });
+const person = { by: text, rationale: text };
+/** What a person says became of an action; `dispatched`: it did not happen and is sent again. */
+const resolved = v.variant('outcome', [
+  v.looseObject({
+    ...outcome,
+    ...person,
+    outcome: v.picklist(['succeeded', 'failed']),
+    entries: counted,
+  }),
+  v.looseObject({ ...outcome, ...person, outcome: v.literal('dispatched') }),
+]);
 
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
   'action.requested': requested,
   'policy.decided': decided,
-  'approval.requested': approval,
-  'approval.granted': approval,
-  'approval.denied': approval,
-  'approval.expired': approval,
-  'approval.voided': approval,
-  'approval.changes-requested': approval,
+  'approval.requested': approvalRequested,
+  /** One of the people whose agreement a quorum needs, and not the last. */
+  'approval.endorsed': approvalDecided,
+  'approval.granted': approvalDecided,
+  'approval.denied': approvalEnded,
+  'approval.expired': approvalEnded,
+  /** What would run is no longer what was asked about; the action ends after it. */
+  'approval.voided': approvalVoided,
+  'approval.changes-requested': approvalEnded,
   'attempt.started': started,
-  'egress.intended': egress,
-  'egress.answered': egress,
-  'egress.denied': egress,
+  'egress.intended': intended,
+  'egress.answered': answered,
+  'egress.denied': refused,
   'attempt.finished': finished,
   'action.succeeded': ended,
   'action.failed': ended,
   'action.cancelled': ended,
   'action.outcome-unknown': unfinished,
-  'action.resolved': ended,
+  'action.resolved': resolved,
 } as const satisfies { readonly [T in EntryType]?: v.GenericSchema };
 
 /** What is wrong with `data` of an entry of `type`, or undefined. */

@@ -28,6 +28,26 @@ export const API_ERRORS = {
   ],
   'body.too-slow': [408, 'The body did not arrive in time', 'Send it faster, or send less.'],
   conflict: [409, 'The state does not allow that', 'Read the resource again and decide anew.'],
+  'approval.closed': [
+    409,
+    'This approval has been decided, or its time is over',
+    'Read it again; a new action gets a new approval.',
+  ],
+  'approval.excluded': [
+    403,
+    'The person behind this key may not decide this approval',
+    'Let somebody decide who neither asked for the action nor made what would run.',
+  ],
+  'approval.stale': [
+    409,
+    'What would run is not what this decision is about',
+    'Read the approval again, look at what it shows, and decide anew.',
+  ],
+  'credential.exists': [
+    409,
+    'A live credential with that name exists',
+    'Rotate it, revoke it first, or choose another name.',
+  ],
   'workspace.exists': [409, 'A workspace with that id exists', 'Choose another id.'],
   'plugin.version-exists': [
     409,
@@ -129,6 +149,22 @@ export const ATTEMPT_ERRORS = {
     'The attempt did not repeat what the journal holds',
     'Make the plugin deterministic.',
   ],
+  'answer.lost': [
+    'A write with an idempotency key was sent and its answer was not seen',
+    'None: another attempt sends it again with the same key.',
+  ],
+  'action.cancelled': [
+    'Somebody cancelled the action',
+    'None: ask for it again when it is wanted.',
+  ],
+  'approval.void': [
+    'What would run is no longer what was approved',
+    'Ask for the action again, and have it approved as it is now.',
+  ],
+  'credential.unavailable': [
+    'The credential of the matched rule is missing, revoked, or bound to another host',
+    'Create it or rotate it: portarium credential list shows what there is.',
+  ],
   'outcome.unknown': [
     'A write was sent and its answer was not seen',
     'Look at the system, then resolve the action.',
@@ -141,6 +177,7 @@ export type AttemptErrorCode = keyof typeof ATTEMPT_ERRORS;
 export const RETRYABLE_ATTEMPT_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
   'host.lost',
   'host.resource',
+  'answer.lost',
 ]);
 
 /** A problem document (RFC 9457) as this API sends it. */

@@ -18,6 +18,12 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'action.requested',
   'policy.decided',
   'approval.requested',
+  'approval.endorsed',
+  'approval.granted',
+  'approval.denied',
+  'approval.expired',
+  'approval.voided',
+  'approval.changes-requested',
   'attempt.started',
   'egress.denied',
   'attempt.finished',
@@ -29,6 +35,9 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'plugin.admitted',
   'plugin.rejected',
   'egress.granted',
+  'credential.created',
+  'credential.rotated',
+  'credential.revoked',
 ]);
 
 const CATEGORY_OF: { readonly [prefix: string]: string } = {
@@ -38,6 +47,7 @@ const CATEGORY_OF: { readonly [prefix: string]: string } = {
   egress: 'action',
   approval: 'approval',
   plugin: 'plugin',
+  credential: 'credential',
 };
 
 /** `action.succeeded` → `io.portarium.action.succeeded.v1`. */

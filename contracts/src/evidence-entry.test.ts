@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { ENTRY_DATA_SCHEMAS, entryDataProblem } from './entry-data.ts';
-import { ENTRY_TYPES, entryHash, FINAL_ENTRY_TYPES } from './evidence-entry.ts';
+import { ENTRY_TYPES, type EntryType, endsAction, entryHash } from './evidence-entry.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 
@@ -12,24 +12,73 @@ test('an entry’s hash is the leaf hash of RFC 6962, not the plain SHA-256', as
 
 test('every entry type about an action says what its data holds', () => {
   const about = ENTRY_TYPES.filter((type) =>
-    /^(action|policy\.decided|approval|attempt)/.test(type),
+    /^(action|approval|attempt)\.|^policy\.decided$/.test(type),
   );
   expect(about.filter((type) => !(type in ENTRY_DATA_SCHEMAS))).toEqual([]);
 });
 
-test('an entry that ends an action counts its entries', () => {
-  for (const type of FINAL_ENTRY_TYPES) {
-    const problem = (data: object) => entryDataProblem(type as 'action.failed', { ...data });
-    expect(problem({ entries: 4 })).toBeUndefined();
-    expect(problem({})).toContain('data.entries');
-    expect(problem({ entries: 0 })).toContain('data.entries');
+const person = { by: 'person-1', rationale: 'looked' };
+const approval = { approvalDigest: digest, quorum: 1 };
+const decided = { policyVersion: 1, policies: [], reasons: [] };
+
+test('an entry that ends an action counts its entries; of approvals and denials older ones do not', () => {
+  const ends: readonly [EntryType, object, boolean][] = [
+    ['action.succeeded', {}, true],
+    ['action.failed', {}, true],
+    ['action.cancelled', {}, true],
+    ['action.resolved', { outcome: 'succeeded', ...person }, true],
+    ['action.resolved', { outcome: 'failed', ...person }, true],
+    ['approval.denied', approval, false],
+    ['approval.expired', approval, false],
+    ['approval.changes-requested', approval, false],
+    ['policy.decided', { decision: 'deny', ...decided }, false],
+  ];
+  for (const [type, data, always] of ends) {
+    const problem = (more: object) => entryDataProblem(type, { ...data, ...more });
+    expect(endsAction(type, { ...data }), type).toBe(true);
+    expect(problem({ entries: 4 }), type).toBeUndefined();
+    expect(problem({}) === undefined, type).toBe(!always);
+    expect(problem({ entries: 0 }), type).toContain('data.entries');
   }
+});
+
+test('an action goes on after a permission, an unknown outcome, and a person who has it sent again', () => {
+  const goes: readonly [EntryType, Record<string, unknown>][] = [
+    ['policy.decided', { decision: 'allow', tier: 'auto', ...decided }],
+    ['approval.granted', approval],
+    ['action.outcome-unknown', {}],
+    ['action.resolved', { outcome: 'dispatched', ...person }],
+  ];
+  for (const [type, data] of goes) {
+    expect(endsAction(type, data), type).toBe(false);
+    expect(entryDataProblem(type, data), type).toBeUndefined();
+  }
+});
+
+test('a person who resolves an action says what became of it, and why', () => {
+  const problem = (data: object) => entryDataProblem('action.resolved', { entries: 4, ...data });
+  expect(problem({ ...person })).toContain('data.outcome');
+  expect(problem({ ...person, outcome: 'running' })).toContain('data.outcome');
+  expect(problem({ outcome: 'failed', by: 'person-1' })).toContain('data.rationale');
+  expect(problem({ outcome: 'failed', rationale: 'looked' })).toContain('data.by');
+});
+
+test('nothing has happened yet when a call is intended', () => {
+  const call = {
+    attempt: 'att_019b76da80007000800000000000aaaa',
+    ...{ call: 0, method: 'POST', host: 'h', port: 443, path: '/', requestDigest: digest },
+    ...{ bytesOut: 9, bytesIn: 0, ms: 0 },
+  };
+  const problem = (data: object) => entryDataProblem('egress.intended', { ...call, ...data });
+  expect(problem({ idempotencyKeyed: true, resend: true })).toBeUndefined();
+  expect(problem({ ms: 1 })).toContain('data.ms');
+  expect(problem({ resend: false })).toContain('data.resend');
+  expect(entryDataProblem('egress.answered', { ...call, ms: 1.5, sent: false })).toBeUndefined();
 });
 
 test('data of the wrong shape is named by its field', () => {
   expect(entryDataProblem('attempt.started', { attempt: 'x' })).toContain('data.attempt');
   expect(entryDataProblem('policy.decided', { decision: 'maybe' })).toContain('data.decision');
-  const approval = { approvalDigest: digest, quorum: 1 };
   expect(entryDataProblem('approval.granted', approval)).toBeUndefined();
   expect(entryDataProblem('approval.granted', { ...approval, approvalDigest: 'x' })).toContain(
     'data.approvalDigest',

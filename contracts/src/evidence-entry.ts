@@ -15,10 +15,16 @@ export const ENTRY_TYPES = [
   'plugin.admitted',
   'plugin.rejected',
   'egress.granted',
+  'credential.created',
+  'credential.rotated',
+  'credential.revoked',
+  'vault.rewrapped',
+  'approval-rules.changed',
   'migration.applied',
   'action.requested',
   'policy.decided',
   'approval.requested',
+  'approval.endorsed',
   'approval.granted',
   'approval.denied',
   'approval.expired',
@@ -37,13 +43,25 @@ export const ENTRY_TYPES = [
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 
-/** Entry types that end an action; such an entry states `data.entries`, the action's count. */
-export const FINAL_ENTRY_TYPES: ReadonlySet<string> = new Set([
+const FINAL_ENTRY_TYPES: ReadonlySet<string> = new Set([
   'action.succeeded',
   'action.failed',
   'action.cancelled',
   'action.resolved',
+  'approval.denied',
+  'approval.expired',
+  'approval.changes-requested',
 ]);
+
+/**
+ * Whether the entry ends its action; such an entry states `data.entries`, the action's count. A person
+ * may resolve an unknown outcome to `dispatched`: then the action goes on.
+ */
+export function endsAction(type: string, data: Readonly<Record<string, unknown>>): boolean {
+  if (type === 'action.resolved' && data.outcome === 'dispatched') return false;
+  if (type === 'policy.decided') return data.decision === 'deny';
+  return FINAL_ENTRY_TYPES.has(type);
+}
 
 export const ActorSchema = v.strictObject({
   kind: v.picklist(['user', 'agent', 'service', 'system', 'sandbox']),

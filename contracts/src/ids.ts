@@ -20,6 +20,7 @@ export type IdKind = keyof typeof ID_PREFIXES;
 export type Id<K extends IdKind> = string & { readonly __id: K };
 export type ActionId = Id<'action'>;
 export type AttemptId = Id<'attempt'>;
+export type ApprovalId = Id<'approval'>;
 export type KeyId = Id<'key'>;
 export type EventId = Id<'event'>;
 export type PluginId = Id<'plugin'>;
@@ -44,6 +45,7 @@ function idSchema<K extends IdKind>(kind: K) {
 
 export const ActionIdSchema = idSchema('action');
 export const AttemptIdSchema = idSchema('attempt');
+export const ApprovalIdSchema = idSchema('approval');
 export const KeyIdSchema = idSchema('key');
 export const EventIdSchema = idSchema('event');
 export const CredentialIdSchema = idSchema('credential');

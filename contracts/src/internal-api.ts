@@ -8,7 +8,8 @@
 import * as v from 'valibot';
 import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema } from './egress-rule.ts';
-import { ActionIdSchema, AttemptIdSchema, WorkspaceIdSchema } from './ids.ts';
+import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
+import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
@@ -29,7 +30,7 @@ const storable = (maxLength: number) =>
   );
 const base64 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/, 'expected base64'));
 
-/** Temporal's payload for the attempt activity: ids, nothing else. */
+/** Temporal's payload for the workflow and the attempt activity: ids, nothing with authority. */
 export const DispatchSchema = v.strictObject({
   workspace: WorkspaceIdSchema,
   action: ActionIdSchema,
@@ -47,7 +48,22 @@ export const ClaimRequestSchema = v.strictObject({
 });
 export type ClaimRequest = v.InferOutput<typeof ClaimRequestSchema>;
 
-/** One egress call as the host saw it; `call` counts from 0 within the attempt. */
+/** Header names in lower case and values as the guest reads them, in bytes together. */
+const MAX_HEADER_TEXT = 64 * 1024;
+const responseHeaders = v.pipe(
+  plainRecord(storable(256), storable(16_384)),
+  v.check(
+    (headers) =>
+      Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0) <=
+      MAX_HEADER_TEXT,
+    `headers have at most ${MAX_HEADER_TEXT} characters`,
+  ),
+);
+
+/**
+ * One record of the action's journal, as the host saw it; `call` counts from 0 over all attempts.
+ * A call with an intent stands as `open` from its acknowledgement to its answer.
+ */
 export const EgressCallSchema = v.strictObject({
   call: integer,
   method: storable(16),
@@ -56,7 +72,7 @@ export const EgressCallSchema = v.strictObject({
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   /** Without the query, which may carry personal data. */
   path: storable(2_048),
-  verdict: v.picklist(['allowed', 'denied', 'failed']),
+  verdict: v.picklist(['open', 'allowed', 'denied', 'failed']),
   /** Ids of the rules that allowed it. */
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
@@ -67,11 +83,18 @@ export const EgressCallSchema = v.strictObject({
   address: v.optional(storable(64)),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
+  /** Of the body that the guest read, after scrubbing; absent without a response. */
   responseDigest: v.optional(DigestSchema),
+  /** What the guest read, after scrubbing. */
+  responseHeaders: v.optional(responseHeaders),
+  /** Of a `failed` call with an intent: whether a byte of the request may have left. */
+  sent: v.optional(v.boolean()),
+  /** The credential that was set into the request. */
+  credential: v.optional(CredentialIdSchema),
   bytesOut: integer,
   bytesIn: integer,
-  /** Milliseconds from intent to the last byte. */
-  ms: v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_INTEGER)),
+  /** Whole milliseconds from intent to the last byte; the action's clock advances by them. */
+  ms: integer,
 });
 export type EgressCall = v.InferOutput<typeof EgressCallSchema>;
 
@@ -118,6 +141,12 @@ export const WorkOrderSchema = v.strictObject({
   /** The exact bytes that the guest reads. */
   input: base64,
   config: plainRecord(v.string(), v.string()),
+  /** 64 hexadecimal digits that the action's random stream starts from. */
+  seed: v.string(),
+  /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
+  startTime: v.string(),
+  /** What earlier attempts recorded, from call 0 without gaps; bodies are fetched by digest. */
+  journal: v.array(EgressCallSchema),
   contract: v.strictObject({
     plugin: v.array(EgressRuleSchema),
     operator: v.array(EgressRuleSchema),
@@ -135,7 +164,17 @@ export const ClaimResponseSchema = v.variant('status', [
 ]);
 export type ClaimResponse = v.InferOutput<typeof ClaimResponseSchema>;
 
-export const HeartbeatSchema = v.strictObject({ calls });
+/** The bytes behind `responseDigest` of calls in the same report; larger ones are put before it. */
+const bodies = v.pipe(
+  v.array(v.strictObject({ digest: DigestSchema, bytes: base64 })),
+  v.maxLength(PLATFORM_LIMITS.callsPerReport),
+);
+
+/** Records that are new or answered since the last report, in order: always a prefix. */
+const report = { calls, bodies: v.optional(bodies, []) };
+
+export const HeartbeatSchema = v.strictObject(report);
+export type Report = v.InferInput<typeof HeartbeatSchema>;
 export const HeartbeatResponseSchema = v.strictObject({ leaseMs: count });
 
 export const UsageSchema = v.strictObject({
@@ -175,9 +214,62 @@ export const OutcomeSchema = v.strictObject({
     ),
     [],
   ),
-  calls,
+  ...report,
 });
 export type Outcome = v.InferInput<typeof OutcomeSchema>;
 
 /** `again` means that another attempt must follow. */
 export const OutcomeResponseSchema = v.strictObject({ state: v.string(), again: v.boolean() });
+
+/**
+ * Asks for leave to send a write, or a call with a credential. Carries the request itself, so that the
+ * Control Plane matches it against the contract on its own, and every earlier record.
+ */
+export const IntentSchema = v.strictObject({
+  call: integer,
+  method: storable(16),
+  /** Absolute, as it will be sent. */
+  url: storable(8_192),
+  /** What the guest set: lower-case names, sorted. */
+  headers: v.pipe(v.array(v.strictTuple([storable(256), storable(16_384)])), v.maxLength(64)),
+  /** Null without a body. */
+  bodyDigest: v.nullable(DigestSchema),
+  bodyBytes: integer,
+  /** The host's own; refused when it is not what the Control Plane computes. */
+  requestDigest: DigestSchema,
+  /** The checked address that will be connected to. */
+  address: storable(64),
+  ...report,
+});
+export type Intent = v.InferInput<typeof IntentSchema>;
+
+/** The answer to an intent; its record is durable when `send` arrives. */
+export const IntentResponseSchema = v.variant('status', [
+  v.strictObject({
+    status: v.literal('send'),
+    /** The first byte may leave within this time, counted from before the host asked. */
+    sendWithinMs: count,
+    /** The whole exchange has to be over this long after the first byte. */
+    timeoutMs: count,
+    /** Set by the broker; absent when the rule has none. */
+    idempotency: v.optional(v.strictObject({ header: v.string(), key: v.string() })),
+    /** Set by the broker in the one place that its kind allows; never shown to a guest. */
+    credential: v.optional(
+      v.strictObject({
+        id: CredentialIdSchema,
+        slot: v.string(),
+        version: count,
+        kind: v.literal('bearer'),
+        secret: v.string(),
+      }),
+    ),
+  }),
+  /** The attempt ends with this error; nothing may leave. */
+  v.strictObject({
+    status: v.literal('refused'),
+    code: v.picklist(Object.keys(ATTEMPT_ERRORS) as [AttemptErrorCode, ...AttemptErrorCode[]]),
+    message: v.string(),
+    layer: v.optional(v.string()),
+  }),
+]);
+export type IntentResponse = v.InferOutput<typeof IntentResponseSchema>;

@@ -106,6 +106,10 @@ export const PLATFORM_LIMITS = {
   pageSize: 200,
   /** Attempts of one action before it fails. */
   attempts: 5,
+  /** From dispatch until an action that no host brings to an end is given up. */
+  dispatchHours: 24,
+  /** Without an attempt or a live lease for this long, an action's workflow is started anew. */
+  stalledMs: 60_000,
   /** A lease lapses this long after the last heartbeat; takeover waits for it. */
   leaseMs: 10_000,
   heartbeatMs: 3_000,
@@ -117,6 +121,18 @@ export const PLATFORM_LIMITS = {
   redirectHops: 5,
   /** One egress call, from connect to the last byte. */
   egressTimeoutMs: 30_000,
+  /** Beyond lease and request timeout, before an open write is taken over. */
+  takeoverSlackMs: 2_000,
+  /** Response bytes that travel inside a report; larger bodies are put before it, one by one. */
+  inlineBodyBytes: 256 * KiB,
+  /** Shortest secret of a credential: shorter ones could not be scrubbed without harm. */
+  secretCharacters: 16,
+  /** Longest secret of a credential. */
+  secretBytes: 16 * KiB,
+  /** People who must agree, at most. */
+  quorum: 10,
+  /** Characters of a rationale. */
+  rationaleCharacters: 2_000,
   /** Egress calls that one heartbeat or outcome may carry. */
   callsPerReport: 1_000,
 } as const;

@@ -17,7 +17,7 @@ import {
 import { type Draft, LogBuilder } from './testing/log-builder.ts';
 import { entriesOf, filesOf, pack, rewritten, withEntries } from './testing/repackage.ts';
 import { verifyBundle } from './verify-bundle.ts';
-import type { Finding } from './verify-report.ts';
+import type { Finding, VerifyReport } from './verify-report.ts';
 
 const key = await logKey();
 const pin = key.verifierKey;
@@ -38,10 +38,10 @@ test('an honest bundle of a whole log verifies under the pinned key', async () =
     checkpoint: { origin: 'test/acme', size },
     signedBy: pin.split('+').slice(0, 2).join('+'),
     findings: [],
-    actions: Object.keys(STORIES).length,
+    actions: STORIES.length,
     openActions: 1,
-    artifacts: { included: 1, omitted: 1 },
-    modules: 1,
+    artifacts: { included: honest.artifacts.size, omitted: 1 },
+    modules: 2,
   });
 });
 
@@ -188,11 +188,11 @@ test('files that no bundle holds, and artifacts that no entry names, are finding
 });
 
 /** Verifies a log of one action with this story, properly chained and signed. */
-async function verdictOn(drafts: Omit<Draft, 'subject'>[]): Promise<string[]> {
+async function reportOn(drafts: Omit<Draft, 'subject'>[]): Promise<VerifyReport> {
   const log = new LogBuilder(WORKSPACE);
   const action = log.id('action');
   for (const draft of drafts) await log.append({ ...draft, subject: { action } });
-  const report = await verifyBundle(
+  return verifyBundle(
     await buildBundle({
       instance: INSTANCE,
       workspace: WORKSPACE,
@@ -205,7 +205,10 @@ async function verdictOn(drafts: Omit<Draft, 'subject'>[]): Promise<string[]> {
     }),
     { pin },
   );
-  return rules(report.findings);
+}
+
+async function verdictOn(drafts: Omit<Draft, 'subject'>[]): Promise<string[]> {
+  return rules((await reportOn(drafts)).findings);
 }
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -347,7 +350,18 @@ test('a rewritten log under the right key of another workspace is falsified', as
   log.entries.push(...entries);
   files.set('log/checkpoint', encoder.encode(await checkpointAt(log, entries.length, key)));
   const report = await verifyBundle(await withEntries(files, entries, true), { pin });
-  expect(rules(report.findings)).toEqual(['checkpoint.origin']);
+  // Orders and statements name their workspace, too.
+  expect(report.findings[0]).toMatchObject({ rule: 'checkpoint.origin' });
+  expect(rules(report.findings)).toContain('order.agrees');
+  expect(rules(report.findings)).toContain('approval.agrees');
+});
+
+test('what a hostile bundle writes reaches nobody’s terminal as it is', async () => {
+  const name = '\u001b[2J\nall is well\u202e';
+  const { findings } = await reportOn([requested, decided('allow', 'auto'), finished(name)]);
+  const text = findings.map(({ message }) => message).join('');
+  expect(text).toContain('all is well finished without having started');
+  expect([...text].every((char) => char >= ' ' && char !== '\u202e')).toBe(true);
 });
 
 test('an entry larger than a log takes is named', async () => {

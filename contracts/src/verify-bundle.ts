@@ -4,10 +4,12 @@
  * bundle holds, and believes no key that the caller did not pin.
  */
 import * as v from 'valibot';
+import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
 import { parseVerifierKey, type VerifierKey, verifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
+import { BundleArtifacts } from './verify-artifacts.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, wholeLogEntries } from './verify-files.ts';
 import {
@@ -59,6 +61,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const manifest = readManifest(archive.files);
   if (typeof manifest === 'string') return unreadable('bundle.manifest', manifest);
   const { files } = archive;
+  const hashed = new BundleFiles(files);
   const pin = options.pin?.trim();
   if (pin !== undefined && !(await parseVerifierKey(pin))) {
     return unreadable('pin.malformed', 'the pinned key is not a verifier key: name+hash+base64');
@@ -81,17 +84,18 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const unsigned = stored.filter(({ seq }) => seq >= size);
   checkSigned(unsigned, { whole, signed, pin, allow: options.allowUnsigned === true }, findings);
   const entries = read.filter((entry) => entry !== undefined);
-  const stories = checkStories(
+  const stories = await checkStories(
     entries.filter(({ entry }) => entry.seq < size),
     manifest,
+    hashed,
     findings,
   );
   if (!whole) checkWholeAction(stored.length, stories.openActions, findings);
-  const included = await checkContents(files, manifest, { entries, size }, findings);
+  const included = await checkContents(hashed, manifest, { entries, size }, findings);
   const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
   const problem = await checkSince(since, signed, findings);
   if (problem) return unreadable('since.malformed', problem);
-  await checkFiles(files, manifest, findings);
+  await checkFiles(hashed, manifest, findings);
   return report(findings, pin !== undefined, {
     entries: stored.length,
     unsigned: unsigned.length,
@@ -149,11 +153,12 @@ function checkWholeAction(entries: number, open: number, findings: Findings): vo
 }
 
 /** Groups entries, signed ones alone, by action and checks each story. */
-function checkStories(
+async function checkStories(
   entries: readonly ReadEntry[],
   manifest: BundleManifest,
+  files: BundleFiles,
   findings: Findings,
-): { readonly actions: number; readonly openActions: number } {
+): Promise<{ readonly actions: number; readonly openActions: number }> {
   const actions = new Map<string, ReadEntry[]>();
   for (const read of entries) {
     const { action } = read.entry.subject;
@@ -169,7 +174,10 @@ function checkStories(
     }
   }
   let openActions = 0;
-  for (const story of actions.values()) if (!checkStory(story, findings)) openActions++;
+  const artifacts = new BundleArtifacts(files, manifest.omitted);
+  for (const story of actions.values()) {
+    if (!(await checkStory(story, artifacts, findings))) openActions++;
+  }
   return { actions: actions.size, openActions };
 }
 

@@ -67,7 +67,8 @@ export async function readEntry(
   return { entry, hash: await entryHash(bytes) };
 }
 
-function isTime(text: string): boolean {
+/** Whether `text` is a time of the calendar, in the one form that entries have. */
+export function isTime(text: string): boolean {
   const date = new Date(text);
   return !Number.isNaN(date.getTime()) && date.toISOString() === text;
 }

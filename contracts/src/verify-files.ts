@@ -1,6 +1,7 @@
 /** Checks the files of a bundle against its manifest, and artifacts and modules against entries. */
 
 import * as v from 'valibot';
+import type { BundleFiles } from './bundle-files.ts';
 import {
   artifactPath,
   BUNDLE_PATHS,
@@ -11,7 +12,7 @@ import {
   KeysSchema,
   modulePath,
 } from './bundle-layout.ts';
-import { type Digest, digestOf, toHex } from './digest.ts';
+import { type Digest, toHex } from './digest.ts';
 import {
   decodeEntryBundle,
   entryBundlePath,
@@ -25,18 +26,18 @@ type Files = ReadonlyMap<string, Uint8Array>;
 
 /** Every file is listed with its digest, every listed file is there, and nothing lies elsewhere. */
 export async function checkFiles(
-  files: Files,
+  files: BundleFiles,
   manifest: BundleManifest,
   findings: Findings,
 ): Promise<void> {
   const listed = new Map(Object.entries(manifest.files));
-  for (const [path, bytes] of files) {
+  for (const [path, bytes] of files.all) {
     if (path === BUNDLE_PATHS.manifest) continue;
     if (!isBundlePath(path)) findings.add('bundle.layout', `no bundle holds a file ${path}`);
     const stated = listed.get(path);
     listed.delete(path);
     if (!stated) findings.add('bundle.file', `${path} is not in the manifest`);
-    else if (stated.bytes !== bytes.length || stated.digest !== (await digestOf(bytes))) {
+    else if (stated.bytes !== bytes.length || stated.digest !== (await files.digest(path))) {
       findings.add('bundle.file', `${path} is not the file that the manifest lists`);
     }
   }
@@ -46,7 +47,7 @@ export async function checkFiles(
       findings.add('bundle.file', `${path} is missing`);
     }
   }
-  checkKeys(files, findings);
+  checkKeys(files.all, findings);
 }
 
 /** `keys.json` repeats `log/vkeys`; neither is believed. */
@@ -139,7 +140,7 @@ export function actionEntries(files: Files, manifest: BundleManifest, findings: 
  * @returns how many signed entries name; what unsigned ones name counts for nothing
  */
 export async function checkContents(
-  files: Files,
+  files: BundleFiles,
   manifest: BundleManifest,
   log: { readonly entries: readonly ReadEntry[]; readonly size: number },
   findings: Findings,
@@ -148,10 +149,11 @@ export async function checkContents(
   const unsigned = new Set<string>();
   for (const { entry } of log.entries) digestsIn(entry, entry.seq < log.size ? signed : unsigned);
   const included = { artifacts: 0, modules: 0 };
-  for (const [path, bytes] of files) {
+  for (const path of files.all.keys()) {
     if (!path.startsWith('artifacts/') && !path.startsWith('plugins/')) continue;
     const kind = path.startsWith('artifacts/') ? 'artifact' : 'plugin';
-    const digest = await digestOf(bytes);
+    const digest = await files.digest(path);
+    if (digest === undefined) continue;
     if (signed.has(digest)) included[kind === 'artifact' ? 'artifacts' : 'modules']++;
     if (path !== (kind === 'artifact' ? artifactPath : modulePath)(digest)) {
       findings.add(`${kind}.digest`, `${path} has other bytes than its name says`);
@@ -159,7 +161,7 @@ export async function checkContents(
       findings.add(`${kind}.unnamed`, `${path} is named by no entry`);
     }
   }
-  checkOmitted(files, manifest, log.entries, findings);
+  checkOmitted(files.all, manifest, log.entries, findings);
   return included;
 }
 

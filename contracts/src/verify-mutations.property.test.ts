@@ -15,12 +15,24 @@ import { runCount } from './testing/run-count.ts';
 import { testKey } from './testing/test-key.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
-const honest = await honestLog();
+/** Enough kinds of entries and artifacts; every story together would take its time. */
+const NAMES: readonly StoryName[] = [
+  'succeeded',
+  'takenOver',
+  'approved',
+  'approvedWrite',
+  'sentAgain',
+  'refused',
+  'changesRequested',
+  'denied',
+  'open',
+];
+const honest = await honestLog(NAMES);
 const size = honest.log.entries.length;
 const key = await logKey();
 const foreign = await testKey(ORIGIN.replace('acme', 'else'));
 const whole = await wholeBundle(honest);
-const ofAction = await actionBundle(honest, honest.actions[1] ?? '');
+const ofAction = await actionBundle(honest, honest.actions[NAMES.indexOf('approvedWrite')] ?? '');
 const encoder = new TextEncoder();
 
 type Mutation = (pick: number, other: number) => Promise<Uint8Array>;
@@ -154,7 +166,7 @@ for (const [name, mutate] of Object.entries(MUTATIONS)) {
 }
 
 test('a log of any stories verifies, signed up to any size', async () => {
-  const names = fc.array(fc.constantFrom(...(Object.keys(STORIES) as StoryName[])), {
+  const names = fc.array(fc.constantFrom(...STORIES), {
     maxLength: 12,
   });
   await fc.assert(

@@ -2,6 +2,7 @@
 
 import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
+import { plainText } from './plain-text.ts';
 
 /**
  * `incomplete`: nothing contradicts itself, but a part is missing or not signed, which whoever cut
@@ -53,8 +54,22 @@ export interface ReadEntry {
   readonly hash: Digest;
 }
 
+/** Says that the entry breaks `rule`. */
+export type Say = (rule: string, message: string) => void;
+
+/** One entry of a story, and what is found about it. */
+export interface Seen {
+  readonly entry: Entry;
+  /** It contradicts something. */
+  readonly say: Say;
+  /** What it can be checked against is not in the bundle. */
+  readonly lack: Say;
+}
+
 /** Findings beyond these are counted, not kept: a hostile bundle may break every rule at once. */
 const MAX_FINDINGS = 200;
+/** Characters of a message that are kept. */
+const MAX_MESSAGE = 500;
 
 export class Findings {
   readonly list: Finding[] = [];
@@ -71,9 +86,24 @@ export class Findings {
     this.#keep(rule, message, seq);
   }
 
+  /** The entry, with a voice that names it. */
+  about({ entry }: ReadEntry): Seen {
+    return {
+      entry,
+      say: (rule, message) => this.add(rule, message, entry.seq),
+      lack: (rule, message) => this.addMissing(rule, message, entry.seq),
+    };
+  }
+
   #keep(rule: string, message: string, seq: number | undefined): void {
-    if (this.list.length >= MAX_FINDINGS) this.#dropped++;
-    else this.list.push(seq === undefined ? { rule, message } : { rule, message, seq });
+    if (this.list.length >= MAX_FINDINGS) {
+      this.#dropped++;
+      return;
+    }
+    // What a bundle says of itself ends up on somebody's terminal.
+    const shown = plainText(message, MAX_MESSAGE).replaceAll(/[\t\n]/g, ' ');
+    const finding = { rule, message: shown };
+    this.list.push(seq === undefined ? finding : { ...finding, seq });
   }
 
   /** What findings make of a bundle; undefined when there are none. */

@@ -2,10 +2,15 @@
  * Checks the story of one action: its own chain, its order of events, its count. Knows the life
  * cycle from the entries alone and never looks at an action's neighbours.
  */
-import { type Entry, FINAL_ENTRY_TYPES } from './evidence-entry.ts';
-import type { Findings, ReadEntry } from './verify-report.ts';
+import { ORDER_MEDIA_TYPE } from './action-order.ts';
+import { type Entry, endsAction } from './evidence-entry.ts';
+import type { BundleArtifacts } from './verify-artifacts.ts';
+import { OrderedStory } from './verify-ordered-story.ts';
+import type { Findings, ReadEntry, Say } from './verify-report.ts';
 
 interface Story {
+  /** Of an action that has an order; older ones have none. */
+  readonly ordered: OrderedStory | undefined;
   decision?: { readonly allowed: boolean; readonly tier: unknown };
   approvalDigest?: unknown;
   approved: boolean;
@@ -18,14 +23,17 @@ interface Story {
   ended?: string;
 }
 
-type Say = (rule: string, message: string) => void;
-
 /**
  * @param entries those of one action, in the order of the log
  * @returns whether an entry ends the action
  */
-export function checkStory(entries: readonly ReadEntry[], findings: Findings): boolean {
+export async function checkStory(
+  entries: readonly ReadEntry[],
+  artifacts: BundleArtifacts,
+  findings: Findings,
+): Promise<boolean> {
   const story: Story = {
+    ordered: orderedStory(entries[0], artifacts),
     approved: false,
     open: new Set(),
     attempts: new Set(),
@@ -34,14 +42,28 @@ export function checkStory(entries: readonly ReadEntry[], findings: Findings): b
     succeeded: false,
     outputs: new Set(),
   };
-  entries.forEach(({ entry }, index) => {
-    const say: Say = (rule, message) => findings.add(rule, message, entry.seq);
+  for (const [index, read] of entries.entries()) {
+    const seen = findings.about(read);
+    const { entry, say } = seen;
     checkOwnChain(entry, index, entries[index - 1], say);
     checkOrder(entry, index, story, say);
     checkEvent(entry, story, say);
+    await story.ordered?.see(seen);
     checkEnd(entry, index, story, say);
-  });
+  }
   return story.ended !== undefined;
+}
+
+function orderedStory(
+  first: ReadEntry | undefined,
+  artifacts: BundleArtifacts,
+): OrderedStory | undefined {
+  if (first?.entry.type !== 'action.requested') return undefined;
+  const { entry } = first;
+  const has =
+    entry.data.orderDigest !== undefined ||
+    entry.artifacts.some(({ mediaType }) => mediaType === ORDER_MEDIA_TYPE);
+  return has ? new OrderedStory(entry, artifacts) : undefined;
 }
 
 function checkOwnChain(entry: Entry, index: number, before: ReadEntry | undefined, say: Say): void {
@@ -124,6 +146,7 @@ function checkEgress(entry: Entry, story: Story, say: Say): void {
   if (!story.open.has(attempt)) {
     say('action.attempts', `${entry.type} of ${attempt}, which is not running`);
   }
+  if (story.ordered) return;
   if (entry.type === 'egress.intended') story.intended.add(call);
   if (entry.type === 'egress.answered' && !story.intended.has(call)) {
     say('action.attempts', 'an answer to a call that nobody intended');
@@ -132,15 +155,12 @@ function checkEgress(entry: Entry, story: Story, say: Say): void {
 
 function checkEnd(entry: Entry, index: number, story: Story, say: Say): void {
   const { type, data } = entry;
-  const denied = type === 'policy.decided' && data.decision === 'deny';
-  const refused = ['approval.denied', 'approval.expired', 'approval.changes-requested'];
-  if (!FINAL_ENTRY_TYPES.has(type) && !denied && !refused.includes(type)) return;
+  if (!endsAction(type, data)) return;
   story.ended = type;
-  if (data.entries !== undefined && data.entries !== index + 1) {
-    say(
-      'action.count',
-      `counts ${String(data.entries)} entries of the action, there are ${index + 1}`,
-    );
+  const uncounted = data.entries === undefined && !story.ordered;
+  if (!uncounted && data.entries !== index + 1) {
+    const counts = data.entries === undefined ? 'does not count the' : `counts ${data.entries}`;
+    say('action.count', `${counts} entries of the action, there are ${index + 1}`);
   }
   if (story.open.size > 0) {
     say('action.attempts', `ends while ${[...story.open].join(', ')} has not finished`);

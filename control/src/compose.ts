@@ -3,7 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
-import type { Context } from './application/context.ts';
+import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { Configuration } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
@@ -16,7 +17,8 @@ import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
-import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
+import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
+import { openSealedVault, type SealedVault } from './infrastructure/vault/sealed-vault.ts';
 
 export const VERSION = packageJson.version;
 export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
@@ -40,7 +42,10 @@ export async function compose(
   const ids = systemIds(clock);
   const vault = await openSealedVault(
     configuration.PORTARIUM_VAULT_DIR,
-    configuration.PORTARIUM_MASTER_KEY_FILE,
+    await readMasterKeys(
+      configuration.PORTARIUM_MASTER_KEY,
+      configuration.PORTARIUM_MASTER_KEY_FILE,
+    ),
   );
   const keyring = await openKeyring(vault, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
@@ -64,9 +69,12 @@ export async function compose(
     signer: keyring.signer,
     tickets: keyring.tickets,
     secrets: keyring.secrets,
+    idempotencyKeys: keyring.idempotencyKeys,
+    vault,
     signals,
     version: VERSION,
   };
+  await tellRewrap(context, vault);
   return {
     context,
     sql,
@@ -82,6 +90,22 @@ export async function compose(
       ]);
     },
   };
+}
+
+/** A change of the master key is evidence; told again after a crash in between. */
+async function tellRewrap(context: Context, vault: SealedVault): Promise<void> {
+  const { rewrap } = vault;
+  if (rewrap === undefined) return;
+  await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
+    tx.append({
+      type: 'vault.rewrapped',
+      actor: SYSTEM_ACTOR,
+      subject: {},
+      data: { masterKey: rewrap.to, entries: rewrap.entries },
+      trace: null,
+    });
+  });
+  await vault.confirmRewrap();
 }
 
 /** Where bundled workflow code and the like may be kept. */

@@ -20,8 +20,10 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_EVIDENCE_DIR: v.string(),
   /** Folder of the sealed vault. */
   PORTARIUM_VAULT_DIR: v.string(),
-  /** File with the 64 hexadecimal digits that open the vault. */
-  PORTARIUM_MASTER_KEY_FILE: v.string(),
+  /** The 64 hexadecimal digits that open the vault; after a change the newest first, then the older. */
+  PORTARIUM_MASTER_KEY: v.optional(v.string()),
+  /** File with them, one key a line; either this or `PORTARIUM_MASTER_KEY`. */
+  PORTARIUM_MASTER_KEY_FILE: v.optional(v.string()),
   /** Name that stands in each checkpoint's origin. */
   PORTARIUM_INSTANCE: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
   /** Where `bootstrap` writes the first keys. */
@@ -30,16 +32,32 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_CACHE_DIR: v.optional(v.string()),
 });
 
+/** What opening the vault needs, for the role that does nothing else. */
+export const VaultConfigurationSchema = v.pick(ConfigurationSchema, [
+  'PORTARIUM_VAULT_DIR',
+  'PORTARIUM_MASTER_KEY',
+  'PORTARIUM_MASTER_KEY_FILE',
+]);
+
 export type Configuration = v.InferOutput<typeof ConfigurationSchema>;
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** @throws Error that names each variable that is missing or wrong */
-export function readConfiguration(
-  environment: Readonly<Record<string, string | undefined>>,
-): Configuration {
-  const parsed = v.safeParse(ConfigurationSchema, environment);
+export function readConfiguration(environment: Environment): Configuration {
+  return read(ConfigurationSchema, environment);
+}
+
+/** @throws Error that names each variable that is missing or wrong */
+export function readVaultConfiguration(
+  environment: Environment,
+): v.InferOutput<typeof VaultConfigurationSchema> {
+  return read(VaultConfigurationSchema, environment);
+}
+
+function read<S extends v.GenericSchema>(schema: S, environment: Environment): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, environment);
   if (parsed.success) return parsed.output;
-  const problems = parsed.issues.map(
-    (issue) => `${String(issue.path?.[0]?.key)}: ${issue.message}`,
-  );
+  const problems = parsed.issues.map((issue) => `${v.getDotPath(issue)}: ${issue.message}`);
   throw new Error(`The configuration is not complete:\n  ${problems.join('\n  ')}`);
 }

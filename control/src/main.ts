@@ -1,4 +1,4 @@
-/** The Control Plane as a process: `migrate`, `bootstrap` or `all`. */
+/** The Control Plane as a process: `migrate`, `bootstrap`, `all` or `rewrap`. */
 import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import {
@@ -9,14 +9,15 @@ import {
 } from '@logtape/logtape';
 import { bootstrap } from './application/bootstrap.ts';
 import { compose, MIGRATIONS, VERSION } from './compose.ts';
-import { type Configuration, readConfiguration } from './configuration.ts';
+import { type Configuration, readConfiguration, readVaultConfiguration } from './configuration.ts';
 import { migrate } from './infrastructure/postgres/migrate.ts';
+import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
+import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
 import { serve } from './serve.ts';
 
-const USAGE = 'usage: main.ts migrate | bootstrap | all';
+const USAGE = 'usage: main.ts migrate | bootstrap | all | rewrap';
 
 async function main(role: string | undefined): Promise<void> {
-  const configuration = readConfiguration(process.env);
   await configure({
     sinks: {
       console: getConsoleSink({
@@ -28,6 +29,8 @@ async function main(role: string | undefined): Promise<void> {
       { category: ['logtape', 'meta'], sinks: ['console'], lowestLevel: 'warning' },
     ],
   });
+  if (role === 'rewrap') return runRewrap();
+  const configuration = readConfiguration(process.env);
   if (role === 'migrate') await runMigrations(configuration);
   else if (role === 'bootstrap') await runBootstrap(configuration);
   else if (role === 'all') await runAll(configuration);
@@ -67,6 +70,17 @@ async function runBootstrap(configuration: Configuration): Promise<void> {
   } finally {
     await composed.close();
   }
+}
+
+/** Seals every entry under the newest master key; the next start of the Control Plane makes it evidence. */
+async function runRewrap(): Promise<void> {
+  const configuration = readVaultConfiguration(process.env);
+  const { PORTARIUM_MASTER_KEY: text, PORTARIUM_MASTER_KEY_FILE: file } = configuration;
+  const vault = await openSealedVault(
+    configuration.PORTARIUM_VAULT_DIR,
+    await readMasterKeys(text, file),
+  );
+  console.log(JSON.stringify({ ok: true, ...vault.rewrap }));
 }
 
 async function runAll(configuration: Configuration): Promise<void> {

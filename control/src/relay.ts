@@ -8,6 +8,7 @@ import type { WorkspaceId } from '@portarium/contracts/ids';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Context } from './application/context.ts';
+import { lookAtAction } from './application/look-action.ts';
 import { timeText } from './application/ports/clock.ts';
 import { sealLog } from './application/seal-log.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
@@ -28,6 +29,8 @@ const FULL_SEAL_MS = 30_000;
 const SWEEP_MS = 2_000;
 /** A dispatch older than this was left behind; a younger one is still on its way. */
 const SWEEP_AGE_MS = 3_000;
+/** Between two looks for approvals that are out of time and actions that nobody runs. */
+const LOOK_MS = 5_000;
 /** Between two looks for idempotency keys that are past their time. */
 const FORGET_MS = 10 * 60_000;
 const BATCH = 500;
@@ -61,6 +64,7 @@ export function startRelay(parts: {
     });
   let lastFullSeal = 0;
   let lastForget = 0;
+  let lastLook = 0;
   const loops = [
     loop(
       'publish',
@@ -92,6 +96,11 @@ export function startRelay(parts: {
       'sweep',
       async () => {
         await sweep(context);
+        if (context.clock.nowMs() - lastLook >= LOOK_MS) {
+          await expireApprovals(context);
+          await reviveStalled(context);
+          lastLook = context.clock.nowMs();
+        }
         if (context.clock.nowMs() - lastForget < FORGET_MS) return;
         await forgetIdempotencyKeys(context);
         lastForget = context.clock.nowMs();
@@ -159,14 +168,37 @@ function byWorkspace(events: readonly OutboxEvent[]): Map<string, OutboxEvent[]>
   return groups;
 }
 
-/** Starts the workflows of actions that were committed and never dispatched. */
+/** Delivers what was committed and never reached Temporal: workflows to start, wake-ups to tell. */
 export async function sweep(context: Context, olderThanMs = SWEEP_AGE_MS): Promise<void> {
-  for (const { workspace, action } of await context.directory.dueDispatches(olderThanMs)) {
-    await context.dispatcher.start(workspace, action);
-    await context.directory.dispatched(action);
-    log.info('started the workflow of {action}, which a crash or an outage had left behind', {
-      action,
-    });
+  for (const { workspace, action, wake } of await context.directory.dueDispatches(olderThanMs)) {
+    if (wake === null) await context.dispatcher.start(workspace, action, true);
+    else await context.dispatcher.wake(workspace, action, wake);
+    await context.directory.dispatched(action, wake);
+    log.info('told Temporal of {action}, which a crash or an outage had left behind', { action });
+  }
+}
+
+/** Ends approvals that are out of time, whether or not their workflows ask. */
+export async function expireApprovals(context: Context): Promise<void> {
+  const at = timeText(context.clock.nowMs());
+  for (const { id: workspace } of await context.directory.listWorkspaces()) {
+    const overdue = await context.store.read(workspace, (tx) => tx.overdueApprovals(at, BATCH));
+    for (const action of overdue) await lookAtAction(context, workspace, action);
+  }
+}
+
+/**
+ * Starts the workflows of actions that should be running and that no host has held for a while: one
+ * whose workflow was ended from outside would wait for ever.
+ */
+export async function reviveStalled(
+  context: Context,
+  stalledMs: number = PLATFORM_LIMITS.stalledMs,
+): Promise<void> {
+  const at = timeText(context.clock.nowMs());
+  for (const { id: workspace } of await context.directory.listWorkspaces()) {
+    const stalled = await context.store.read(workspace, (tx) => tx.stalledActions(at, stalledMs));
+    for (const action of stalled) await context.dispatcher.start(workspace, action, true);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Role `all`: HTTP, Temporal worker and relay in one process, until it is told to stop. */
 import { getLogger } from '@logtape/logtape';
-import { giveUp } from './application/give-up.ts';
+import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import type { Configuration } from './configuration.ts';
 import { createApp } from './http/app.ts';
@@ -68,9 +68,7 @@ function keepWorker(configuration: Configuration, { context }: Composed, stoppin
             cacheFolder: cacheFolder(configuration),
           },
           {
-            giveUp: async ({ workspace, action }, reason) => ({
-              state: await giveUp(context, workspace, action, reason),
-            }),
+            look: ({ workspace, action }) => lookAtAction(context, workspace, action),
           },
         );
         await current.done;

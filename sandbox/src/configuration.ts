@@ -54,6 +54,11 @@ export type ConfigurationResult =
   | { readonly ok: true; readonly configuration: SandboxConfiguration }
   | { readonly ok: false; readonly problems: readonly string[] };
 
+/** Where executables are looked for, for what needs no configuration beside. */
+export function readSearchPath(): string {
+  return process.env.PATH ?? '/usr/bin:/bin';
+}
+
 /** Call it before anything connects. Gives the names of the variables that were there. */
 export function leaveProxiesOut(): readonly string[] {
   return removeProxies(process.env);

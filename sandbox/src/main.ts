@@ -1,10 +1,17 @@
-/** Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve`. */
+/**
+ * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
+ * `… replay BUNDLE` runs recorded attempts again.
+ */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
-import { leaveProxiesOut, readConfiguration } from './configuration.ts';
-import { serve } from './host/sandbox-host.ts';
+import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
 
 async function main(): Promise<number> {
   const removed = leaveProxiesOut();
+  const [role, ...args] = process.argv.slice(2);
+  if (role === 'replay') {
+    const { replay } = await import('./replay/replay-command.ts');
+    return replay(args, readSearchPath());
+  }
   await configure({
     sinks: { console: getConsoleSink({ formatter: jsonLinesFormatter }) },
     loggers: [
@@ -13,9 +20,8 @@ async function main(): Promise<number> {
     ],
   });
   const log = getLogger(['portarium', 'sandbox']);
-  const [role] = process.argv.slice(2);
   if (role !== 'serve') {
-    log.error('unknown role; use: bun run sandbox/src/main.ts serve', { role });
+    log.error('unknown role; use: bun run sandbox/src/main.ts serve, or replay BUNDLE', { role });
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });
@@ -27,6 +33,8 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   try {
+    // Loaded here, so that a replay needs none of it.
+    const { serve } = await import('./host/sandbox-host.ts');
     await serve(read.configuration, stop.signal);
     return 0;
   } catch (error) {

@@ -1,21 +1,28 @@
-/** `portarium action run|get|list|tail|logs`. Side effects: `run` asks for an action. */
+/**
+ * `portarium action run|get|list|tail|logs`. Side effects: `run` asks for an action; `cancel` and
+ * `resolve` are in `action-outcome.ts`.
+ */
 import type { Action, Attempt } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { entryLine } from '../entry-line.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { readArgument, readJsonArgument } from '../read-argument.ts';
+import { showAction } from '../show-action.ts';
+import { wholeNumber } from '../whole-number.ts';
+import { registerActionOutcome } from './action-outcome.ts';
 
 interface RunOptions extends ConnectionOptions {
   readonly input?: string;
   readonly text?: string;
   readonly wait: number;
   readonly idempotencyKey?: string;
+  readonly replaces?: string;
 }
 
 interface ListOptions extends ConnectionOptions {
@@ -31,13 +38,15 @@ const DEFAULT_LIST = 20;
 const TAIL_MS = 500;
 
 export function registerAction(program: Command): void {
-  const action = program.command('action').description('ask for actions and look at them');
+  const action = program.command('action').description('ask for actions, look at them, end them');
   connectionOptions(
     action
       .command('run')
       .argument('<plugin>', 'name or name@version')
       .argument('<operation>', 'operation of the plugin')
-      .description('ask for an action and wait for its outcome; exit code 1 when it failed')
+      .description(
+        'ask for an action and wait for its outcome; exit code 1 when it failed, 0 when it waits for somebody',
+      )
       .addOption(new Option('--input <json>', 'input: JSON, @file or @-').conflicts('text'))
       .option('--text <text>', 'input that is a plain string: text, @file or @-')
       .addOption(
@@ -45,7 +54,11 @@ export function registerAction(program: Command): void {
           .argParser(wholeNumber(0, PLATFORM_LIMITS.waitSeconds))
           .default(DEFAULT_WAIT_SECONDS),
       )
-      .option('--idempotency-key <key>', 'asking again with the same key gives the same action'),
+      .option('--idempotency-key <key>', 'asking again with the same key gives the same action')
+      .option(
+        '--replaces <id>',
+        'the action whose place this one takes; it is cancelled if it waits',
+      ),
   ).action(run);
   connectionOptions(
     action.command('get').argument('<id>').description('show one action with its output'),
@@ -75,14 +88,7 @@ export function registerAction(program: Command): void {
       .argument('<id>')
       .description('print what the plugin logged, attempt by attempt'),
   ).action(logs);
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
-  };
+  registerActionOutcome(action);
 }
 
 async function run(plugin: string, operation: string, options: RunOptions): Promise<void> {
@@ -91,13 +97,12 @@ async function run(plugin: string, operation: string, options: RunOptions): Prom
       ? await readJsonArgument('--input', options.input ?? '{}')
       : await readArgument(options.text);
   const client = connect(options);
-  const { idempotencyKey } = options;
+  const { idempotencyKey, replaces } = options;
   const action = await client.actions.create(
-    { plugin, operation, input },
+    { plugin, operation, input, ...(replaces === undefined ? {} : { replaces }) },
     { waitSeconds: options.wait, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
   );
   show(action, options);
-  if (!isSettled(action.state)) tell(`It goes on: portarium action tail ${action.id}`);
 }
 
 async function get(id: string, options: ConnectionOptions): Promise<void> {
@@ -107,21 +112,7 @@ async function get(id: string, options: ConnectionOptions): Promise<void> {
 /** Prints the action; the exit code is 1 for an outcome that is not success. */
 function show(action: Action, options: ConnectionOptions): void {
   if (isSettled(action.state) && action.state !== 'succeeded') process.exitCode = EXIT_CODES.failed;
-  if (options.json) {
-    printJson(action);
-    return;
-  }
-  const { id, state, plugin, operation, attempts, evidence, error } = action;
-  print(`${id}  ${state}`);
-  const rows = [
-    ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
-    ['  tier', action.tier ?? 'denied by policy'],
-    ['  attempts', String(attempts)],
-    ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
-  ];
-  if (error) rows.push(['  error', `${error.code}: ${plainText(error.message)}`]);
-  print(table(rows));
-  if (action.output !== undefined) print(plainText(JSON.stringify(action.output, null, 2), 1e6));
+  showAction(action, options.json === true);
 }
 
 async function list(options: ListOptions): Promise<void> {

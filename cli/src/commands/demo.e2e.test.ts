@@ -18,6 +18,10 @@ interface Line {
   readonly seq?: number;
   readonly others?: number;
   readonly host?: string;
+  readonly calls?: number;
+  readonly engines?: readonly string[];
+  readonly codes?: readonly string[];
+  readonly version?: number;
 }
 
 async function demo(): Promise<{ code: number; lines: readonly Line[]; stderr: string }> {
@@ -46,14 +50,21 @@ const STEPS = [
   'stack',
   'stripe-mock',
   'build',
+  'credential',
   'upload',
   'csv',
   'refunds',
+  'refund',
+  'own-approval',
+  'approve',
+  'changed-input',
   'egress-denied',
   'deadline',
   'export',
+  'secret',
   'verify',
   'tamper',
+  'replay',
 ];
 
 test(
@@ -64,9 +75,14 @@ test(
     expect(first.lines.slice(0, -1).map((line) => line.step)).toEqual(STEPS as never);
     expect(first.lines.every((line) => line.ok && line.ms >= 0)).toBe(true);
     const of = (step: string) => first.lines.find((line) => line.step === step);
+    expect(of('credential')?.version).toBe(1);
+    expect(of('own-approval')?.codes).toEqual(['auth.forbidden', 'approval.excluded']);
+    expect(of('approve')?.calls).toBe(1);
+    expect(of('changed-input')?.codes).toEqual(['approval.closed', 'approval.stale']);
     expect(of('egress-denied')?.host).toBe('collector.example.net');
     expect(of('deadline')?.others).toBeGreaterThan(0);
     expect(of('tamper')?.seq).toBe(of('egress-denied')?.seq as number);
+    expect(of('replay')).toMatchObject({ attempts: 1, calls: 1, engines: ['bun', 'deno'] });
     expect(first.lines.at(-1)).toMatchObject({ ok: true, steps: STEPS.length });
     expect(readStatus(dataDir).state).toBe('stopped');
     expect(readStatus(dataDir).parts.every((part) => part.pid === undefined)).toBe(true);
@@ -80,6 +96,7 @@ test(
     const second = await demo();
     if (second.code !== 0) throw new Error(second.stderr);
     expect(second.lines.at(-1)).toMatchObject({ ok: true, steps: STEPS.length });
+    expect(second.lines.find(({ step }) => step === 'credential')?.version).toBe(2);
   },
   WITHIN_MS,
 );

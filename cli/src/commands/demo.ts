@@ -6,7 +6,8 @@ import { findRunningStack, type StackConnection } from '@portarium/local/running
 import { startStack } from '@portarium/local/start-stack';
 import type { Command } from 'commander';
 import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
-import { type DemoOutcome, demoSteps } from '../demo/steps.ts';
+import type { DemoOutcome } from '../demo/bench.ts';
+import { demoSteps } from '../demo/steps.ts';
 import { startStripeMock } from '../demo/stripe-mock.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson } from '../output.ts';
@@ -19,7 +20,7 @@ interface DemoOptions extends DataOption {
 export function registerDemo(program: Command): void {
   program
     .command('demo')
-    .description('do the main job on real input: policy, sandbox, egress, evidence')
+    .description('do the main job on real input: policy, approval, sandbox, egress, evidence')
     .addOption(dataOption())
     .option('--json', 'print one line a step and a last line {"ok":true,…}')
     .action(async (options: DemoOptions) => {

@@ -1,7 +1,7 @@
 /** Writes an evidence log in memory, as the Control Plane does in its database. For tests only. */
 import { canonicalBytes } from '../canonical-json.ts';
 import type { Digest } from '../digest.ts';
-import { type Entry, entryHash, FINAL_ENTRY_TYPES, leafHash } from '../evidence-entry.ts';
+import { type Entry, endsAction, entryHash, leafHash } from '../evidence-entry.ts';
 import { makeId } from '../ids.ts';
 
 export type Draft = Pick<Entry, 'type' | 'subject' | 'data'> & Partial<Pick<Entry, 'artifacts'>>;
@@ -20,7 +20,7 @@ export class LogBuilder {
   }
 
   /** Ids that are the same in each run. */
-  id<K extends 'action' | 'attempt' | 'key'>(kind: K): string {
+  id<K extends 'action' | 'attempt' | 'approval' | 'credential'>(kind: K): string {
     const random = new Uint8Array(10);
     new DataView(random.buffer).setUint32(6, ++this.#ids);
     return makeId(kind, START_MS + this.#ids, random);
@@ -31,9 +31,8 @@ export class LogBuilder {
     const { action } = draft.subject;
     const own = action === undefined ? undefined : this.#actions.get(action);
     const count = own?.count ?? 0;
-    const data = FINAL_ENTRY_TYPES.has(draft.type)
-      ? { ...draft.data, entries: count + 1 }
-      : draft.data;
+    const ends = action !== undefined && endsAction(draft.type, draft.data);
+    const data = ends ? { ...draft.data, entries: count + 1 } : draft.data;
     const entry: Entry = {
       v: 1,
       workspace: this.workspace,

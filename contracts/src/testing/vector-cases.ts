@@ -286,7 +286,11 @@ export const VECTORS: Readonly<Record<string, Vector>> = {
   },
   bundle: {
     about: 'The digest of the whole bundle (tar) of a log that tells these stories.',
-    inputs: [['succeeded'], ['takenOver', 'failed', 'denied', 'approved', 'byHand', 'open']],
+    inputs: [
+      ['succeeded'],
+      ['takenOver', 'failed', 'denied', 'approved', 'byHand', 'open'],
+      ['approvedWrite', 'sentAgain', 'voided'],
+    ],
     compute: async (names: StoryName[]) => digestOf(await wholeBundle(await honestLog(names))),
   },
 };

@@ -2,15 +2,23 @@
  * A sandbox host claims an action. One transaction re-checks what may have changed, ends an attempt
  * whose lease lapsed, raises the fence, and hands out the order. Orders come from here, never from Temporal.
  */
+import { type ActionOrder, ActionOrderSchema } from '@portarium/contracts/action-order';
 import { toBase64 } from '@portarium/contracts/base64';
 import type { ClaimRequest, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import * as v from 'valibot';
+import { makeOrder } from './action-order.ts';
+import { currentDigest } from './approval-statement.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
-import { endAction, endAttempt } from './end-attempt.ts';
+import { endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
+import { maySendAgain, openWrite } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
+import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptRecord, PluginRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { type StoredJournal, storeJournal } from './store-journal.ts';
+import { expireApproval, isOverdue, voidApproval } from './void-approval.ts';
 
 export type Claim =
   | { readonly status: 'run'; readonly order: WorkOrder }
@@ -22,6 +30,7 @@ type Taken =
       readonly action: ActionRecord;
       readonly attempt: AttemptRecord;
       readonly plugin: PluginRecord;
+      readonly journal: readonly JournalRecord[];
     }
   | { readonly status: 'finished'; readonly state: string };
 
@@ -30,8 +39,9 @@ export async function claimAttempt(
   caller: Caller,
   request: ClaimRequest,
 ): Promise<Result<Claim>> {
+  const stored = await storeOfLost(context, request);
   const taken = await context.store.submit(request.workspace, (tx) =>
-    take(context, caller, tx, request),
+    take(context, caller, tx, request, stored),
   );
   if (!taken.ok) return taken;
   if (taken.value.status === 'finished') return success(taken.value);
@@ -39,11 +49,26 @@ export async function claimAttempt(
   return success({ status: 'run', order });
 }
 
+/** The journal of an attempt that this claim may find lost, stored before the entry that names it. */
+async function storeOfLost(
+  context: Context,
+  { workspace, action: id }: ClaimRequest,
+): Promise<StoredJournal | undefined> {
+  const journal = await context.store.read(workspace, async (tx) => {
+    const last = (await tx.listAttempts(id)).at(-1);
+    if (!last || last.verdict !== null) return [];
+    if (Date.parse(last.leaseUntil) > context.clock.nowMs()) return [];
+    return tx.listJournal(id);
+  });
+  return storeJournal(context, workspace, id, journal);
+}
+
 async function take(
   context: Context,
   caller: Caller,
   tx: WriteTransaction,
   request: ClaimRequest,
+  stored: StoredJournal | undefined,
 ): Promise<Result<Taken>> {
   const action = await tx.lockAction(request.action);
   if (!action) return failure('not-found', `The workspace has no action ${request.action}.`);
@@ -51,10 +76,13 @@ async function take(
     return success({ status: 'finished', state: action.state });
   }
   const nowMs = context.clock.nowMs();
+  const at = timeText(nowMs);
   const attempts = await tx.listAttempts(action.id);
+  const journal = await tx.listJournal(action.id);
+  const open = openWrite(journal);
   const last = attempts.at(-1);
   if (last && last.verdict === null) {
-    const leftMs = Date.parse(last.leaseUntil) - nowMs;
+    const leftMs = Date.parse(last.leaseUntil) + (open ? afterLeaseMs(action) : 0) - nowMs;
     if (leftMs > 0) {
       return failure(
         'attempt.busy',
@@ -62,25 +90,72 @@ async function take(
         { extensions: { retryAfterMs: leftMs } },
       );
     }
-    const lost = { code: 'host.lost', message: `the lease of ${last.host} lapsed` };
-    await endAttempt(tx, action, last, { verdict: 'lost', at: timeText(nowMs), error: lost });
+    const error = { code: 'host.lost', message: `the lease of ${last.host} lapsed` };
+    await endAttempt(tx, action, last, { verdict: 'lost', at, error }, { journal, stored });
+  }
+  const fail = async (code: string, message: string): Promise<Result<Taken>> => {
+    const state = await failAction(tx, action, journal, { at, error: { code, message } });
+    return success({ status: 'finished', state });
+  };
+  if (open && !maySendAgain(open, at)) {
+    return fail('outcome.unknown', `call ${open.record.call} was sent and never answered`);
   }
   if (attempts.length >= PLATFORM_LIMITS.attempts) {
-    const error = { code: 'attempts.exhausted', message: `${attempts.length} attempts were lost` };
-    await endAction(tx, action, { state: 'failed', error, at: timeText(nowMs) });
-    return success({ status: 'finished', state: 'failed' });
+    return fail('attempts.exhausted', `${attempts.length} attempts were lost`);
   }
   const plugin = await tx.findPlugin(action.plugin, action.version);
   if (plugin?.state !== 'active') {
-    const error = {
-      code: 'plugin.quarantined',
-      message: `${action.plugin}@${action.version} may not run`,
-    };
-    await endAction(tx, action, { state: 'failed', error, at: timeText(nowMs) });
-    return success({ status: 'finished', state: 'failed' });
+    return fail('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
   }
+  const approved = await useApproval(context, tx, request, action, journal);
+  if (approved !== undefined) return success({ status: 'finished', state: approved });
   const attempt = await startAttempt(context, caller, tx, request, action);
-  return success({ status: 'run', action, attempt, plugin });
+  return success({ status: 'run', action, attempt, plugin, journal });
+}
+
+/** How long after its lease a host could still be busy with a write that it was let send. */
+function afterLeaseMs(action: ActionRecord): number {
+  return requestTimeoutMs(action) + PLATFORM_LIMITS.takeoverSlackMs;
+}
+
+/** From the first byte of an egress call to its last. */
+export function requestTimeoutMs({ limits }: ActionRecord): number {
+  return Math.min(PLATFORM_LIMITS.egressTimeoutMs, limits.wallMs);
+}
+
+/**
+ * An action that people had to approve runs only as what they approved, and on one approval only once.
+ * @returns the state in which that ends the action, or undefined when it may run
+ */
+async function useApproval(
+  context: Context,
+  tx: WriteTransaction,
+  request: ClaimRequest,
+  action: ActionRecord,
+  journal: readonly JournalRecord[],
+): Promise<string | undefined> {
+  if (action.tier !== 'human-approve') return undefined;
+  const nowMs = context.clock.nowMs();
+  const at = timeText(nowMs);
+  const approval = await tx.approvalOf(action.id);
+  if (approval && action.state === 'dispatched' && isOverdue(approval, nowMs)) {
+    await expireApproval(tx, action, approval, at);
+    return 'expired';
+  }
+  const refuse = async (reason: string): Promise<string> => {
+    if (approval) await voidApproval(tx, action, approval, at, reason);
+    const error = { code: 'approval.void', message: reason };
+    return failAction(tx, action, journal, { at, error });
+  };
+  if (approval?.state !== 'granted') return refuse('no approval of this action is granted');
+  const digest = await currentDigest(tx, request.workspace, action, approval.executeBefore);
+  if (digest !== approval.digest) return refuse('what would run is no longer what was approved');
+  const first = action.state === 'dispatched' && approval.consumedAt === null;
+  if (first && !(await tx.consumeApproval(approval.id, at))) {
+    throw new Error(`approval ${approval.id} was used under the lock of its action`);
+  }
+  if (!first && approval.consumedAt === null) return refuse('the action runs without its approval');
+  return undefined;
 }
 
 async function startAttempt(
@@ -127,13 +202,11 @@ async function orderOf(
   context: Context,
   caller: Caller,
   request: ClaimRequest,
-  { action, attempt, plugin }: Extract<Taken, { status: 'run' }>,
+  { action, attempt, plugin, journal }: Extract<Taken, { status: 'run' }>,
 ): Promise<WorkOrder> {
-  const operation = plugin.manifest.operations.find(
-    (candidate) => candidate.name === action.operation,
-  );
   const input = await context.objects.get(request.workspace, action.inputDigest);
-  if (!operation || !input) throw new Error(`action ${action.id} lost its operation or its input`);
+  const fixed = await fixedOrder(context, request, action, plugin);
+  if (!input) throw new Error(`action ${action.id} lost its input`);
   const ticket = await context.tickets.issue({
     v: 1,
     iss: context.signer.origin(request.workspace),
@@ -151,10 +224,6 @@ async function orderOf(
     // The lease decides; the ticket only has to outlive the longest attempt and its last report.
     exp: Math.ceil((Date.parse(attempt.startedAt) + action.limits.wallMs) / 1000) + 300,
   });
-  const config: Record<string, string> = {};
-  for (const [name, entry] of Object.entries(plugin.manifest.config)) {
-    if (entry.default !== undefined) config[name] = entry.default;
-  }
   return {
     ticket,
     attempt: attempt.id,
@@ -162,21 +231,32 @@ async function orderOf(
     leaseMs: PLATFORM_LIMITS.leaseMs,
     heartbeatMs: PLATFORM_LIMITS.heartbeatMs,
     plugin: { name: plugin.name, version: plugin.version, digest: plugin.digest },
-    moduleDigest: plugin.moduleDigest,
-    operation: {
-      name: operation.name,
-      export: operation.export,
-      effect: operation.effect,
-      encoding: operation.encoding,
-    },
+    moduleDigest: fixed.moduleDigest,
+    operation: fixed.operation,
     input: toBase64(input),
-    config,
-    contract: {
-      plugin: [...action.contract.plugin],
-      operator: [...action.contract.operator],
-      networks: [...action.contract.networks],
-      approval: [...action.contract.approval],
-    },
-    limits: action.limits,
+    config: fixed.config,
+    seed: fixed.seed,
+    startTime: fixed.startTime,
+    journal: journal.map(({ record }) => record),
+    contract: fixed.contract,
+    limits: fixed.limits,
   };
+}
+
+/** The order that was fixed at the request, from the bytes that the evidence names. */
+async function fixedOrder(
+  context: Context,
+  { workspace }: ClaimRequest,
+  action: ActionRecord,
+  plugin: PluginRecord,
+): Promise<ActionOrder> {
+  if (action.orderDigest === null) {
+    // Requested before orders were kept: it is made from the same rows.
+    const operation = plugin.manifest.operations.find(({ name }) => name === action.operation);
+    if (!operation) throw new Error(`action ${action.id} lost its operation`);
+    return makeOrder(workspace, action, plugin, operation).order;
+  }
+  const bytes = await context.objects.get(workspace, action.orderDigest);
+  if (!bytes) throw new Error(`action ${action.id} lost its order`);
+  return v.parse(ActionOrderSchema, JSON.parse(new TextDecoder().decode(bytes)));
 }

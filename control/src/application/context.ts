@@ -5,12 +5,14 @@ import type { Directory, KeyRecord } from './ports/directory.ts';
 import type {
   ActionSignals,
   Dispatcher,
+  IdempotencyKeys,
   LogSigner,
   ObjectStore,
   PolicyEngine,
   SecretHasher,
   TicketOffice,
 } from './ports/outside.ts';
+import type { Vault } from './ports/vault.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
 
 export interface Context {
@@ -24,6 +26,8 @@ export interface Context {
   readonly signer: LogSigner;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
+  readonly idempotencyKeys: IdempotencyKeys;
+  readonly vault: Vault;
   readonly signals: ActionSignals;
   readonly version: string;
 }

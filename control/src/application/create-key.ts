@@ -45,6 +45,8 @@ export function newKey(
     readonly workspace: WorkspaceId | null;
     readonly name: string;
     readonly owner: string;
+    /** The person whose key makes it; nobody's at the bootstrap. */
+    readonly createdBy?: string;
     readonly role: KeyRole;
     readonly expiresAt?: string | undefined;
   },
@@ -56,6 +58,7 @@ export function newKey(
     workspace: wanted.workspace,
     name: wanted.name,
     owner: wanted.owner,
+    createdBy: wanted.createdBy ?? null,
     role: wanted.role,
     createdAt: timeText(context.clock.nowMs()),
     expiresAt: wanted.expiresAt === undefined ? null : new Date(wanted.expiresAt).toISOString(),
@@ -76,7 +79,11 @@ export async function createKey(
       errors: [{ pointer: '/expiresAt', message: 'expected a time in the future' }],
     });
   }
-  const { key, token, secret } = newKey(context, { workspace, ...wanted });
+  const { key, token, secret } = newKey(context, {
+    workspace,
+    ...wanted,
+    createdBy: caller.key.owner,
+  });
   const secretHash = await context.secrets.hash(secret);
   await context.store.submit(workspace, async (tx) => {
     await tx.insertKey(key, secretHash);

@@ -1,54 +1,156 @@
-/** Stores the egress calls that a host reports, each once; a denial is an evidence entry of its own. */
-import { canonicalText } from '@portarium/contracts/canonical-json';
-import type { EgressCall } from '@portarium/contracts/internal-api';
+/**
+ * Stores what a host reports of an action's egress calls: records, and the bodies behind them. A denial
+ * and the answer to a write are evidence entries of their own.
+ */
+import { fromBase64 } from '@portarium/contracts/base64';
+import { type Digest, digestOf } from '@portarium/contracts/digest';
+import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
+import { ShownContract } from '@portarium/contracts/verify-contract';
+import type { InferOutput } from 'valibot';
 import { actorOf, type Caller } from './context.ts';
-import { failure, type Result, success } from './failure.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
+import { mergeCalls } from './merge-calls.ts';
+import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 
-/** A repeat must say what the first report said. */
+export type Report = InferOutput<typeof HeartbeatSchema>;
+
+/** The bodies of a report by their digests; each is what its digest says. */
+export async function bodiesOf(report: Report): Promise<Result<ReadonlyMap<Digest, Uint8Array>>> {
+  const bodies = new Map<Digest, Uint8Array>();
+  for (const { digest, bytes: text } of report.bodies) {
+    const bytes = fromBase64(text);
+    if (!bytes || (await digestOf(bytes)) !== digest) {
+      return failure('input.invalid', `A body is not what its digest ${digest} says.`, {
+        errors: [{ pointer: '/bodies', message: 'expected bytes that hash to their digest' }],
+      });
+    }
+    bodies.set(digest, bytes);
+  }
+  return success(bodies);
+}
+
+/** @returns the action's journal with the report in it */
 export async function recordCalls(
   tx: WriteTransaction,
   caller: Caller,
   action: ActionRecord,
   attempt: AttemptRecord,
   calls: readonly EgressCall[],
-): Promise<Result<null>> {
-  const fresh = await tx.insertCalls(action.id, attempt.id, calls);
-  const repeats = calls.filter((call) => !fresh.includes(call));
-  if (repeats.length > 0) {
-    const stored = new Map(
-      (await tx.listCalls(action.id))
-        .filter((call) => call.attempt === attempt.id)
-        .map(({ record: known }) => [known.call, canonicalText(known)]),
-    );
-    const changed = repeats.find((call) => stored.get(call.call) !== canonicalText(call));
-    if (changed)
-      return failure('conflict', `Call ${changed.call} was reported before with other content.`);
+  bodies: ReadonlyMap<Digest, Uint8Array>,
+): Promise<Result<readonly JournalRecord[]>> {
+  const before = await tx.listJournal(action.id);
+  const merged = mergeCalls(before, attempt.id, calls);
+  if (!merged.ok) return merged;
+  const { journal, added, answered } = merged.value;
+  const beyond = beyondContract(action, added);
+  if (beyond) return beyond;
+  const stored = await storeBodies(tx, action, [...added, ...answered], bodies);
+  if (!stored.ok) return stored;
+  await tx.insertRecords(action.id, added);
+  for (const { record } of answered) {
+    if (!(await tx.answerRecord(action.id, record))) {
+      throw new Error(`call ${record.call} of ${action.id} is not open under the action’s lock`);
+    }
   }
-  for (const call of fresh.filter((candidate) => candidate.verdict === 'denied')) {
-    tx.append({
-      type: 'egress.denied',
-      actor: actorOf(caller),
-      subject: { action: action.id, attempt: attempt.id },
-      data: {
-        attempt: attempt.id,
-        call: call.call,
-        method: call.method,
-        host: call.host,
-        port: call.port,
-        path: call.path,
-        reason: call.reason ?? 'no reason was given',
-        requestDigest: call.requestDigest,
-        bytesOut: call.bytesOut,
-        bytesIn: call.bytesIn,
-        ms: Math.round(call.ms),
-        ...(call.layer === undefined ? {} : { layer: call.layer }),
-        ...(call.rule === undefined ? {} : { rule: call.rule }),
-        ...(call.address === undefined ? {} : { address: call.address }),
-      },
-      trace: action.trace,
-    });
+  for (const { record } of added) {
+    if (record.verdict === 'denied') tell(tx, caller, action, attempt, 'egress.denied', record);
+  }
+  for (const { record, write } of answered) {
+    if (write) tell(tx, caller, action, attempt, 'egress.answered', record);
+  }
+  return success(journal);
+}
+
+/** A host may not claim that something was allowed which the contract does not allow. */
+function beyondContract(
+  { contract }: ActionRecord,
+  added: readonly JournalRecord[],
+): Failure | undefined {
+  const shown = new ShownContract(contract);
+  for (const { record } of added) {
+    // A record that was reduced names no rule; a denial says why it was none.
+    if (record.verdict === 'denied' || record.rule === undefined) continue;
+    const problem = shown.problem(record);
+    if (problem)
+      return failure(
+        'conflict',
+        `Call ${record.call} is claimed as ${record.verdict}: ${problem}.`,
+      );
+  }
+  return undefined;
+}
+
+/** A record is worth as much as its replay: the body behind it has to be there. */
+async function storeBodies(
+  tx: WriteTransaction,
+  action: ActionRecord,
+  changed: readonly JournalRecord[],
+  bodies: ReadonlyMap<Digest, Uint8Array>,
+): Promise<Result<null>> {
+  const wanted = new Set(changed.flatMap(({ record }) => record.responseDigest ?? []));
+  if (wanted.size === 0) return success(null);
+  const kept = await tx.listBodies(action.id);
+  let total = [...kept.values()].reduce((sum, size) => sum + size, 0);
+  for (const digest of wanted) {
+    if (kept.has(digest)) continue;
+    const bytes = bodies.get(digest);
+    if (!bytes) return failure('conflict', `The response body ${digest} was not sent.`);
+    total += bytes.length;
+    if (total > mostBodyBytes(action)) return tooMany(action);
+    await tx.putBody(action.id, digest, bytes);
   }
   return success(null);
+}
+
+/** What guests of all attempts may read, with room for one attempt that was lost. */
+export function mostBodyBytes(action: ActionRecord): number {
+  return 2 * action.limits.egressBytesIn;
+}
+
+export function tooMany(action: ActionRecord) {
+  return failure(
+    'body.too-large',
+    `The response bodies of ${action.id} have more than ${mostBodyBytes(action)} bytes.`,
+  );
+}
+
+/** Puts an entry about one call into the log. */
+export function tell(
+  tx: WriteTransaction,
+  caller: Caller,
+  action: ActionRecord,
+  attempt: AttemptRecord,
+  type: 'egress.denied' | 'egress.intended' | 'egress.answered',
+  call: EgressCall,
+  more: Readonly<Record<string, unknown>> = {},
+): void {
+  const { rule, reason, layer, address, status, responseDigest, sent, credential } = call;
+  const known = { rule, layer, address, status, responseDigest, sent, credential };
+  tx.append({
+    type,
+    actor: actorOf(caller),
+    subject: { action: action.id, attempt: attempt.id },
+    data: {
+      attempt: attempt.id,
+      call: call.call,
+      method: call.method,
+      host: call.host,
+      port: call.port,
+      path: call.path,
+      requestDigest: call.requestDigest,
+      bytesOut: call.bytesOut,
+      bytesIn: call.bytesIn,
+      ms: call.ms,
+      ...(type === 'egress.denied'
+        ? { reason: reason ?? 'no reason was given' }
+        : reason === undefined
+          ? {}
+          : { reason }),
+      ...Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined)),
+      ...more,
+    },
+    trace: action.trace,
+  });
 }

@@ -3,21 +3,28 @@
  * a claim: checked against the ticket, the fence and the operation's schema before it is stored.
  */
 
+import type { Digest } from '@portarium/contracts/digest';
 import { type AttemptErrorCode, RETRYABLE_ATTEMPT_ERRORS } from '@portarium/contracts/errors';
+import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { AttemptId } from '@portarium/contracts/ids';
-import type { EgressCall, OutcomeSchema } from '@portarium/contracts/internal-api';
+import type { OutcomeSchema } from '@portarium/contracts/internal-api';
+import { type ActionState, isFinal } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
-import { endAction, endAttempt } from './end-attempt.ts';
+import { endAction, endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
-import { judgeOutcome, storeJournal } from './judge-outcome.ts';
+import { fenced, type Held, hold } from './hold-attempt.ts';
+import { type Judged, judgeOutcome } from './judge-outcome.ts';
+import { maySendAgain, mergeCalls, openWrite } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
-import type { ActionRecord, AttemptRecord } from './ports/records.ts';
+import type { JournalRecord } from './ports/journal-store.ts';
+import type { AttemptError } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { recordCalls } from './record-calls.ts';
+import { bodiesOf, mostBodyBytes, type Report, recordCalls, tooMany } from './record-calls.ts';
+import { journalDigest, type StoredJournal, storeJournal } from './store-journal.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
 
@@ -36,44 +43,48 @@ export async function verifyTicket(
   );
 }
 
-interface Held {
-  readonly action: ActionRecord;
-  readonly attempt: AttemptRecord;
-}
-
-/** The locked action while `ticket` is its newest attempt. */
-async function hold(tx: WriteTransaction, ticket: Ticket): Promise<Result<Held>> {
-  return check(await tx.lockAction(ticket.action), await tx.findAttempt(ticket.attempt), ticket);
-}
-
-function check(
-  action: ActionRecord | undefined,
-  attempt: AttemptRecord | undefined,
-  ticket: Ticket,
-): Result<Held> {
-  if (!action || !attempt) return failure('not-found', `There is no attempt ${ticket.attempt}.`);
-  if (action.fence !== ticket.fence) {
-    return failure('attempt.superseded', `Fence ${ticket.fence} is older than ${action.fence}.`);
-  }
-  return success({ action, attempt });
-}
-
 export async function reportHeartbeat(
   context: Context,
   caller: Caller,
   ticket: Ticket,
-  calls: readonly EgressCall[],
+  report: Report,
 ): Promise<Result<{ leaseMs: number }>> {
+  const bodies = await bodiesOf(report);
+  if (!bodies.ok) return bodies;
   return context.store.submit(ticket.workspace, async (tx) => {
-    const held = await hold(tx, ticket);
+    const held = await hold(context, tx, ticket);
     if (!held.ok) return held;
     const { action, attempt } = held.value;
-    if (attempt.verdict !== null)
-      return failure('attempt.superseded', `Attempt ${attempt.id} is over.`);
-    await tx.extendLease(attempt.id, timeText(context.clock.nowMs() + PLATFORM_LIMITS.leaseMs));
-    const recorded = await recordCalls(tx, caller, action, attempt, calls);
+    const recorded = await recordCalls(tx, caller, action, attempt, report.calls, bodies.value);
     return recorded.ok ? success({ leaseMs: PLATFORM_LIMITS.leaseMs }) : recorded;
   });
+}
+
+/** A response body that is too large for a report; kept until a record names it or the action ends. */
+export async function keepBody(
+  context: Context,
+  ticket: Ticket,
+  digest: Digest,
+  bytes: Uint8Array,
+): Promise<Result<null>> {
+  return context.store.submit(ticket.workspace, async (tx) => {
+    const held = await hold(context, tx, ticket);
+    if (!held.ok) return held;
+    const { action } = held.value;
+    const kept = await tx.listBodies(action.id);
+    const total = [...kept.values()].reduce((sum, size) => sum + size, bytes.length);
+    if (!kept.has(digest) && total > mostBodyBytes(action)) return tooMany(action);
+    await tx.putBody(action.id, digest, bytes);
+    return success(null);
+  });
+}
+
+type OutcomeAnswer = Result<{ state: string; again: boolean }>;
+
+/** Everything that is put into the evidence store before the entry that names it. */
+interface Prepared extends Judged {
+  readonly bodies: ReadonlyMap<Digest, Uint8Array>;
+  readonly stored: StoredJournal | undefined;
 }
 
 export async function reportOutcome(
@@ -81,26 +92,33 @@ export async function reportOutcome(
   caller: Caller,
   ticket: Ticket,
   outcome: Outcome,
-): Promise<Result<{ state: string; again: boolean }>> {
-  // Looked at before anything is stored for it; decided again on the locked row below.
-  const early = await context.store.read(ticket.workspace, async (tx) => {
-    const action = await tx.findAction(ticket.action);
-    const plugin = action && (await tx.findPlugin(action.plugin, action.version));
-    return {
-      held: check(action, await tx.findAttempt(ticket.attempt), ticket),
-      operation: plugin?.manifest.operations.find(({ name }) => name === action?.operation),
-      calls: await tx.listCalls(ticket.action),
-    };
-  });
-  if (!early.held.ok) return early.held;
-  if (!early.operation) throw new Error(`action ${ticket.action} lost its operation`);
-  const over = early.held.value.attempt.verdict !== null;
-  const judged = over ? {} : await judgeOutcome(context, ticket, early.operation, outcome);
-  const journal = over
-    ? undefined
-    : await storeJournal(context, ticket, early.calls, outcome.calls);
+): Promise<OutcomeAnswer> {
+  for (let round = 1; ; round++) {
+    const prepared = await prepare(context, ticket, outcome);
+    if (!prepared.ok) return prepared;
+    const answer = await store(context, caller, ticket, outcome, prepared.value);
+    if (answer !== 'journal-moved') return answer;
+    // A heartbeat came in between; it holds nothing that this report does not.
+    if (round === MAX_ROUNDS) throw new Error(`the journal of ${ticket.action} does not rest`);
+  }
+}
+
+const MAX_ROUNDS = 5;
+
+/** @returns `journal-moved` when the stored artifact is not the journal any more: nothing was changed */
+async function store(
+  context: Context,
+  caller: Caller,
+  ticket: Ticket,
+  outcome: Outcome,
+  prepared: Prepared,
+): Promise<OutcomeAnswer | 'journal-moved'> {
   return context.store.submit(ticket.workspace, async (tx) => {
-    const held = await hold(tx, ticket);
+    const held = fenced(
+      await tx.lockAction(ticket.action),
+      await tx.findAttempt(ticket.attempt),
+      ticket,
+    );
     if (!held.ok) return held;
     const { action, attempt } = held.value;
     // A repeated report, after its first answer was lost on the way.
@@ -109,49 +127,137 @@ export async function reportOutcome(
         state: action.state,
         again: attempt.verdict === 'lost' && action.state === 'running',
       });
-    const recorded = await recordCalls(tx, caller, action, attempt, outcome.calls);
+    const merged = mergeCalls(await tx.listJournal(action.id), attempt.id, outcome.calls);
+    if (!merged.ok) return merged;
+    const { journal } = merged.value;
+    if (journal.length > 0 && (await journalDigest(journal)) !== prepared.stored?.digest) {
+      return 'journal-moved';
+    }
+    const { bodies } = prepared;
+    const recorded = await recordCalls(tx, caller, action, attempt, outcome.calls, bodies);
     if (!recorded.ok) return recorded;
     const at = timeText(context.clock.nowMs());
-    const lost =
-      judged.error !== undefined &&
-      RETRYABLE_ATTEMPT_ERRORS.has(judged.error.code as AttemptErrorCode);
-    const { artifact } = judged;
-    const outputDigest = artifact === undefined ? {} : { outputDigest: artifact.digest };
-    const verdict = lost ? 'lost' : judged.error ? 'failed' : 'succeeded';
-    const error = judged.error === undefined ? {} : { error: judged.error };
-    await endAttempt(
-      tx,
-      action,
-      attempt,
-      { verdict, at, usage: outcome.usage, logs: cleanLogs(outcome.logs), ...error },
-      {
-        actor: actorOf(caller),
-        ...(artifact === undefined ? {} : { output: artifact }),
-        ...(journal === undefined ? {} : { journal }),
-      },
-    );
-    if (lost && attempt.fence < PLATFORM_LIMITS.attempts)
-      return success({ state: action.state, again: true });
-    if (lost) {
-      await endAction(tx, action, {
-        state: 'failed',
-        at,
-        error: {
-          code: 'attempts.exhausted',
-          message: `${attempt.fence} attempts were lost; the last: ${judged.error?.message}`,
-        },
-      });
-    } else if (judged.error) {
-      await endAction(tx, action, { state: 'failed', at, error: judged.error });
-    } else {
-      await endAction(tx, action, {
-        state: 'succeeded',
-        at,
-        ...outputDigest,
-      });
-    }
-    return success({ state: judged.error ? 'failed' : 'succeeded', again: false });
+    const reported = { action, attempt, journal: recorded.value, at };
+    return finish(caller, tx, reported, outcome, prepared);
   });
+}
+
+/** Looked at before anything is stored for it; decided again on the locked row. */
+async function prepare(
+  context: Context,
+  ticket: Ticket,
+  outcome: Outcome,
+): Promise<Result<Prepared>> {
+  const early = await context.store.read(ticket.workspace, async (tx) => {
+    const action = await tx.findAction(ticket.action);
+    const plugin = action && (await tx.findPlugin(action.plugin, action.version));
+    return {
+      held: fenced(action, await tx.findAttempt(ticket.attempt), ticket),
+      operation: plugin?.manifest.operations.find(({ name }) => name === action?.operation),
+      journal: await tx.listJournal(ticket.action),
+    };
+  });
+  if (!early.held.ok) return early.held;
+  if (!early.operation) throw new Error(`action ${ticket.action} lost its operation`);
+  const bodies = await bodiesOf(outcome);
+  if (!bodies.ok) return bodies;
+  if (early.held.value.attempt.verdict !== null) {
+    return success({ bodies: bodies.value, stored: undefined });
+  }
+  const merged = mergeCalls(early.journal, ticket.attempt, outcome.calls);
+  if (!merged.ok) return merged;
+  const judged = await judgeOutcome(context, ticket, early.operation, outcome);
+  const stored = await storeJournal(
+    context,
+    ticket.workspace,
+    ticket.action,
+    merged.value.journal,
+    bodies.value,
+  );
+  return success({ ...judged, bodies: bodies.value, stored });
+}
+
+/** An attempt under its action's lock, with the journal that its last report completed. */
+interface Reported extends Held {
+  readonly journal: readonly JournalRecord[];
+  readonly at: string;
+}
+
+async function finish(
+  caller: Caller,
+  tx: WriteTransaction,
+  reported: Reported,
+  outcome: Outcome,
+  { error, artifact, stored }: Prepared,
+): Promise<OutcomeAnswer> {
+  const { action, attempt, journal, at } = reported;
+  const lost = mayFollow(error?.code, openWrite(journal), at);
+  await endAttempt(
+    tx,
+    action,
+    attempt,
+    {
+      verdict: lost ? 'lost' : error ? 'failed' : 'succeeded',
+      at,
+      usage: outcome.usage,
+      logs: cleanLogs(outcome.logs),
+      ...(error === undefined ? {} : { error }),
+    },
+    {
+      journal,
+      stored,
+      actor: actorOf(caller),
+      ...(artifact === undefined ? {} : { output: artifact }),
+    },
+  );
+  if (lost && attempt.fence < PLATFORM_LIMITS.attempts) {
+    return success({ state: action.state, again: true });
+  }
+  const state = error
+    ? await endFailed(tx, reported, error, lost)
+    : await endSucceeded(tx, reported, artifact);
+  if (isFinal(state) && stored !== undefined) await tx.dropBodies(action.id);
+  return success({ state, again: false });
+}
+
+/** Whether another attempt may follow: never while an unanswered write could take effect twice. */
+function mayFollow(code: string | undefined, open: JournalRecord | undefined, at: string): boolean {
+  if (code === undefined || (open && !maySendAgain(open, at))) return false;
+  return RETRYABLE_ATTEMPT_ERRORS.has(code as AttemptErrorCode);
+}
+
+const UNCERTAIN: ReadonlySet<string> = new Set(['outcome.unknown', 'journal.diverged']);
+
+async function endFailed(
+  tx: WriteTransaction,
+  { action, attempt, journal, at }: Reported,
+  error: AttemptError,
+  lost: boolean,
+): Promise<ActionState> {
+  if (lost) {
+    const message = `${attempt.fence} attempts were lost; the last: ${error.message}`;
+    return failAction(tx, action, journal, { at, error: { code: 'attempts.exhausted', message } });
+  }
+  // A guest that took another path after a write is no judge of what the write did.
+  const uncertain = UNCERTAIN.has(error.code) && journal.some(({ write }) => write);
+  return failAction(tx, action, journal, { at, error, uncertain });
+}
+
+async function endSucceeded(
+  tx: WriteTransaction,
+  { action, journal, at }: Reported,
+  artifact: Artifact | undefined,
+): Promise<ActionState> {
+  if (openWrite(journal)) {
+    const message = 'the attempt says that it succeeded, and a write of it was never answered';
+    return failAction(tx, action, journal, { at, error: { code: 'outcome.unknown', message } });
+  }
+  await endAction(tx, action, {
+    state: 'succeeded',
+    at,
+    ...(artifact === undefined ? {} : { outputDigest: artifact.digest }),
+  });
+  return 'succeeded';
 }
 
 /** The guest's own words, safe to store and to show. */

@@ -2,21 +2,41 @@
  * A caller asks for an action: validated, decided by policy, and stored with its evidence and its
  * event in one transaction. Dispatch follows the commit and is repeated by the sweeper.
  */
-import { canonicalBytes, type JsonValue } from '@portarium/contracts/canonical-json';
+import { ORDER_MEDIA_TYPE } from '@portarium/contracts/action-order';
+import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
-import { contractStatement, type EgressContract } from '@portarium/contracts/egress-rule';
-import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { EgressContract } from '@portarium/contracts/egress-rule';
+import type { Artifact } from '@portarium/contracts/evidence-entry';
+import {
+  type ActionId,
+  ActionIdSchema,
+  type KeyId,
+  KeyIdSchema,
+  type WorkspaceId,
+} from '@portarium/contracts/ids';
 import { validateJson } from '@portarium/contracts/json-schema';
+import { isFinal } from '@portarium/contracts/life-cycle';
 import { effectiveLimits } from '@portarium/contracts/limits';
 import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { effectiveTier, initialState } from '../domain/initial-state.ts';
 import { policyAttributes } from '../domain/policy-attributes.ts';
+import { makeOrder } from './action-order.ts';
+import { contractDigest, contractOf, credentialsOf } from './approval-statement.ts';
+import { cancelLocked } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { insertApproval, planApproval } from './open-approval.ts';
+import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { PolicyDecision } from './ports/outside.ts';
-import type { ActionRecord, PluginRecord, PolicyRecord } from './ports/records.ts';
+import type {
+  ActionRecord,
+  EgressGrantRecord,
+  PluginRecord,
+  PolicyRecord,
+  SlotCredential,
+} from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 
 export const RequestActionSchema = v.strictObject({
@@ -30,6 +50,8 @@ export const RequestActionSchema = v.strictObject({
     ),
     {},
   ),
+  /** The action that this one takes the place of; one that still waits for approval is cancelled. */
+  replaces: v.optional(ActionIdSchema),
 });
 export type RequestAction = v.InferOutput<typeof RequestActionSchema>;
 
@@ -42,6 +64,10 @@ export interface RequestedAction {
 }
 
 interface Plan {
+  readonly credentials: readonly SlotCredential[];
+  readonly rules: ApprovalRules;
+  /** People who may not approve it. */
+  readonly excluded: readonly string[];
   readonly plugin: PluginRecord;
   readonly operation: Operation;
   readonly contract: EgressContract;
@@ -59,7 +85,7 @@ export async function requestAction(
   const requestDigest = await digestOfJson(wanted);
   const repeat = await findRepeat(context, caller, workspace, requestDigest, idempotencyKey);
   if (repeat) return repeat;
-  const planned = await plan(context, workspace, wanted);
+  const planned = await plan(context, caller, workspace, wanted);
   if (!planned.ok) return planned;
   const { plugin, operation, contract, policy, input } = planned.value;
   const decision = context.policy.decide({
@@ -72,7 +98,17 @@ export async function requestAction(
     attributes: policyAttributes(operation.input, wanted.input),
   });
   const inputDigest = await context.objects.put(workspace, input, 'compliance');
-  const action = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
+  const asked = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
+  const { bytes: order } = makeOrder(workspace, asked, plugin, operation);
+  const orderDigest = await context.objects.put(workspace, order, 'compliance');
+  const action: ActionRecord = { ...asked, orderDigest };
+  const approval =
+    action.state === 'waiting-approval'
+      ? await planApproval(context, workspace, action, planned.value.rules, planned.value.excluded)
+      : undefined;
+  const statementDigest =
+    approval && (await context.objects.put(workspace, approval.statement, 'compliance'));
+  const moduleBytes = await moduleSize(context, workspace, plugin);
   const stored = await context.store.submit(workspace, async (tx) => {
     // The body may have taken its time; a key that was revoked meanwhile asks for nothing.
     if (!(await tx.isKeyLive(caller.key.id, timeText(context.clock.nowMs())))) {
@@ -89,22 +125,53 @@ export async function requestAction(
       });
       if (holder) return repeated(tx, holder.requestDigest === requestDigest, holder.action);
     }
+    const replaced = await replace(context, caller, tx, wanted.replaces);
+    if (!replaced.ok) return replaced;
     await tx.insertAction(action);
-    if (action.state === 'dispatched') await tx.queueDispatch(action.id);
-    appendRequest(tx, caller, action, decision, input.length, idempotencyKey);
+    if (hasWorkflow(action)) await tx.queueDispatch(action.id);
+    appendRequest(tx, caller, action, decision, idempotencyKey, [
+      {
+        digest: inputDigest,
+        bytes: input.length,
+        mediaType: 'application/octet-stream',
+        retention: 'compliance',
+      },
+      {
+        digest: orderDigest,
+        bytes: order.length,
+        mediaType: ORDER_MEDIA_TYPE,
+        retention: 'compliance',
+      },
+      {
+        digest: plugin.moduleDigest,
+        bytes: moduleBytes,
+        mediaType: 'application/wasm',
+        retention: 'compliance',
+      },
+    ]);
+    if (approval && statementDigest) await insertApproval(tx, action, approval, statementDigest);
     return success({ action, replayed: false });
   });
-  if (stored.ok && !stored.value.replayed && action.state === 'dispatched') {
-    await dispatch(context, workspace, action.id);
+  if (stored.ok && !stored.value.replayed && hasWorkflow(action)) {
+    await dispatch(context, workspace, action);
   }
   return stored;
 }
 
+/** Whether Temporal has something to do for it: to run it, or to wait for a decision. */
+function hasWorkflow({ state }: ActionRecord): boolean {
+  return state === 'dispatched' || state === 'waiting-approval';
+}
+
 /** Starts the workflow now if Temporal is there; the sweeper does it later if not. */
-async function dispatch(context: Context, workspace: WorkspaceId, action: ActionId): Promise<void> {
+async function dispatch(
+  context: Context,
+  workspace: WorkspaceId,
+  { id, state }: ActionRecord,
+): Promise<void> {
   try {
-    await context.dispatcher.start(workspace, action);
-    await context.directory.dispatched(action);
+    await context.dispatcher.start(workspace, id, state !== 'dispatched');
+    await context.directory.dispatched(id, null);
   } catch {
     // The row in the dispatch queue stays; the sweeper reports what it can not start.
   }
@@ -112,16 +179,24 @@ async function dispatch(context: Context, workspace: WorkspaceId, action: Action
 
 async function plan(
   context: Context,
+  caller: Caller,
   workspace: WorkspaceId,
   wanted: RequestAction,
 ): Promise<Result<Plan>> {
   const [name = '', version] = wanted.plugin.split('@');
-  const found = await context.store.read(workspace, async (tx) => ({
-    plugin: await tx.findPlugin(name, version),
-    grant: await tx.findEgressGrant(name),
-    policy: await tx.activePolicy(),
-  }));
-  const { plugin, grant, policy } = found;
+  const found = await context.store.read(workspace, async (tx) => {
+    const plugin = await tx.findPlugin(name, version);
+    const grant = await tx.findEgressGrant(name);
+    return {
+      plugin,
+      grant,
+      policy: await tx.activePolicy(),
+      rules: await tx.approvalRules(),
+      credentials: plugin ? await credentialsOf(tx, contractOf(plugin, grant)) : [],
+      excluded: await excludedPeople(tx, caller, plugin, grant),
+    };
+  });
+  const { plugin, grant, policy, rules, credentials, excluded } = found;
   if (!plugin)
     return failure('not-found', `The workspace has no plugin ${wanted.plugin}.`, {
       errors: [{ pointer: '/plugin', message: 'no such plugin' }],
@@ -149,13 +224,70 @@ async function plan(
       `The input has ${input.value.length} bytes; this plugin takes ${limit}.`,
     );
   }
-  const contract: EgressContract = {
-    plugin: plugin.manifest.egress,
-    operator: grant?.rules ?? [],
-    networks: grant?.networks ?? [],
-    approval: [],
-  };
-  return success({ plugin, operation, contract, policy, input: input.value });
+  const contract = contractOf(plugin, grant);
+  return success({
+    plugin,
+    operation,
+    contract,
+    policy,
+    rules,
+    credentials,
+    excluded,
+    input: input.value,
+  });
+}
+
+/**
+ * Nobody approves what they asked for, what a key asked for that they made, or what runs a plugin
+ * version or a grant of theirs.
+ */
+async function excludedPeople(
+  tx: ReadTransaction,
+  caller: Caller,
+  plugin: PluginRecord | undefined,
+  grant: EgressGrantRecord | undefined,
+): Promise<readonly string[]> {
+  const people = [caller.key.owner, caller.key.createdBy];
+  for (const id of [plugin?.uploadedBy, grant?.changedBy]) {
+    if (v.is(KeyIdSchema, id)) people.push((await tx.findKeyPeople(id as KeyId))?.owner ?? null);
+  }
+  return people.filter((person) => person !== null);
+}
+
+/** Cancels what the new action takes the place of, if it still waits and is the same person's. */
+async function replace(
+  context: Context,
+  caller: Caller,
+  tx: WriteTransaction,
+  id: ActionId | undefined,
+): Promise<Result<null>> {
+  if (id === undefined) return success(null);
+  const replaced = await tx.lockAction(id);
+  const wrong = (message: string) =>
+    failure('conflict', `The action ${id} can not be replaced: ${message}.`, {
+      errors: [{ pointer: '/replaces', message }],
+    });
+  if (!replaced) return wrong('the workspace has no such action');
+  const owner = (await tx.findKeyPeople(replaced.requestedBy))?.owner;
+  if (owner !== caller.key.owner) return wrong('somebody else asked for it');
+  if (replaced.state === 'waiting-approval') {
+    const rationale = 'replaced by a new action';
+    const reason = { by: caller.key.owner, rationale, voided: 'another action takes its place' };
+    await cancelLocked(tx, replaced, timeText(context.clock.nowMs()), actorOf(caller), reason);
+    await tx.queueDispatch(id, context.ids.randomHex(16));
+    return success(null);
+  }
+  return isFinal(replaced.state) ? success(null) : wrong(`it is ${replaced.state}`);
+}
+
+/** Versions that were uploaded before their report said so are measured. */
+async function moduleSize(
+  context: Context,
+  workspace: WorkspaceId,
+  { admission, moduleDigest }: PluginRecord,
+): Promise<number> {
+  if (typeof admission.moduleBytes === 'number') return admission.moduleBytes;
+  return (await context.objects.get(workspace, moduleDigest))?.length ?? 0;
 }
 
 /** The exact bytes that the guest will read. */
@@ -193,11 +325,11 @@ function encodeInput(operation: Operation, input: unknown): Result<Uint8Array> {
 async function newAction(
   context: Context,
   caller: Caller,
-  { plugin, operation, contract, policy }: Plan,
+  { plugin, operation, contract, policy, credentials }: Plan,
   wanted: RequestAction,
   decision: PolicyDecision,
   inputDigest: Digest,
-): Promise<ActionRecord> {
+): Promise<Omit<ActionRecord, 'orderDigest'>> {
   const tier =
     decision.decision === 'allow' ? effectiveTier(operation.effect, decision.tier) : null;
   const createdAt = timeText(context.clock.nowMs());
@@ -212,13 +344,15 @@ async function newAction(
     operation: operation.name,
     effect: operation.effect,
     inputDigest,
-    contractDigest: await digestOfJson(contractStatement(contract) as JsonValue),
+    contractDigest: await contractDigest(contract),
     contract,
     limits: effectiveLimits(plugin.manifest.limits),
     seed: context.ids.randomHex(32),
     labels: wanted.labels,
     requestedBy: caller.key.id,
     policyVersion: policy.version,
+    replaces: wanted.replaces ?? null,
+    credentials,
     fence: 0,
     outputDigest: null,
     error: null,
@@ -233,8 +367,8 @@ function appendRequest(
   caller: Caller,
   action: ActionRecord,
   decision: PolicyDecision,
-  inputBytes: number,
   idempotencyKey: string | undefined,
+  artifacts: readonly Artifact[],
 ): void {
   tx.append({
     type: 'action.requested',
@@ -247,16 +381,11 @@ function appendRequest(
       version: action.version,
       inputDigest: action.inputDigest,
       contractDigest: action.contractDigest,
+      ...(action.orderDigest === null ? {} : { orderDigest: action.orderDigest }),
+      ...(action.replaces === null ? {} : { replaces: action.replaces }),
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     },
-    artifacts: [
-      {
-        digest: action.inputDigest,
-        bytes: inputBytes,
-        mediaType: 'application/octet-stream',
-        retention: 'compliance',
-      },
-    ],
+    artifacts,
     trace: caller.trace,
   });
   tx.append({

@@ -50,7 +50,7 @@ export async function uploadPlugin(
     rewriter: admission.rewriter,
     manifest,
     manifestDigest,
-    admission: { ...admission.report },
+    admission: { ...admission.report, moduleBytes: admission.module.length },
     state: 'active',
     uploadedBy: caller.key.id,
     createdAt: timeText(context.clock.nowMs()),

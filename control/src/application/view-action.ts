@@ -1,12 +1,12 @@
 /** An action as the API shows it. */
 
-import { toBase64 } from '@portarium/contracts/base64';
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
 import type { Context } from './context.ts';
+import { decodeValue } from './decode-value.ts';
 import type { ActionRecord } from './ports/records.ts';
+import type { ReadTransaction } from './ports/workspace-store.ts';
 
 export interface ActionView {
   readonly id: string;
@@ -22,9 +22,24 @@ export interface ActionView {
   readonly outputDigest?: string;
   readonly error?: { readonly code: string; readonly message: string };
   readonly attempts: number;
+  /** The action that it takes the place of. */
+  readonly replaces?: string;
+  /** What was asked of people, and how far it got. */
+  readonly approval?: ActionApproval;
   readonly evidence: { readonly from: number; readonly to: number };
   readonly createdAt: string;
   readonly finishedAt?: string;
+}
+
+export interface ActionApproval {
+  readonly id: string;
+  readonly state: string;
+  readonly digest: string;
+  readonly quorum: number;
+  /** People who have agreed. */
+  readonly given: number;
+  readonly decideBefore: string;
+  readonly executeBefore: string;
 }
 
 /** @returns undefined when the workspace has no such action */
@@ -40,19 +55,33 @@ export async function viewAction(
     const encoding =
       plugin?.manifest.operations.find((operation) => operation.name === action.operation)
         ?.encoding ?? 'json';
-    return { action, encoding, range: await tx.entryRange(id) };
+    return { action, encoding, approval: await approvalOf(tx, id), range: await tx.entryRange(id) };
   });
   if (!found) return undefined;
-  const { action, encoding, range } = found;
+  const { action, encoding, approval, range } = found;
   const bytes =
     action.outputDigest === null
       ? undefined
       : await context.objects.get(workspace, action.outputDigest);
   return {
     ...summary(action),
-    ...(bytes === undefined ? {} : { output: decodeOutput(encoding, bytes) }),
+    ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
+    ...(approval === undefined ? {} : { approval }),
     evidence: range ?? { from: 0, to: 0 },
   };
+}
+
+async function approvalOf(
+  tx: ReadTransaction,
+  action: ActionId,
+): Promise<ActionApproval | undefined> {
+  const approval = await tx.approvalOf(action);
+  if (!approval) return undefined;
+  const { id, state, digest, quorum, decideBefore, executeBefore } = approval;
+  const given = (await tx.listDecisions(id)).filter(
+    ({ decision }) => decision === 'approve',
+  ).length;
+  return { id, state, digest, quorum, given, decideBefore, executeBefore };
 }
 
 /** The action's attempts with their log lines, oldest first; undefined when there is no such action. */
@@ -74,7 +103,9 @@ export async function viewAttempts(
 }
 
 /** What a list shows: everything but the output and the evidence range. */
-export function summary(action: ActionRecord): Omit<ActionView, 'output' | 'evidence'> {
+export function summary(
+  action: ActionRecord,
+): Omit<ActionView, 'output' | 'approval' | 'evidence'> {
   return {
     id: action.id,
     state: action.state,
@@ -90,15 +121,10 @@ export function summary(action: ActionRecord): Omit<ActionView, 'output' | 'evid
       ? {}
       : { error: { code: action.error.code, message: plainText(action.error.message) } }),
     attempts: action.fence,
+    ...(action.replaces === null ? {} : { replaces: action.replaces }),
     createdAt: action.createdAt,
     ...(action.finishedAt === null ? {} : { finishedAt: action.finishedAt }),
   };
-}
-
-function decodeOutput(encoding: 'json' | 'text' | 'bytes', bytes: Uint8Array): unknown {
-  if (encoding === 'bytes') return toBase64(bytes);
-  const text = new TextDecoder().decode(bytes);
-  return encoding === 'text' ? text : parseStrictJson(text);
 }
 
 /** Waits at most `seconds` for the action to settle. @returns the action as it is then */

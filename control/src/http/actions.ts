@@ -4,8 +4,10 @@ import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { PluginNameSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
+import { CancelActionSchema, cancelAction } from '../application/cancel-action.ts';
 import type { Context } from '../application/context.ts';
 import { RequestActionSchema, requestAction } from '../application/request-action.ts';
+import { ResolveActionSchema, resolveAction } from '../application/resolve-action.ts';
 import { summary, viewAction, viewAttempts, waitForAction } from '../application/view-action.ts';
 import { type Api, allowInWorkspace, type Exchange, unwrap } from './api.ts';
 import { pageLimit } from './page-limit.ts';
@@ -89,10 +91,26 @@ export function actionRoutes(app: Api, context: Context): void {
     const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
     const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
     const calls = await context.store.read(workspace, async (tx) =>
-      (await tx.findAction(id)) ? tx.listCalls(id) : undefined,
+      (await tx.findAction(id)) ? tx.listJournal(id) : undefined,
     );
     if (!calls) refuse('not-found', `The workspace has no action ${id}.`);
     return exchange.json({ items: calls.map(({ attempt, record }) => ({ attempt, ...record })) });
+  });
+
+  app.post('/v1/workspaces/:ws/actions/:id/cancel', async (exchange) => {
+    const { workspace, caller } = await allowInWorkspace(context, exchange, 'action.cancel');
+    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
+    const wanted = await readJson(exchange.req.raw, CancelActionSchema, PLATFORM_LIMITS.bodyBytes);
+    unwrap(await cancelAction(context, caller, workspace, id, wanted));
+    return exchange.json(await viewAction(context, workspace, id));
+  });
+
+  app.post('/v1/workspaces/:ws/actions/:id/resolve', async (exchange) => {
+    const { workspace, caller } = await allowInWorkspace(context, exchange, 'action.resolve');
+    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
+    const wanted = await readJson(exchange.req.raw, ResolveActionSchema, PLATFORM_LIMITS.bodyBytes);
+    unwrap(await resolveAction(context, caller, workspace, id, wanted));
+    return exchange.json(await viewAction(context, workspace, id));
   });
 }
 

@@ -5,6 +5,8 @@ import type { Context } from '../application/context.ts';
 import { InfraError } from '../application/ports/workspace-store.ts';
 import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
+import { approvalRoutes } from './approvals.ts';
+import { credentialRoutes } from './credentials.ts';
 import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
@@ -52,6 +54,8 @@ export function createApp(context: Context, probes: HealthProbes): Api {
   keyRoutes(app, context);
   pluginRoutes(app, context);
   actionRoutes(app, context);
+  approvalRoutes(app, context);
+  credentialRoutes(app, context);
   evidenceRoutes(app, context);
   internalRoutes(app, context);
 

@@ -201,7 +201,7 @@ test('a denied call is evidence as soon as it is reported, once, and stands in t
     requestDigest: `sha256:${'0'.repeat(64)}`,
     bytesOut: 0,
     bytesIn: 0,
-    ms: 0.2,
+    ms: 2,
   };
   await report(order, 'heartbeat', { calls: [denied] });
   expect((await story(action)).filter(({ type }) => type === 'egress.denied')).toHaveLength(1);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { digestOf } from '@portarium/contracts/digest';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { readTar } from '@portarium/contracts/tar';
@@ -126,12 +127,17 @@ test('a call that is reported twice must say the same, and stands once in journa
 
 test('the bundle holds the journal of an attempt under the digest that its entry names', async () => {
   const { id, order } = await claimed();
-  await report(order, 'heartbeat', { calls: [call({ call: 1, verdict: 'allowed', status: 200 })] });
+  const empty = { digest: await digestOf(new Uint8Array()), bytes: '' };
+  const answered = { verdict: 'allowed', responseDigest: empty.digest } as const;
+  // A record is worth as much as its replay: the body has to come with it.
+  const first = call({ ...answered, status: 204 });
+  expect((await report(order, 'heartbeat', { calls: [first] })).status).toBe(409);
+  await report(order, 'heartbeat', { calls: [first], bodies: [empty] });
   await report(order, 'outcome', {
     verdict: 'succeeded',
     output: btoa('{}'),
     usage: host.USAGE,
-    calls: [call({ verdict: 'allowed', status: 204 })],
+    calls: [call({ ...answered, call: 1, status: 200 })],
   });
   const { items } = (await (
     await instance.call('GET', `/v1/workspaces/local/evidence?action=${id}`, { role: 'auditor' })
@@ -359,7 +365,7 @@ test('a workspace is there with its policy or not at all, also when two ask for 
   const [row] =
     await owner`SELECT (SELECT count(*) FROM portarium.policies WHERE workspace_id = 'twice') AS policies, (SELECT count(*) FROM portarium.log_entries WHERE workspace_id = 'twice') AS entries`;
   await owner.end();
-  expect([Number(row?.['policies']), Number(row?.['entries'])]).toEqual([1, 2]);
+  expect([Number(row?.policies), Number(row?.entries)]).toEqual([1, 2]);
 });
 
 test('a refused upload of an existing version, and a report that comes too late, store no object', async () => {

@@ -1,8 +1,10 @@
 /** `/internal/v1`: what sandbox hosts may do, and nothing else. */
+import { DigestSchema, digestOf } from '@portarium/contracts/digest';
 import { AttemptIdSchema } from '@portarium/contracts/ids';
 import {
   ClaimRequestSchema,
   HeartbeatSchema,
+  IntentSchema,
   OutcomeSchema,
   TICKET_HEADER,
 } from '@portarium/contracts/internal-api';
@@ -10,10 +12,16 @@ import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Ticket } from '@portarium/contracts/ticket';
 import { claimAttempt } from '../application/claim-attempt.ts';
 import type { Caller, Context } from '../application/context.ts';
-import { reportHeartbeat, reportOutcome, verifyTicket } from '../application/report-attempt.ts';
+import { intendCall } from '../application/intend-call.ts';
+import {
+  keepBody,
+  reportHeartbeat,
+  reportOutcome,
+  verifyTicket,
+} from '../application/report-attempt.ts';
 import { type Api, allow, type Exchange, unwrap } from './api.ts';
 import { refuse } from './problems.ts';
-import { parsePath, readJson } from './read-body.ts';
+import { parsePath, readBytes, readJson } from './read-body.ts';
 
 /** Base64 output, log lines and a full report of calls. */
 const OUTCOME_BYTES =
@@ -42,8 +50,38 @@ export function internalRoutes(app: Api, context: Context): void {
 
   app.post('/internal/v1/attempts/:attempt/heartbeat', async (exchange) => {
     const { ticket, caller } = await ticketed(context, exchange);
-    const { calls } = await readJson(exchange.req.raw, HeartbeatSchema, OUTCOME_BYTES);
-    return exchange.json(unwrap(await reportHeartbeat(context, caller, ticket, calls)));
+    const report = await readJson(exchange.req.raw, HeartbeatSchema, OUTCOME_BYTES);
+    return exchange.json(unwrap(await reportHeartbeat(context, caller, ticket, report)));
+  });
+
+  app.post('/internal/v1/attempts/:attempt/intents', async (exchange) => {
+    const { ticket, caller } = await ticketed(context, exchange);
+    const intent = await readJson(exchange.req.raw, IntentSchema, OUTCOME_BYTES);
+    const answer = unwrap(await intendCall(context, caller, ticket, intent));
+    return exchange.json(answer, 200, { 'cache-control': 'no-store' });
+  });
+
+  app.put('/internal/v1/attempts/:attempt/bodies/:digest', async (exchange) => {
+    const { ticket } = await ticketed(context, exchange);
+    const digest = parsePath(DigestSchema, exchange.req.param('digest'), 'body');
+    const bytes = await readBytes(exchange.req.raw, ticket.limits.egressBytesIn);
+    if ((await digestOf(bytes)) !== digest) {
+      refuse('input.invalid', 'The body is not what its digest says.');
+    }
+    unwrap(await keepBody(context, ticket, digest, bytes));
+    return exchange.body(null, 204);
+  });
+
+  app.get('/internal/v1/attempts/:attempt/bodies/:digest', async (exchange) => {
+    const { ticket } = await ticketed(context, exchange);
+    const digest = parsePath(DigestSchema, exchange.req.param('digest'), 'body');
+    const bytes = await context.store.read(ticket.workspace, (tx) =>
+      tx.findBody(ticket.action, digest),
+    );
+    if (!bytes) return refuse('not-found', 'No body of this action has that digest.');
+    return exchange.body(bytes as Uint8Array<ArrayBuffer>, 200, {
+      'content-type': 'application/octet-stream',
+    });
   });
 
   app.post('/internal/v1/attempts/:attempt/outcome', async (exchange) => {

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'bun:test';
-import { execFileSync } from 'node:child_process';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import type { RunningStack } from './start-stack.ts';
+import { descendants } from './testing/descendants.ts';
 import { startCounterpart } from './testing/http-counterpart.ts';
 import { sharedStack } from './testing/shared-services.ts';
 import { exportBundle, pushPlugin, requestAction, untilFinal } from './testing/stack-calls.ts';
@@ -14,22 +14,6 @@ let stack: RunningStack;
 beforeAll(async () => {
   stack = await sharedStack();
 }, 120_000);
-
-function children(pid: number): number[] {
-  try {
-    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
-      .trim()
-      .split('\n')
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
-
-/** Process ids below `pid`, at any depth. */
-function descendants(pid: number): number[] {
-  return children(pid).flatMap((child) => [child, ...descendants(child)]);
-}
 
 const TARGETS = {
   PostgreSQL: () => [stack.pidOf('postgres')],

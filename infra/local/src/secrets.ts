@@ -63,7 +63,8 @@ function assertKeyForm(path: string): void {
   } catch (error) {
     throw new LocalStackError('data-folder', `${path} can not be read: ${messageOf(error)}.`);
   }
-  if (/^[0-9a-f]{64}$/.test(text.trim())) return;
+  // Two keys stand there when a change of it was interrupted; the Control Plane opens both.
+  if (/^[0-9a-f]{64}(\n[0-9a-f]{64})?$/.test(text.trim())) return;
   throw new LocalStackError(
     'data-folder',
     `${path} is damaged: expected 64 hexadecimal digits. Restore it from a backup; without it the vault stays closed.`,

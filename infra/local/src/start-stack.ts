@@ -44,6 +44,8 @@ export interface StartStackOptions {
   /** Wanted ports; `0` asks for any free one. */
   readonly ports?: Partial<Record<PortName, number>>;
   readonly environment?: LocalEnvironment;
+  /** For tests that stand in between: the address at which sandbox hosts find the Control Plane. */
+  readonly hostsFindControlAt?: (controlUrl: string) => string;
   /** Aborting stops a start that is under way; a running stack is stopped with `stop`. */
   readonly signal?: AbortSignal;
 }
@@ -74,7 +76,9 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     ensureMasterKey(folder);
     const wanted = wantedPorts(options, environment);
     const starting = withPorts(supervisor, folder, wanted, async (ports, begun) => {
-      const chosen = { folder, ports, secrets, environment, onProgress: supervisor.progress };
+      const { hostsFindControlAt } = options;
+      const onProgress = supervisor.progress;
+      const chosen = { folder, ports, secrets, environment, onProgress, hostsFindControlAt };
       await startParts(supervisor, chosen, options.signal, begun);
       return chosen;
     });

@@ -5,8 +5,10 @@ import { error_set } from '@extism/as-pdk/lib/env';
 import { Json } from './json';
 
 export { guestAbort } from './abort';
+export { clock } from './clock';
 export { Header, HttpResponse, http } from './http';
 export { Json, JsonKind } from './json';
+export { random } from './random';
 export { LogLevel } from '@extism/as-pdk';
 
 /** The caller's input: JSON text, or plain text for an operation with encoding `text`. */

@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPlugin } from '@extism/extism';
-import { resolveBinary } from '@portarium/local/binaries/resolve-binary';
+import { type CallContext, createPlugin } from '@extism/extism';
 import { type BuiltPlugin, buildPlugin } from './build.ts';
-import { pointAt } from './derive-manifest.ts';
 import { type PluginManifest, readManifest } from './plugin-manifest.ts';
 
 // Compiling a plugin takes one to two seconds, and some tests compile several.
@@ -188,6 +184,43 @@ test('the kit’s JSON refuses what is not JSON', async () => {
   }
 });
 
+test('the kit reads the action’s clock and random stream, and nothing of the machine', async () => {
+  const { module } = await build('sdk/fixtures/dice');
+  const asked: number[] = [];
+  let read = 0;
+  let at = 0;
+  const next = () => at++ % 251;
+  const host = {
+    clock_time: () => 1_795_420_800_250_998n + BigInt(read++),
+    random_bytes(context: CallContext, count: bigint) {
+      asked.push(Number(count));
+      return context.store(Uint8Array.from({ length: Number(count) }, next));
+    },
+  };
+  const functions = { 'portarium:host/v1': host };
+  const plugin = await createPlugin({ wasm: [{ data: module }] }, { functions });
+  const rolled = (await plugin.call('roll'))?.json();
+  await plugin.close();
+  const byte = (index: number) => index % 251;
+  const eight = (from: number) => {
+    const bytes = Uint8Array.from({ length: 8 }, (_, i) => byte(from + i));
+    return new DataView(bytes.buffer).getBigUint64(0, true);
+  };
+  expect(rolled).toEqual({
+    ms: '1795420800250',
+    micros: '1795420800250999',
+    some: [0, 1, 2, 3, 4],
+    none: [],
+    ends: [65_534, 65_535, 65_536, 69_999].map((index) => byte(5 + index)),
+    bits: String(eight(70_005)),
+    number: Number(eight(70_013) >> 11n) / 2 ** 53,
+    below: true,
+  });
+  // Numbers are made of bytes that were fetched ahead: 20,002 of them are no 20,002 host calls.
+  expect(asked.slice(0, 3)).toEqual([5, 65_536, 70_000 - 65_536]);
+  expect(asked.length).toBe(3 + Math.ceil((20_002 * 8) / 1_024));
+});
+
 test('an exception in a plugin leaves its message and traps', async () => {
   const { module } = await build('sdk/fixtures/json-echo');
   await expect(run(module, 'abort', '')).rejects.toThrow(WebAssembly.RuntimeError);
@@ -260,96 +293,14 @@ test('the build names the import or the export that is wrong', async () => {
     `${kit}export function echo(): i32 { return <i32>(Math.random() * 9); }\n`,
   );
   await expect(build()).rejects.toThrow('env.seed');
+  await expect(build()).rejects.toThrow('random.number()');
+  await writeFile(source, `${kit}export function echo(): i32 { return <i32>Date.now(); }\n`);
+  await expect(build()).rejects.toThrow('clock.nowMs()');
   await writeFile(source, `${kit}export function echo(): i32 { return "text"; }\n`);
   await expect(build()).rejects.toThrow('AssemblyScript compiler refused');
   await writeFile(join(folder, 'plugin.json'), '{"name":"x"}');
   await expect(build()).rejects.toThrow('needs the strings');
 });
-
-/** The manifest's own egress rule decides here: this is a test of the plugin, not of the broker. */
-test('stripe-refunds sends exactly the call that its manifest asks for', async () => {
-  const { module, manifest } = await build('examples/stripe-refunds');
-  const sent: { url: string; init: RequestInit | undefined }[] = [];
-  const answer = { data: [], has_more: true };
-  const fetcher = async (url: string | URL | Request, init?: RequestInit) => {
-    sent.push({ url: String(url), init });
-    return Response.json(answer);
-  };
-  const input = JSON.stringify({ limit: 3, charge: 'ch_1&x=2', startingAfter: 're_9' });
-  const text = await run(module, 'list_refunds', input, manifest, fetcher as typeof fetch);
-  expect(JSON.parse(text)).toEqual({ refunds: [], hasMore: true });
-  expect(sent).toHaveLength(1);
-  expect(sent[0]?.url).toBe(
-    'https://api.stripe.com/v1/refunds?limit=3&charge=ch_1%26x%3D2&starting_after=re_9',
-  );
-  expect(sent[0]?.init?.method).toBe('GET');
-  expect(sent[0]?.init?.headers).toEqual({
-    accept: 'application/json',
-    authorization: 'Bearer sk_test_123',
-  });
-});
-
-/** stripe-mock may have to be built with Go, once on a machine. */
-const STRIPE_MOCK_TIMEOUT_MS = 5 * 60_000;
-let server: ChildProcess | undefined;
-
-afterAll(() => {
-  server?.kill('SIGTERM');
-});
-
-test(
-  'stripe-refunds reads refunds from stripe-mock, and tells its refusals',
-  async () => {
-    const port = await freePort();
-    const { path } = await resolveBinary('stripe-mock');
-    server = spawn(path, ['-http-port', String(port), '-https-port', '-1'], {
-      stdio: 'ignore',
-    });
-    const origin = `http://localhost:${port}`;
-    await untilAnswers(`${origin}/v1/refunds`);
-    const { module, manifest } = await build('examples/stripe-refunds');
-    const local = pointAt(manifest, { scheme: 'http', host: 'localhost', port });
-    const text = await run(module, 'list_refunds', '{"limit":2}', local, fetch);
-    const direct = await fetch(`${origin}/v1/refunds?limit=2`, {
-      headers: { authorization: 'Bearer sk_test_123' },
-    });
-    const page = (await direct.json()) as { data: Record<string, unknown>[]; has_more: boolean };
-    expect(page.data.length).toBeGreaterThan(0);
-    expect(JSON.parse(text)).toEqual({
-      hasMore: page.has_more,
-      refunds: page.data.map(({ id, amount, currency, status, charge, created }) => ({
-        ...{ id, amount, currency, status, created },
-        ...(charge ? { charge } : {}),
-      })),
-    });
-    const wrongKey = { ...local, config: { ...local.config, apiKey: { default: 'nonsense' } } };
-    await expect(run(module, 'list_refunds', '{}', wrongKey, fetch)).rejects.toThrow(
-      'Stripe answered 401: ',
-    );
-  },
-  STRIPE_MOCK_TIMEOUT_MS,
-);
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const address = probe.address();
-  await new Promise((done) => probe.close(done));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
-}
-
-async function untilAnswers(url: string): Promise<void> {
-  for (let i = 0; i < 100; i++) {
-    const answered = await fetch(url).then(
-      () => true,
-      () => false,
-    );
-    if (answered) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`nothing answered at ${url} within 5 s`);
-}
 
 test('the manifest reader names the file when it is not JSON', () => {
   expect(() => readManifest('{', 'plugin.json')).toThrow('plugin.json is not JSON');

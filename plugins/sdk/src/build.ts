@@ -17,8 +17,8 @@ export interface BuiltPlugin {
   readonly outDir: string;
 }
 
-/** The only module a guest may import from. */
-const HOST_MODULE = 'extism:host/env';
+/** The only modules a guest may import from. */
+const HOST_MODULES: ReadonlySet<string> = new Set(['extism:host/env', 'portarium:host/v1']);
 
 /**
  * Builds `<dir>/assembly/index.ts` with `<dir>/plugin.json`. The same source gives the same bytes.
@@ -89,10 +89,10 @@ function packagesFolder(): string {
 async function assertFits(bytes: Uint8Array, manifest: PluginManifest): Promise<void> {
   const module = await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    if (from === HOST_MODULE) continue;
+    if (HOST_MODULES.has(from)) continue;
     throw new Error(
-      `the module imports ${from}.${name}, which no sandbox has; only ${HOST_MODULE} may be ` +
-        'imported. Leave out what needs it (such as Math.random, Date or console).',
+      `the module imports ${from}.${name}, which no sandbox has; only ` +
+        `${[...HOST_MODULES].join(' and ')} may be imported. ${remedy(name)}`,
     );
   }
   const exports = WebAssembly.Module.exports(module);
@@ -104,6 +104,12 @@ async function assertFits(bytes: Uint8Array, manifest: PluginManifest): Promise<
         `does not have; it has ${exports.map(({ name }) => name).join(', ')}`,
     );
   }
+}
+
+function remedy(name: string): string {
+  if (name === 'seed') return 'Use random.number() of the kit instead of Math.random().';
+  if (name.endsWith('.now')) return 'Use clock.nowMs() of the kit instead of Date.now().';
+  return 'Leave out what needs it (such as console).';
 }
 
 async function readText(file: string): Promise<string> {

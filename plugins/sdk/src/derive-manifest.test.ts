@@ -10,20 +10,27 @@ const file = join(import.meta.dir, '../../examples/stripe-refunds/plugin.json');
 const manifest = readManifest(readFileSync(file, 'utf8'), file);
 const target = { scheme: 'http', host: 'localhost', port: 12_111 } as const;
 
-test('a derived manifest names the new target in rules, configuration and version', () => {
+test('a derived manifest names the new target in rules, credentials, configuration and version', () => {
   const derived = v.parse(ManifestSchema, pointAt(manifest, target));
-  expect(derived.egress).toHaveLength(1);
-  expect(derived.egress[0]).toMatchObject(target);
+  expect(derived.egress).toHaveLength(2);
+  for (const rule of derived.egress) expect(rule).toMatchObject(target);
+  expect(derived.credentials).toMatchObject([
+    { slot: 'stripe', kind: 'bearer', host: 'localhost' },
+  ]);
   expect(derived.config.baseUrl?.default).toBe('http://localhost:12111');
-  expect(derived.config.apiKey?.default).toBe('sk_test_123');
-  expect(derived.version).toBe('1.0.0-at-http-localhost-12111');
+  expect(derived.version).toBe('1.1.0-at-http-localhost-12111');
 });
 
 test('what the plugin may do at the target stays as it was', () => {
   const before = v.parse(ManifestSchema, manifest);
   const after = v.parse(ManifestSchema, pointAt(manifest, target));
-  const { scheme: _s, host: _h, port: _p, ...rest } = after.egress[0] ?? { scheme: '' };
-  expect(before.egress[0]).toMatchObject(rest);
+  for (const [at, rule] of after.egress.entries()) {
+    const { scheme: _s, host: _h, port: _p, ...rest } = rule;
+    expect(before.egress[at]).toMatchObject(rest);
+  }
+  expect(after.credentials.map(({ host: _h, ...rest }) => rest)).toEqual(
+    before.credentials.map(({ host: _h, ...rest }) => rest),
+  );
   expect(after.operations).toEqual(before.operations);
 });
 

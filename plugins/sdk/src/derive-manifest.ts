@@ -15,8 +15,8 @@ export interface Target {
 const MAX_VERSION = 64;
 
 /**
- * Rewrites every egress rule's scheme, host and port, the default of the config value `baseUrl`
- * when there is one, and the version, which gets a prerelease suffix that names the target:
+ * Rewrites every egress rule's scheme, host and port, the host of every credential, the default of
+ * the config value `baseUrl` when there is one, and the version, which gets a prerelease suffix that names the target:
  * versions are immutable, so each target needs its own.
  */
 export function pointAt<M extends PluginManifest>(manifest: M, target: Target): M {
@@ -27,6 +27,9 @@ export function pointAt<M extends PluginManifest>(manifest: M, target: Target): 
     version: versionAt(manifest.version, target),
     ...(manifest.egress && {
       egress: manifest.egress.map((rule) => ({ ...rule, scheme, host, port })),
+    }),
+    ...(manifest.credentials && {
+      credentials: manifest.credentials.map((credential) => ({ ...credential, host })),
     }),
     ...(baseUrl && {
       config: { ...manifest.config, baseUrl: { ...baseUrl, default: originOf(target) } },

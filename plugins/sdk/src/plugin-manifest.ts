@@ -16,11 +16,19 @@ export interface ManifestConfigEntry {
   readonly [field: string]: unknown;
 }
 
+export interface ManifestCredential {
+  readonly slot: string;
+  /** The exact host that the secret may be sent to. */
+  readonly host: string;
+  readonly [field: string]: unknown;
+}
+
 export interface PluginManifest {
   readonly name: string;
   readonly version: string;
   readonly operations: readonly { readonly name: string; readonly export: string }[];
   readonly egress?: readonly ManifestRule[];
+  readonly credentials?: readonly ManifestCredential[];
   readonly config?: { readonly [name: string]: ManifestConfigEntry };
   readonly [field: string]: unknown;
 }

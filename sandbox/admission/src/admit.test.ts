@@ -4,7 +4,7 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { admit } from './admit.ts';
-import { EXTISM_FUNCTIONS } from './module-rules.ts';
+import { EXTISM_FUNCTIONS, HOST_FUNCTIONS } from './module-rules.ts';
 import { readModule } from './read-module.ts';
 import { HEADER, SECTION } from './sections.ts';
 import {
@@ -129,6 +129,49 @@ test('each function of the Extism kit may be imported, and nothing else', async 
     'import.unknown',
     'import.unknown',
   ]);
+});
+
+/** `() -> i64` and `(i64) -> i64` */
+const HOST_TYPES = { clock_time: [0x60, 0, 1, 0x7e], random_bytes: [0x60, 1, 0x7e, 1, 0x7e] };
+
+test('the action’s clock and random stream may be imported with exactly their types', async () => {
+  const types = [PROCEDURE, HOST_TYPES.clock_time, HOST_TYPES.random_bytes];
+  const host = 'portarium:host/v1';
+  const both = [importFunction(host, 'clock_time', 1), importFunction(host, 'random_bytes', 2)];
+  const exports = [exportFunction('run', 2)];
+  expect([...HOST_FUNCTIONS.keys()]).toEqual(Object.keys(HOST_TYPES));
+  expect(await rules({ types, imports: both, exports })).toEqual([]);
+  for (const [name, wrong] of [
+    ['clock_time', 0],
+    ['clock_time', 2],
+    ['random_bytes', 1],
+    ['random_bytes', 3],
+    ['random_bytes', 9],
+  ] as const) {
+    const imports = [importFunction(host, name, wrong)];
+    const narrow = [...types, [0x60, 1, 0x7f, 1, 0x7f]];
+    const found = await rules({ types: narrow, imports, exports: [exportFunction('run', 1)] });
+    expect([name, wrong, found]).toEqual([name, wrong, ['import.type']]);
+  }
+  const foreign = ['clock', 'deadline_left', 'alloc'].map((name) => importFunction(host, name));
+  expect(await rules({ imports: foreign, exports: [exportFunction('run', 3)] })).toEqual([
+    'import.unknown',
+    'import.unknown',
+    'import.unknown',
+  ]);
+});
+
+test('what asks for the machine’s clock or chance is told of the action’s', async () => {
+  for (const name of ['seed', 'Date.now', 'performance.now', 'crypto.getRandomValuesN']) {
+    const bytes = plainModule({
+      imports: [importFunction('env', name)],
+      exports: [exportFunction('run', 1)],
+    });
+    const admission = await admit(bytes, manifest(), LIMITS);
+    if (admission.ok) throw new Error('admitted');
+    expect(admission.findings[0]?.hint).toContain('random.number()');
+    expect(admission.findings[0]?.hint).toContain('clock.nowMs()');
+  }
 });
 
 test('memory, tables and globals may not be imported', async () => {

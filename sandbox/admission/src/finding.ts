@@ -11,6 +11,7 @@ export const ADMISSION_RULES = [
   'code.locals',
   'import.unknown',
   'import.kind',
+  'import.type',
   'export.missing',
   'export.signature',
   'memory.count',

@@ -1,7 +1,7 @@
 /** What a module may import, must export and may hold. Pure checks over a module that was read. */
 import type { Manifest } from '@portarium/contracts/manifest';
 import type { Finding } from './finding.ts';
-import { I32, type WasmModule } from './read-module.ts';
+import { type FunctionType, I32, I64, type WasmModule } from './read-module.ts';
 
 export const EXTISM_MODULE = 'extism:host/env';
 
@@ -34,6 +34,14 @@ export const EXTISM_FUNCTIONS: ReadonlySet<string> = new Set([
   'var_set',
 ]);
 
+export const HOST_MODULE = 'portarium:host/v1';
+
+/** Portarium's own functions, which the cell serves: the action's clock and its random stream. */
+export const HOST_FUNCTIONS: ReadonlyMap<string, FunctionType> = new Map([
+  ['clock_time', { params: [], results: [I64] }],
+  ['random_bytes', { params: [I64], results: [I64] }],
+]);
+
 /** 64 KiB pages of WebAssembly in a mebibyte. */
 export const PAGES_PER_MIB = 16;
 
@@ -58,7 +66,7 @@ export function checkModule(module: WasmModule, manifest: Manifest, memoryMiB: n
 
 function checkImports(module: WasmModule): Finding[] {
   const findings: Finding[] = [];
-  for (const { module: from, name, kind } of module.imports) {
+  for (const { module: from, name, kind, type } of module.imports) {
     const at = `import ${from}#${name}`;
     if (kind !== 'function') {
       findings.push({
@@ -67,26 +75,51 @@ function checkImports(module: WasmModule): Finding[] {
         hint: 'Only functions may be imported; define memory, tables and globals in the module.',
         at,
       });
+    } else if (from === HOST_MODULE && HOST_FUNCTIONS.has(name)) {
+      if (hasType(module, type, HOST_FUNCTIONS.get(name))) continue;
+      findings.push({
+        rule: 'import.type',
+        message: `the import ${name} has another type than the host's function`,
+        hint: 'Declare clock_time as () -> i64 and random_bytes as (i64) -> i64, or use the kit’s clock and random.',
+        at,
+      });
     } else if (from !== EXTISM_MODULE || !EXTISM_FUNCTIONS.has(name)) {
       findings.push({
         rule: 'import.unknown',
         message: `unknown import ${name}`,
         at,
-        hint: importHint(from),
+        hint: importHint(from, name),
       });
     }
   }
   return findings;
 }
 
-function importHint(from: string): string {
+function hasType(
+  module: WasmModule,
+  index: number | undefined,
+  expected: FunctionType | undefined,
+): boolean {
+  // With refused features the types are not all known; the feature is what the author mends.
+  if (module.features.length > 0) return true;
+  const type = index === undefined ? undefined : module.types[index];
+  return type !== undefined && JSON.stringify(type) === JSON.stringify(expected);
+}
+
+/** What AssemblyScript imports for `Math.random`, `Date.now` and the like. */
+const MACHINE_STATE = /^(seed|Date\.|performance\.|crypto\.)/;
+
+function importHint(from: string, name: string): string {
   if (from.startsWith('wasi')) {
     return 'WASI is not available; build for wasm32-unknown-unknown or without the standard library.';
+  }
+  if (from === 'env' && MACHINE_STATE.test(name)) {
+    return `Use random.number() instead of Math.random(), and clock.nowMs() instead of Date.now(), both of @portarium/sdk/assembly; other languages import random_bytes and clock_time from ${HOST_MODULE}.`;
   }
   if (from === 'env') {
     return 'AssemblyScript: pass --use abort=… so that abort is not imported from env.';
   }
-  return `Import only functions of the Extism PDK, from ${EXTISM_MODULE}.`;
+  return `Import only functions of the Extism PDK, from ${EXTISM_MODULE}, and clock_time and random_bytes from ${HOST_MODULE}.`;
 }
 
 function checkExports(module: WasmModule, manifest: Manifest): Finding[] {

@@ -66,6 +66,7 @@ const MOST_BYTES = { globals: 1024 * 1024, elements: 1024 * 1024 };
 const VALUE_TYPES: ReadonlySet<number> = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f]);
 const REFERENCE_TYPES: ReadonlySet<number> = new Set([0x70, 0x6f]);
 export const I32 = 0x7f;
+export const I64 = 0x7e;
 
 interface Draft {
   types: FunctionType[];

@@ -5,11 +5,15 @@ export interface GuestResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** What the journal records for the request, in whole milliseconds, redirects included. */
+  readonly ms: number;
 }
 
 /** A request that never got an answer: the guest sees status 0 and no body. */
 export interface FailedRequest {
   readonly failed: string;
+  /** As of a {@link GuestResponse}. */
+  readonly ms: number;
 }
 
 /** What the guest reaches outside of itself. */
@@ -33,12 +37,19 @@ export interface GuestCall {
   readonly input: Uint8Array;
   readonly config: Readonly<Record<string, string>>;
   readonly limits: CellLimits;
+  /** What the action's random stream starts from: 64 hexadecimal digits. */
+  readonly seed: string;
+  /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
+  readonly startTime: string;
   readonly host: GuestHost;
 }
 
 export interface Engine<Compiled> {
   /** Rejects with the engine's reason when it refuses the bytes. */
   compile(module: Uint8Array): Promise<Compiled>;
-  /** Runs one export on a fresh instance. A loop in the guest never returns: the host kills. */
+  /**
+   * Runs one export on a fresh instance. A loop in the guest never returns: the host kills. Rejects
+   * only when the order itself is malformed.
+   */
   run(compiled: Compiled, call: GuestCall): Promise<GuestResult>;
 }

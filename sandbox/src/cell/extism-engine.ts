@@ -6,14 +6,24 @@
 
 import { type CallContext, createPlugin, type ExtismPluginOptions } from '@extism/extism';
 import { plainText } from '@portarium/contracts/plain-text';
+import { ActionClock } from './action-clock.ts';
+import { ActionRandom } from './action-random.ts';
 import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
 import { GuestLimits } from './guest-limits.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
 
 /** Bytes of all variables together; Extism's own default in other SDKs. */
 const MAX_VAR_BYTES = 1024 * 1024;
+/** Most bytes of one `random_bytes`; a guest that needs more asks again. */
+const MAX_RANDOM_BYTES = 65_536n;
 const GUEST_ERROR = 'Plugin-originated error: ';
 const EMPTY = new Uint8Array();
+
+/** What belongs to the action and to none of its attempts. */
+interface ActionState {
+  readonly clock: ActionClock;
+  readonly random: ActionRandom;
+}
 
 /** Status and headers of the latest request, for a guest that asks. */
 interface LastResponse {
@@ -25,8 +35,13 @@ export const extismEngine: Engine<WebAssembly.Module> = {
   compile: (module) => WebAssembly.compile(module as Uint8Array<ArrayBuffer>),
   async run(compiled, call) {
     const limits = new GuestLimits(call.limits);
+    const state = {
+      clock: new ActionClock(call.startTime),
+      random: new ActionRandom(call.seed),
+    };
     try {
-      const plugin = await createPlugin({ wasm: [{ module: compiled }] }, optionsOf(call, limits));
+      const options = optionsOf(call, limits, state);
+      const plugin = await createPlugin({ wasm: [{ module: compiled }] }, options);
       const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
       return resultOf(output, call, limits);
     } catch (error) {
@@ -64,7 +79,7 @@ function classify(error: unknown): { readonly code: CellError; readonly message:
     : { code: 'guest.trap', message };
 }
 
-function optionsOf(call: GuestCall, limits: GuestLimits): ExtismPluginOptions {
+function optionsOf(call: GuestCall, limits: GuestLimits, state: ActionState): ExtismPluginOptions {
   const last: LastResponse = { status: 0, headers: {} };
   return {
     useWasi: false,
@@ -73,10 +88,13 @@ function optionsOf(call: GuestCall, limits: GuestLimits): ExtismPluginOptions {
     // The SDK's own host check is one glob; the broker decides on every request instead.
     allowedHosts: ['**'],
     allowHttpResponseHeaders: true,
-    fetch: fetchThrough(call.host, limits, last),
+    fetch: fetchThrough(call.host, limits, state.clock, last),
     logger: loggerTo(call.host, limits),
     logLevel: 'trace',
-    functions: { 'extism:host/env': countedFunctions(call.config, limits, last) },
+    functions: {
+      'extism:host/env': countedFunctions(call.config, limits, last),
+      'portarium:host/v1': actionFunctions(state, limits),
+    },
   };
 }
 
@@ -122,8 +140,33 @@ function countedFunctions(
   };
 }
 
+/** The only time and the only randomness that a guest can reach. */
+function actionFunctions({ clock, random }: ActionState, limits: GuestLimits) {
+  return {
+    clock_time(): bigint {
+      limits.hostCall();
+      return clock.read();
+    },
+    random_bytes(context: CallContext, count: bigint): bigint {
+      limits.hostCall();
+      if (count < 0n || count > MAX_RANDOM_BYTES) {
+        throw new RangeError(`random_bytes gives 0 to ${MAX_RANDOM_BYTES} bytes, not ${count}`);
+      }
+      limits.allocate(count, (address) => context.length(address));
+      const address = context.store(random.take(Number(count)));
+      limits.allocated(address, count);
+      return address;
+    },
+  };
+}
+
 /** What the SDK calls instead of the network. It reads only `status`, `headers` and the bytes. */
-function fetchThrough(host: GuestHost, limits: GuestLimits, last: LastResponse): typeof fetch {
+function fetchThrough(
+  host: GuestHost,
+  limits: GuestLimits,
+  clock: ActionClock,
+  last: LastResponse,
+): typeof fetch {
   const request = async (url: unknown, init: RequestInit = {}) => {
     limits.hostCall(true);
     const answer = host.request({
@@ -132,6 +175,7 @@ function fetchThrough(host: GuestHost, limits: GuestLimits, last: LastResponse):
       headers: headersOf(init.headers),
       body: init.body instanceof Uint8Array ? init.body : EMPTY,
     });
+    clock.advance(answer.ms);
     last.status = 'failed' in answer ? 0 : answer.status;
     last.headers = 'failed' in answer ? {} : answer.headers;
     if ('failed' in answer) {

@@ -31,13 +31,12 @@ function guestHost(logs: LogBudget, limits: CellLimits): GuestHost {
       say(message, body);
       const answer = hear();
       if (answer.message.type === 'response') {
-        return {
-          status: answer.message.status,
-          headers: answer.message.headers,
-          body: answer.body,
-        };
+        const { status, headers, ms } = answer.message;
+        return { status, headers, body: answer.body, ms };
       }
-      if (answer.message.type === 'response-failed') return { failed: answer.message.reason };
+      if (answer.message.type === 'response-failed') {
+        return { failed: answer.message.reason, ms: answer.message.ms };
+      }
       throw new Error(`expected a response, got ${answer.message.type}`);
     },
   };
@@ -64,14 +63,8 @@ async function serve(): Promise<void> {
       compiled = await bind(body);
     } else if (message.type === 'run' && compiled !== undefined) {
       const host = guestHost(new LogBudget(message.limits), message.limits);
-      const { export: name, config, limits } = message;
-      const result = await extismEngine.run(compiled, {
-        export: name,
-        input: body,
-        config,
-        limits,
-        host,
-      });
+      const { type: _, ...order } = message;
+      const result = await extismEngine.run(compiled, { ...order, input: body, host });
       const { hostCalls } = result;
       if (result.ok) say({ type: 'result', hostCalls }, result.output);
       else {

@@ -27,14 +27,17 @@ export type HostMessage =
       readonly export: string;
       readonly config: Readonly<Record<string, string>>;
       readonly limits: CellLimits;
+      readonly seed: string;
+      readonly startTime: string;
     }
-  /** Body: the response's bytes. Answers one `fetch`. */
+  /** Body: the response's bytes. Answers one `fetch`; the action's clock advances by `ms`. */
   | {
       readonly type: 'response';
       readonly status: number;
       readonly headers: Readonly<Record<string, string>>;
+      readonly ms: number;
     }
-  | { readonly type: 'response-failed'; readonly reason: string };
+  | { readonly type: 'response-failed'; readonly reason: string; readonly ms: number };
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));

@@ -116,6 +116,12 @@ function unassigned(bytes: Uint8Array): SpecialBlock | undefined {
   return { ...block('::/0'), category: 'reserved', closed: false, embedded: undefined };
 }
 
+/** Whether it is an address of this machine only (`127.0.0.0/8`, `::1`). */
+export function isLoopback(address: string): boolean {
+  const bytes = parseAddress(address);
+  return bytes !== undefined && NAMED_NETWORKS.loopback?.some((b) => inBlock(b, bytes)) === true;
+}
+
 /** 4 or 16 bytes; undefined for everything that is not a plain address (no zone, no octal). */
 export function parseAddress(text: string): Uint8Array | undefined {
   const family = isIP(text);

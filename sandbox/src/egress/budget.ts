@@ -1,6 +1,7 @@
 /** Counts calls and bytes of one attempt against its limits and against each rule. */
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import type { AttemptLimits } from '@portarium/contracts/limits';
+import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 
 interface Spent {
   calls: number;
@@ -73,4 +74,13 @@ export class Budget {
     this.#byRule.set(rule, fresh);
     return fresh;
   }
+}
+
+/** What counts against a budget: path, headers and body, since each can carry data out. */
+export function bytesOutOf(request: OutboundRequest): number {
+  const headers = request.headers.reduce(
+    (sum, [name, value]) => sum + name.length + value.length,
+    0,
+  );
+  return request.path.length + headers + request.body.length;
 }

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EgressRule, EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
-import type { Effect } from '@portarium/contracts/life-cycle';
+import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
-import { type BrokerOptions, type EgressOrder, EgressSession } from './egress-session.ts';
-import type { GuestRequest } from './outbound-request.ts';
+import { type EgressRig, EgressRigs, type RigOrder } from '../testing/egress-rig.ts';
+import type { BrokerOptions, EgressSession } from './egress-session.ts';
 import { InFlightBytes } from './response-buffer.ts';
 
 interface Seen {
@@ -65,11 +65,15 @@ const handle: Route = (request, response) => {
   });
 };
 
+const rigs = new EgressRigs();
+
 beforeAll(async () => {
+  await rigs.start();
   server = createServer(handle);
   port = await listen(server);
 });
-afterAll(() => {
+afterAll(async () => {
+  await rigs.stop();
   server.closeAllConnections();
   server.close();
 });
@@ -97,19 +101,19 @@ function rule(over: Partial<v.InferInput<typeof EgressRuleSchema>> = {}): Egress
 
 const LIMITS = { egressCalls: 32, egressBytesOut: 100_000, egressBytesIn: 1_000_000 };
 
-function session(
-  over: Partial<EgressOrder> & { rules?: EgressRule[]; networks?: string[] } = {},
-  options: Partial<BrokerOptions> = {},
-): EgressSession {
-  const rules = over.rules ?? [rule()];
-  const networks = over.networks ?? ['loopback'];
+interface Over extends Partial<RigOrder> {
+  readonly rules?: EgressRule[];
+  readonly networks?: string[];
+}
+
+function rig(over: Over = {}, options: Partial<BrokerOptions> = {}): EgressRig {
+  const { rules = [rule()], networks = ['loopback'], ...order } = over;
   const contract = { plugin: rules, operator: rules, networks, approval: [] };
-  const resolve = async () => ['127.0.0.1'];
-  const effect: Effect = 'write';
-  return new EgressSession(
-    { contract, effect, limits: LIMITS, ...over },
-    { resolve, ownAddresses: new Set(), ...options },
-  );
+  return rigs.attempt({ contract, limits: LIMITS, ...order }, options);
+}
+
+function session(over: Over = {}, options: Partial<BrokerOptions> = {}): EgressSession {
+  return rig(over, options).session;
 }
 
 function get(path: string, over: Partial<GuestRequest> = {}): GuestRequest {
@@ -302,13 +306,17 @@ test('an endless slow response fails when its time is over', async () => {
   expect(broker.calls[0]).toMatchObject({ verdict: 'failed' });
 });
 
-test('closing the session ends a call in flight and completes its record', async () => {
+test('closing the session ends a read in flight, which is recorded only when no attempt follows', async () => {
   const broker = session();
   const answer = broker.request(get('/slow'));
   await Bun.sleep(60);
   await broker.close();
-  expect(await answer).toMatchObject({ kind: 'failed' });
-  expect(broker.calls).toHaveLength(1);
+  expect(await answer).toMatchObject({ kind: 'refused', code: 'host.lost' });
+  // The next attempt asks again, instead of reading that it failed.
+  expect(broker.calls).toEqual([]);
+  broker.recordCut();
+  broker.recordCut();
+  expect(broker.calls).toMatchObject([{ call: 0, verdict: 'failed' }]);
 });
 
 test('a response that breaks off is a failure, not a short answer', async () => {
@@ -413,24 +421,22 @@ test('a host name over 253 characters is refused even where a rule would name it
 
 test('what a cell left out for its size is denied and recorded, never sent', async () => {
   seen.length = 0;
-  const broker = session();
-  const omitted = (part: 'url' | 'headers' | 'body') => ({ omitted: { part, size: 9_000_000 } });
-  const body = await broker.request(get('/echo', { method: 'POST', ...omitted('body') }));
-  expect(body).toMatchObject({ kind: 'refused', code: 'limit.egress' });
-  expect(await broker.request(get('/echo', omitted('url')))).toMatchObject({
-    code: 'egress.denied',
-  });
-  expect(await broker.request(get('/echo', omitted('headers')))).toMatchObject({
-    code: 'egress.denied',
-  });
-  expect(broker.calls.map(({ verdict, layer, path }) => [verdict, layer, path])).toEqual([
-    ['denied', 'budget', '/echo'],
-    ['denied', 'request', '/echo'],
-    ['denied', 'request', '/echo'],
-  ]);
-  expect(broker.calls[0]?.reason).toContain('9000000 bytes');
+  const cases = [
+    ['body', 'limit.egress', 'budget', '9000000 bytes of body'],
+    ['url', 'egress.denied', 'request', '9000000 characters'],
+    ['headers', 'egress.denied', 'request', '9000000 headers'],
+  ] as const;
+  for (const [part, code, layer, reason] of cases) {
+    const broker = session();
+    const omitted = { part, size: 9_000_000 };
+    expect(await broker.request(get('/echo', { method: 'POST', omitted }))).toMatchObject({ code });
+    expect(broker.calls).toEqual([
+      expect.objectContaining({ verdict: 'denied', layer, path: '/echo' }),
+    ]);
+    expect(broker.calls[0]?.reason).toContain(reason);
+    valid(broker);
+  }
   expect(seen).toHaveLength(0);
-  valid(broker);
 });
 
 test('a server that sends informational responses without end is cut off', async () => {
@@ -461,10 +467,12 @@ test('a server that sends informational responses without end is cut off', async
   }
 });
 
-test('responses of all sessions together stay within the room of the host', async () => {
+test('responses of all sessions stay within the room of the host, until they are durable', async () => {
   const inFlight = new InFlightBytes(150_000);
-  const one = await session({}, { inFlight }).request(get('/big'));
-  expect(one.kind).toBe('response');
+  const one = rig({}, { inFlight });
+  expect((await one.session.request(get('/big'))).kind).toBe('response');
+  expect(inFlight.used).toBe(100_000);
+  await one.settle();
   expect(inFlight.used).toBe(0);
   inFlight.take(100_000);
   const broker = session({}, { inFlight });
@@ -474,4 +482,62 @@ test('responses of all sessions together stay within the room of the host', asyn
   });
   expect(inFlight.used).toBe(100_000);
   valid(broker);
+});
+
+test('a guest reads exactly the headers that are recorded, in the order of their names', async () => {
+  const odd = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      const lines = ['x-z: 1', 'constructor: 2', 'X-A: gr\u00fcn', 'connection: close', 'b: 3'];
+      socket.end(
+        `HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\ncontent-length: 2\r\n\r\nok`,
+        'latin1',
+      );
+    });
+  });
+  const oddPort = await listen(odd);
+  try {
+    const broker = session({ rules: [rule({ port: oddPort })] });
+    const answer = await broker.request({ ...get('/'), url: `http://a.test:${oddPort}/` });
+    if (answer.kind !== 'response') throw new Error(JSON.stringify(answer));
+    expect(Object.entries(answer.headers)).toEqual([
+      ['b', '3'],
+      ['content-length', '2'],
+      ['x-a', 'gr\u00fcn'],
+      ['x-z', '1'],
+    ]);
+    expect(broker.calls[0]?.responseHeaders).toEqual(answer.headers);
+    expect(broker.calls[0]?.ms).toBe(answer.ms);
+    expect(Number.isInteger(answer.ms)).toBe(true);
+    valid(broker);
+  } finally {
+    odd.close();
+  }
+});
+
+test('a status that no record can hold is a failure', async () => {
+  const odd = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end('HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nok'));
+  });
+  const oddPort = await listen(odd);
+  try {
+    const broker = session({ rules: [rule({ port: oddPort })] });
+    expect(await broker.request({ ...get('/'), url: `http://a.test:${oddPort}/` })).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('999'),
+    });
+    valid(broker);
+  } finally {
+    odd.close();
+  }
+});
+
+test('the clock of a request counts each redirect that was followed for it', async () => {
+  const rules = [rule(), rule({ id: 'other', host: 'b.test' })];
+  const broker = session({ rules });
+  const answer = await broker.request(get('/hop'));
+  if (answer.kind !== 'response') throw new Error(JSON.stringify(answer));
+  expect(answer.ms).toBe(broker.calls.reduce((sum, { ms }) => sum + ms, 0));
+  expect(broker.calls).toHaveLength(2);
 });

@@ -1,41 +1,32 @@
 /**
- * The broker for one attempt: decides, bounds, sends and records every outbound call of a guest.
- * Denies by default; nothing leaves before its record has begun.
+ * The broker for one attempt: replays what the action's journal holds, then decides, bounds, sends and
+ * records every outbound call of a guest. Denies by default; what the journal answers never leaves.
  */
-import { digestOf, digestOfJson } from '@portarium/contracts/digest';
+import { digestOf } from '@portarium/contracts/digest';
 import {
-  decideEgress,
   type EgressContract,
   type EgressRule,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import type { Effect } from '@portarium/contracts/life-cycle';
-import { type AttemptLimits, MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { checkAddress } from './address.ts';
-import { Budget } from './budget.ts';
+import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
+import type { ActionJournal } from './action-journal.ts';
+import { Budget, bytesOutOf } from './budget.ts';
 import {
-  type GuestRequest,
-  type OmittedPart,
-  type OutboundRequest,
-  parseRequest,
-  redirectTarget,
-} from './outbound-request.ts';
-import { literalAddress, type Resolve } from './resolve.ts';
-import { InFlightBytes } from './response-buffer.ts';
-import { safeCall } from './safe-call.ts';
-import { type Sent, send } from './send.ts';
+  type EgressAnswer,
+  type Refused,
+  recordedAnswer,
+  refused,
+  whereOf,
+} from './egress-answer.ts';
+import type { EgressControl } from './egress-control.ts';
+import { type AllowedRequest, type DeniedRequest, judgeRequest } from './judge-request.ts';
+import { type BrokerOptions, LiveCall } from './live-call.ts';
+import { redirectOf } from './redirect.ts';
 
-export interface BrokerOptions {
-  readonly resolve: Resolve;
-  readonly ownAddresses: ReadonlySet<string>;
-  /** One call, from connect to the last byte; default `PLATFORM_LIMITS.egressTimeoutMs`. */
-  readonly timeoutMs?: number;
-  /** Certificate authorities in PEM instead of the runtime's own. */
-  readonly authorities?: string | undefined;
-  /** Room that the responses of every session with this share; default that of the process. */
-  readonly inFlight?: InFlightBytes;
-}
+export type { BrokerOptions } from './live-call.ts';
 
 export interface EgressOrder {
   readonly contract: EgressContract;
@@ -43,53 +34,50 @@ export interface EgressOrder {
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
 }
 
-export type EgressAnswer =
-  | {
-      readonly kind: 'response';
-      readonly status: number;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly body: Uint8Array;
-    }
-  /** The guest learns of it and may go on. */
-  | { readonly kind: 'failed'; readonly reason: string }
-  /** The attempt ends with this error. */
-  | {
-      readonly kind: 'refused';
-      readonly code: 'egress.denied' | 'limit.egress';
-      readonly message: string;
-    };
-
-/** What is known of a call before it is finished. */
-type Draft = Pick<
-  EgressCall,
-  'call' | 'method' | 'scheme' | 'host' | 'port' | 'path' | 'requestDigest'
->;
-
-type Layer = 'request' | 'plugin' | 'operator' | 'approval' | 'address' | 'budget';
-
-const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-const RESOLVE_TIMEOUT_MS = 5_000;
-/** Twice the most that one attempt may take in, whatever the number of cells. */
-const IN_FLIGHT = new InFlightBytes(2 * MAX_LIMITS.egressBytesIn);
+/** An answer, and what it answers when a redirect may be followed from it. */
+interface Hop {
+  readonly answer: EgressAnswer;
+  readonly request?: OutboundRequest;
+}
 
 export class EgressSession {
   readonly #order: EgressOrder;
   readonly #options: BrokerOptions;
+  readonly #journal: ActionJournal;
+  readonly #control: EgressControl;
   readonly #budget: Budget;
-  readonly #calls: EgressCall[] = [];
   readonly #abort = new AbortController();
-  #started = 0;
+  #refusal: Refused | undefined;
+  /** A read that the end of the attempt cut off: the guest never had its answer. */
+  #cut: EgressCall | undefined;
   #inFlight: Promise<unknown> = Promise.resolve();
 
-  constructor(order: EgressOrder, options: BrokerOptions) {
+  constructor(
+    order: EgressOrder,
+    options: BrokerOptions,
+    journal: ActionJournal,
+    control: EgressControl,
+  ) {
     this.#order = order;
     this.#options = options;
+    this.#journal = journal;
+    this.#control = control;
     this.#budget = new Budget(order.limits);
   }
 
-  /** Finished calls in the order in which they finished. */
+  /** Calls that this attempt finished, in order; without those that it replayed. */
   get calls(): readonly EgressCall[] {
-    return this.#calls;
+    return this.#journal.records;
+  }
+
+  /** Calls that the guest has made, replayed ones included. */
+  get count(): number {
+    return this.#journal.taken;
+  }
+
+  /** Calls of earlier attempts that the guest has not made. */
+  get unreplayed(): number {
+    return this.#journal.unreplayed;
   }
 
   get bytesOut(): number {
@@ -100,10 +88,19 @@ export class EgressSession {
     return this.#budget.bytesIn;
   }
 
-  /** Ends a call in flight; resolves when its record is complete. */
+  /** Ends a call in flight and lets no other begin; resolves when the records are complete. */
   async close(): Promise<void> {
     this.#abort.abort();
     await this.#inFlight;
+  }
+
+  /**
+   * Records a read that the end of the attempt cut off, when no attempt follows: one that follows asks
+   * again, instead of being told that the read failed.
+   */
+  recordCut(): void {
+    if (this.#cut) this.#journal.add(this.#cut);
+    this.#cut = undefined;
   }
 
   /** One request of the guest, with the redirects that a read follows. Never rejects for one. */
@@ -114,214 +111,101 @@ export class EgressSession {
   }
 
   async #follow(guest: GuestRequest): Promise<EgressAnswer> {
-    if (guest.omitted) return this.#omitted(guest, guest.omitted);
     let current = guest;
     let before: OutboundRequest | undefined;
+    let ms = 0;
     for (let hop = 0; hop <= PLATFORM_LIMITS.redirectHops; hop++) {
-      const parsed = parseRequest(current);
-      if (!parsed.ok) return this.#malformed(current, parsed.reason);
-      const { request } = parsed;
-      if (before?.target.scheme === 'https' && request.target.scheme !== 'https') {
-        return this.#deny(await this.#draft(request), 'request', 'a redirect from https to http');
-      }
-      const answer = await this.#call(request);
-      const location = answer.kind === 'response' ? answer.headers.location : undefined;
-      if (
-        answer.kind !== 'response' ||
-        location === undefined ||
-        !REDIRECTS.has(answer.status) ||
-        !SAFE_METHODS.has(request.target.method)
-      ) {
+      const { answer, request } = await this.#call(current, before);
+      if (answer.kind === 'refused') {
+        // The attempt is over: whatever the guest still asks for gets the same answer.
+        this.#refusal ??= answer;
         return answer;
       }
+      ms += answer.ms;
+      const next = request && redirectOf(answer, request, current);
+      if (!next) return { ...answer, ms };
       before = request;
-      const url = redirectTarget(location, request);
-      current = { ...current, url, headers: keptHeaders(current, url, request) };
+      current = next;
     }
-    return { kind: 'failed', reason: `more than ${PLATFORM_LIMITS.redirectHops} redirects` };
+    return { kind: 'failed', reason: `more than ${PLATFORM_LIMITS.redirectHops} redirects`, ms };
   }
 
-  /** One hop: decide, resolve, check, count, send, record. */
-  async #call(request: OutboundRequest): Promise<EgressAnswer> {
-    const decision = decideEgress(this.#order.contract, this.#order.effect, request.target);
-    if (!decision.allowed) {
-      return this.#deny(await this.#draft(request), decision.layer, decision.reason);
+  /** One hop: judge, count, then replay what the journal holds or send. */
+  async #call(guest: GuestRequest, before: OutboundRequest | undefined): Promise<Hop> {
+    if (this.#refusal) return { answer: this.#refusal };
+    if (this.#abort.signal.aborted) {
+      return { answer: refused('host.lost', 'the attempt ended first') };
     }
-    const rules = [decision.rules.plugin, decision.rules.operator];
-    const rule = [...new Set(rules.map(({ id }) => id))].join(' ');
-    const draft = await this.#draft(request, rule);
-    const over = this.#budget.begin(rules, sizeOf(request));
-    if (over) return this.#deny(draft, 'budget', over, rule);
-
-    const started = performance.now();
-    const address = await this.#address(request);
-    if (!address.ok) {
-      if (address.denied) return this.#deny(draft, 'address', address.reason, rule);
-      const ms = performance.now() - started;
-      return this.#failed({ ...draft, rule, bytesOut: 0, bytesIn: 0, ms }, address.reason);
+    const { call, earlier } = this.#journal.take();
+    const judged = await judgeRequest(this.#order, guest, before);
+    const diverged = (what: string) =>
+      refused('journal.diverged', whereOf(judged.draft, `call ${call} ${what}`));
+    if (earlier && earlier.requestDigest !== judged.draft.requestDigest) {
+      return { answer: diverged('is another request than the journal holds') };
     }
-    const maxResponseBytes = this.#budget.bytesInLeft(rules);
-    const sent = await send(request, {
-      address: address.address,
-      timeoutMs: this.#options.timeoutMs ?? PLATFORM_LIMITS.egressTimeoutMs,
-      maxResponseBytes,
-      inFlight: this.#options.inFlight ?? IN_FLIGHT,
-      signal: this.#abort.signal,
-      authorities: this.#options.authorities,
-    });
-    const ms = performance.now() - started;
-    return this.#finish({ draft, rule, rules, address: address.address, sent, ms, request });
-  }
-
-  async #finish(end: {
-    readonly draft: Draft;
-    readonly rule: string;
-    readonly rules: readonly EgressRule[];
-    readonly address: string;
-    readonly sent: Sent;
-    readonly ms: number;
-    readonly request: OutboundRequest;
-  }): Promise<EgressAnswer> {
-    const { draft, rule, address, sent, ms } = end;
-    const bytesIn = sent.ok ? sent.body.length : sent.bytesIn;
-    this.#budget.received(end.rules, bytesIn);
-    const known = { ...draft, rule, address, bytesOut: sizeOf(end.request), bytesIn, ms };
-    if (!sent.ok) {
-      if (!sent.tooLarge) return this.#failed(known, sent.reason);
-      this.#record({ ...known, verdict: 'failed', layer: 'budget', reason: sent.reason });
-      return { kind: 'refused', code: 'limit.egress', message: whereOf(draft, sent.reason) };
+    if (!judged.allowed) {
+      return { answer: earlier ? await this.#replay(earlier, []) : this.#deny(call, judged) };
     }
-    this.#record({
-      ...known,
-      verdict: 'allowed',
-      ...(sent.status >= 100 && sent.status <= 599 ? { status: sent.status } : {}),
-      responseDigest: await digestOf(sent.body),
-    });
-    return { kind: 'response', status: sent.status, headers: sent.headers, body: sent.body };
-  }
-
-  #failed(known: Omit<EgressCall, 'verdict'>, reason: string): EgressAnswer {
-    const call = this.#record({ ...known, verdict: 'failed', reason });
-    return { kind: 'failed', reason: whereOf(call, reason) };
-  }
-
-  #deny(draft: Draft, layer: Layer, reason: string, rule?: string): EgressAnswer {
-    const call = this.#record({
-      ...draft,
-      verdict: 'denied',
-      layer,
-      reason,
-      ...(rule === undefined ? {} : { rule }),
-      bytesOut: 0,
-      bytesIn: 0,
-      ms: 0,
-    });
-    const code = layer === 'budget' ? 'limit.egress' : 'egress.denied';
-    return { kind: 'refused', code, message: whereOf(call, reason) };
-  }
-
-  #record(call: EgressCall): EgressCall {
-    const safe = safeCall(call);
-    this.#calls.push(safe);
-    return safe;
-  }
-
-  /** Too large to leave the cell: a body is over its budget, anything else malformed. */
-  #omitted(guest: GuestRequest, { part, size }: OmittedPart): Promise<EgressAnswer> {
-    const what = { url: 'characters in the URL', headers: 'headers', body: 'bytes of body' }[part];
-    const reason = `a request with ${size} ${what} is larger than a cell may send`;
-    return this.#malformed(guest, reason, part === 'body' ? 'budget' : 'request');
-  }
-
-  /** A request that could not be parsed is denied too, with as much of it as can be shown. */
-  async #malformed(
-    guest: GuestRequest,
-    reason: string,
-    layer: Layer = 'request',
-  ): Promise<EgressAnswer> {
-    const shown = URL.canParse(guest.url) ? new URL(guest.url) : undefined;
-    const url = guest.url.toWellFormed();
-    const size = guest.omitted ? { omitted: { ...guest.omitted } } : {};
-    const statement = { method: guest.method.toWellFormed(), url, rule: null, ...size };
-    const draft: Draft = {
-      call: this.#started++,
-      method: guest.method,
-      scheme: shown?.protocol.slice(0, -1) ?? '',
-      host: shown?.hostname ?? '',
-      port: Number(shown?.port || 0),
-      path: shown?.pathname ?? '',
-      requestDigest: await digestOfJson(statement),
-    };
-    return this.#deny(draft, layer, reason);
-  }
-
-  /** `formats.md`: the request digest covers what the guest asked for, before any credential. */
-  async #draft(request: OutboundRequest, rule?: string): Promise<Draft> {
-    const { method, scheme, host, port, path } = request.target;
-    const call = this.#started++;
-    const requestDigest = await digestOfJson({
-      method,
-      url: request.url,
-      headers: request.headers,
-      bodyDigest: await digestOf(request.body),
-      rule: rule ?? null,
-    });
-    return { call, method, scheme, host, port, path, requestDigest };
-  }
-
-  async #address(
-    request: OutboundRequest,
-  ): Promise<
-    | { readonly ok: true; readonly address: string }
-    | { readonly ok: false; readonly denied: boolean; readonly reason: string }
-  > {
-    const { host } = request.target;
-    const literal = literalAddress(host);
-    const addresses = literal ? [literal] : await this.#resolve(host);
-    if (typeof addresses === 'string') return { ok: false, denied: false, reason: addresses };
-    for (const address of addresses) {
-      const { contract } = this.#order;
-      const decision = checkAddress(address, contract.networks, this.#options.ownAddresses);
-      if (!decision.ok) return { ok: false, denied: true, reason: decision.reason };
+    const { request } = judged;
+    const rules = [judged.rules.plugin, judged.rules.operator];
+    const over = this.#budget.begin(rules, bytesOutOf(request));
+    if (earlier && earlier.verdict !== 'open') {
+      return { answer: await this.#replay(earlier, rules), request };
     }
-    const [address] = addresses;
-    if (address === undefined)
-      return { ok: false, denied: false, reason: 'the name has no address' };
-    return { ok: true, address };
+    const reopened = earlier !== undefined;
+    if (over) {
+      return {
+        answer: reopened ? diverged(`has ${over}`) : this.#deny(call, overBudget(judged, over)),
+      };
+    }
+    return { answer: await this.#live(call, judged, reopened), request };
   }
 
-  async #resolve(host: string): Promise<readonly string[] | string> {
-    const timeout = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(RESOLVE_TIMEOUT_MS)]);
-    const { promise, reject } = Promise.withResolvers<never>();
-    const stop = () => reject(new Error('the resolver did not answer in time'));
-    timeout.addEventListener('abort', stop, { once: true });
-    try {
-      return await Promise.race([this.#options.resolve(host), promise]);
-    } catch (error) {
-      return `the name can not be resolved: ${error instanceof Error ? error.message : 'unknown'}`;
-    } finally {
-      timeout.removeEventListener('abort', stop);
+  /** Nothing leaves: the guest gets what an earlier attempt recorded. */
+  async #replay(earlier: EgressCall, rules: readonly EgressRule[]): Promise<EgressAnswer> {
+    this.#budget.received(rules, earlier.bytesIn);
+    if (earlier.verdict !== 'allowed') return recordedAnswer(earlier);
+    const digest = earlier.responseDigest;
+    const missing = (reason: string) =>
+      refused('host.resource', `the body of call ${earlier.call} ${reason}`);
+    if (digest === undefined) return missing('has no digest in the journal');
+    const found = await this.#control.body(digest, this.#abort.signal);
+    if (found.kind === 'stopped') return refused(found.code, found.message);
+    if ((await digestOf(found.bytes)) !== digest) return missing(`is not what ${digest} says`);
+    return recordedAnswer(earlier, found.bytes);
+  }
+
+  async #live(call: number, allowed: AllowedRequest, reopened: boolean): Promise<EgressAnswer> {
+    const { plugin, operator } = allowed.rules;
+    const maxResponseBytes = this.#budget.bytesInLeft([plugin, operator]);
+    const end = await new LiveCall(
+      { call, allowed, reopened, maxResponseBytes },
+      {
+        contract: this.#order.contract,
+        options: this.#options,
+        control: this.#control,
+        signal: this.#abort.signal,
+      },
+    ).perform();
+    this.#budget.received([plugin, operator], end.bytesIn);
+    if (!end.record)
+      return end.refusal ?? refused('host.resource', 'a call ended without a record');
+    const cut = this.#abort.signal.aborted && end.record.verdict === 'failed';
+    if (cut && SAFE_METHODS.has(allowed.request.target.method)) {
+      this.#cut = end.record;
+      return end.refusal ?? refused('host.lost', 'the attempt ended first');
     }
+    const record = this.#journal.add(end.record, end.body);
+    return end.refusal ?? recordedAnswer(record, end.body);
+  }
+
+  #deny(call: number, { draft, layer, reason, rule }: DeniedRequest): EgressAnswer {
+    const denied = { verdict: 'denied', layer, reason, bytesOut: 0, bytesIn: 0, ms: 0 } as const;
+    const named = rule === undefined ? {} : { rule };
+    return recordedAnswer(this.#journal.add({ call, ...draft, ...named, ...denied }));
   }
 }
 
-/** What counts against the budget: path, headers and body, since each can carry data out. */
-function sizeOf(request: OutboundRequest): number {
-  const headers = request.headers.reduce(
-    (sum, [name, value]) => sum + name.length + value.length,
-    0,
-  );
-  return request.path.length + headers + request.body.length;
-}
-
-/** `authorization` falls at a change of origin (RFC 9110, section 15.4). */
-function keptHeaders(guest: GuestRequest, url: string, from: OutboundRequest) {
-  const same = URL.canParse(url) && new URL(url).origin === new URL(from.url).origin;
-  return same
-    ? guest.headers
-    : guest.headers.filter(([name]) => name.toLowerCase() !== 'authorization');
-}
-
-function whereOf(call: Pick<EgressCall, 'method' | 'host' | 'port'>, reason: string): string {
-  return `${call.method} ${call.host}:${call.port} — ${reason}`;
+function overBudget({ draft, rule }: AllowedRequest, reason: string): DeniedRequest {
+  return { allowed: false, draft, rule, layer: 'budget', reason };
 }

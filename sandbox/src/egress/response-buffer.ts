@@ -2,6 +2,7 @@
  * Puts a response together in one growing buffer: a chunk kept as it came costs some 90 bytes for
  * its object, so a server that sends byte by byte would fill the host. Never keeps a chunk.
  */
+import { MAX_LIMITS } from '@portarium/contracts/limits';
 
 /** Bytes that all responses of one process may hold at once. */
 export class InFlightBytes {
@@ -23,10 +24,18 @@ export class InFlightBytes {
     return true;
   }
 
+  /** Counts bytes that are there already, whether or not there was room for them. */
+  hold(bytes: number): void {
+    this.#used += bytes;
+  }
+
   give(bytes: number): void {
     this.#used -= bytes;
   }
 }
+
+/** Of this process: twice the most that one attempt may take in, whatever the number of cells. */
+export const IN_FLIGHT = new InFlightBytes(2 * MAX_LIMITS.egressBytesIn);
 
 const FIRST_BYTES = 16 * 1024;
 

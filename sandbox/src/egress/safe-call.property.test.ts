@@ -27,6 +27,11 @@ const call: fc.Arbitrary<EgressCall> = fc
     reason: hostile,
     layer: hostile,
     address: hostile,
+    responseHeaders: fc.dictionary(
+      fc.oneof(hostile, fc.constantFrom('__proto__', 'constructor', 'prototype', 'x-a', '1')),
+      fc.oneof(hostile, fc.constant('v'.repeat(16_384)), fc.constant('v'.repeat(16_385))),
+      { maxKeys: 12 },
+    ),
   })
   .map((texts) => ({
     ...texts,
@@ -36,7 +41,7 @@ const call: fc.Arbitrary<EgressCall> = fc
     requestDigest: `sha256:${'0'.repeat(64)}` as EgressCall['requestDigest'],
     bytesOut: 0,
     bytesIn: 0,
-    ms: 0,
+    ms: 0.25,
   }));
 
 test('whatever the texts of a call are, its record is one that the Control Plane takes', () => {
@@ -52,6 +57,24 @@ test('whatever the texts of a call are, its record is one that the Control Plane
     }),
     { seed: SEED, numRuns: 500 },
   );
+});
+
+test('headers that can be stored are kept as they are, in the order of their names', () => {
+  const [sample] = fc.sample(call, { seed: SEED, numRuns: 1 });
+  if (!sample) throw new Error('no sample');
+  const responseHeaders = { 'x-b': 'gr\u00fcn', 'x-a': '', constructor: '1', 'x-nul': 'a\0b' };
+  const record = safeCall({ ...sample, responseHeaders });
+  expect(Object.entries(record.responseHeaders ?? {})).toEqual([
+    ['x-a', ''],
+    ['x-b', 'gr\u00fcn'],
+  ]);
+  expect(safeCall(record)).toEqual(record);
+  expect(reducedCall(record).responseHeaders).toEqual(record.responseHeaders ?? {});
+  const big = Object.fromEntries(
+    ['a', 'b', 'c', 'd', 'e'].map((name) => [name, 'v'.repeat(16_000)]),
+  );
+  const bounded = safeCall({ ...sample, responseHeaders: big }).responseHeaders ?? {};
+  expect(Object.keys(bounded)).toEqual(['a', 'b', 'c', 'd']);
 });
 
 test('a method that is not a plain word is shown as a question mark', () => {

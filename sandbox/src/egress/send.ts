@@ -1,129 +1,177 @@
 /**
  * Sends one decided request to one checked address. Never resolves a name, follows a redirect,
- * decompresses, or uses a shared agent; size and time are bounded.
+ * decompresses, or uses an agent; size and time are bounded. The connection stands before the last look
+ * at the clock, and the first byte follows that look at once.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { isIP } from 'node:net';
-import type { OutboundRequest } from './outbound-request.ts';
+import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import type { Socket } from 'node:net';
+import type { OutboundRequest } from '@portarium/contracts/outbound-request';
+import { connect, connectionReason } from './connect.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
   /** The address that passed the check. */
   readonly address: string;
-  /** From connect to the last byte, in milliseconds. */
+  /** On `performance.now()`: later than this no first byte leaves. */
+  readonly firstByteBy: number;
+  /** From the first byte to the last one of the answer, in milliseconds. */
   readonly timeoutMs: number;
+  /** On `performance.now()`: the same for all of it, when that is sooner. */
+  readonly wholeBy?: number;
   readonly maxResponseBytes: number;
   /** The room that all responses of this process share. */
   readonly inFlight: InFlightBytes;
   readonly signal: AbortSignal;
   /** Certificate authorities in PEM instead of the runtime's own. */
   readonly authorities?: string | undefined;
+  /** Headers that the broker sets on the wire of this one call, and nowhere else. */
+  readonly set?: Readonly<Record<string, string>>;
 }
 
 export type Sent =
   | {
       readonly ok: true;
       readonly status: number;
+      /** Every header, by its name in lower case. */
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Uint8Array;
     }
   | {
       readonly ok: false;
       readonly reason: string;
+      /** Whether a byte of the request may have left. */
+      readonly sent: boolean;
       readonly tooLarge: boolean;
       readonly bytesIn: number;
     };
 
-/** Headers that speak of the connection, or of bodies that the broker has already unpacked. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-connection',
-  'set-cookie',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
 /** Informational (1xx) responses before the real one; a server could send them without end. */
 const MAX_INFORMATIONAL = 20;
 
-export function send(request: OutboundRequest, options: SendOptions): Promise<Sent> {
-  const { promise, resolve } = Promise.withResolvers<Sent>();
-  const { target } = request;
-  const secure = target.scheme === 'https';
-  const agent = secure ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
-  const name = target.host.startsWith('[') ? target.host.slice(1, -1) : target.host;
-  const outgoing = (secure ? httpsRequest : httpRequest)({
-    host: options.address,
-    port: target.port,
-    ...(secure && isIP(name) === 0 ? { servername: name } : {}),
-    ...(secure && options.authorities ? { ca: options.authorities } : {}),
-    method: target.method,
-    path: request.path,
-    headers: headersOf(request),
-    agent,
-  });
-
-  let bytesIn = 0;
-  let informational = 0;
-  let ended = false;
-  const body = new ResponseBuffer(options.inFlight, options.maxResponseBytes);
-  const end = (sent: Sent) => {
-    if (ended) return;
-    ended = true;
-    body.release();
-    clearTimeout(timer);
-    options.signal.removeEventListener('abort', abort);
-    outgoing.destroy();
-    agent.destroy();
-    resolve(sent);
-  };
-  const fail = (reason: string, tooLarge = false) => end({ ok: false, reason, tooLarge, bytesIn });
-  const abort = () => fail('the attempt ended first');
-  const timer = setTimeout(
-    () => fail(`no full answer in ${options.timeoutMs} ms`),
-    options.timeoutMs,
-  );
-  options.signal.addEventListener('abort', abort, { once: true });
-  if (options.signal.aborted) abort();
-
-  outgoing.on('error', (error) => fail(connectionReason(error)));
-  outgoing.on('upgrade', () => fail('the server switched protocols'));
-  outgoing.on('information', () => {
-    if (++informational > MAX_INFORMATIONAL) {
-      fail(`more than ${MAX_INFORMATIONAL} informational responses`);
-    }
-  });
-  outgoing.on('response', (response) => {
-    response.on('data', (chunk: Uint8Array) => {
-      if (ended) return;
-      bytesIn += chunk.length;
-      if (bytesIn > options.maxResponseBytes) {
-        fail(`the response is larger than ${options.maxResponseBytes} bytes`, true);
-      } else if (!body.add(chunk)) fail('the host has no room for more response bytes');
-    });
-    response.on('error', (error) => fail(connectionReason(error)));
-    response.on('close', () => fail('the connection closed before the response was whole'));
-    response.on('end', () => {
-      if (!response.complete) return fail('the connection closed before the response was whole');
-      const status = response.statusCode ?? 0;
-      end({ ok: true, status, headers: guestHeaders(response), body: body.bytes() });
-    });
-  });
-  if (!ended) outgoing.end(request.body.length > 0 ? request.body : undefined);
-  return promise;
+export async function send(request: OutboundRequest, options: SendOptions): Promise<Sent> {
+  const { address, firstByteBy: byMs, signal, authorities } = options;
+  const connected = await connect(request.target, { address, byMs, signal, authorities });
+  if (connected.ok) return new Exchange(connected.socket, request, options).result;
+  return { ok: false, reason: connected.reason, sent: false, tooLarge: false, bytesIn: 0 };
 }
 
-function headersOf(request: OutboundRequest): Record<string, string> {
+/** One request and its answer on a connection that is used for nothing else. */
+class Exchange {
+  readonly result: Promise<Sent>;
+  readonly #options: SendOptions;
+  readonly #socket: Socket;
+  readonly #resolve: (sent: Sent) => void;
+  readonly #body: ResponseBuffer;
+  readonly #abort = () => this.#fail('the attempt ended first');
+  #outgoing: ClientRequest | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #sent = false;
+  #answering = false;
+  #bytesIn = 0;
+  #informational = 0;
+  #ended = false;
+
+  constructor(socket: Socket, request: OutboundRequest, options: SendOptions) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#body = new ResponseBuffer(options.inFlight, options.maxResponseBytes);
+    const { promise, resolve } = Promise.withResolvers<Sent>();
+    this.result = promise;
+    this.#resolve = resolve;
+    options.signal.addEventListener('abort', this.#abort, { once: true });
+    // A response tells of its own end; without one nothing else would.
+    socket.on('close', () => {
+      if (!this.#answering)
+        setImmediate(() => this.#fail('the connection closed without an answer'));
+    });
+    if (options.signal.aborted) this.#abort();
+    else if (socket.destroyed) this.#fail('the connection closed before the request');
+    else this.#begin(request);
+  }
+
+  #begin(request: OutboundRequest): void {
+    try {
+      const outgoing = httpRequest({
+        method: request.target.method,
+        path: request.path,
+        headers: headersOf(request, this.#options.set),
+        createConnection: () => this.#socket,
+      });
+      this.#outgoing = outgoing;
+      outgoing.on('error', (error) => this.#fail(connectionReason(error)));
+      outgoing.on('upgrade', () => this.#fail('the server switched protocols'));
+      outgoing.on('information', () => {
+        if (++this.#informational <= MAX_INFORMATIONAL) return;
+        this.#fail(`more than ${MAX_INFORMATIONAL} informational responses`);
+      });
+      outgoing.on('response', (response) => this.#receive(response));
+      outgoing.once('socket', () => this.#write(outgoing, request.body));
+    } catch (error) {
+      this.#fail(error instanceof Error ? connectionReason(error) : 'the request can not be made');
+    }
+  }
+
+  /** `end` writes before it returns: between the look at the clock and the first byte nothing waits. */
+  #write(outgoing: ClientRequest, body: Uint8Array): void {
+    if (this.#ended) return;
+    const { firstByteBy, timeoutMs, wholeBy = Number.POSITIVE_INFINITY } = this.#options;
+    const now = performance.now();
+    if (now >= firstByteBy) {
+      this.#fail('it was too late to send; nothing has left');
+      return;
+    }
+    const forMs = Math.min(timeoutMs, wholeBy - now);
+    this.#timer = setTimeout(() => this.#fail(`no full answer in ${timeoutMs} ms`), forMs);
+    this.#sent = true;
+    outgoing.end(body.length > 0 ? body : undefined);
+  }
+
+  #receive(response: IncomingMessage): void {
+    this.#answering = true;
+    const { maxResponseBytes } = this.#options;
+    response.on('data', (chunk: Uint8Array) => {
+      if (this.#ended) return;
+      this.#bytesIn += chunk.length;
+      if (this.#bytesIn > maxResponseBytes) {
+        this.#fail(`the response is larger than ${maxResponseBytes} bytes`, true);
+      } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
+    });
+    const cut = 'the connection closed before the response was whole';
+    response.on('error', (error) => this.#fail(connectionReason(error)));
+    response.on('close', () => this.#fail(cut));
+    response.on('end', () => {
+      if (!response.complete) return this.#fail(cut);
+      const { statusCode: status = 0 } = response;
+      this.#end({ ok: true, status, headers: plainHeaders(response), body: this.#body.bytes() });
+    });
+  }
+
+  #fail(reason: string, tooLarge = false): void {
+    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn: this.#bytesIn });
+  }
+
+  #end(sent: Sent): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#body.release();
+    clearTimeout(this.#timer);
+    this.#options.signal.removeEventListener('abort', this.#abort);
+    this.#outgoing?.destroy();
+    this.#socket.destroy();
+    this.#resolve(sent);
+  }
+}
+
+function headersOf(
+  request: OutboundRequest,
+  set: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   const { target, body } = request;
   const standard = target.port === (target.scheme === 'https' ? 443 : 80);
   return {
     'accept-encoding': 'identity',
     ...Object.fromEntries(request.headers),
+    ...set,
     host: standard ? target.host : `${target.host}:${target.port}`,
     ...(body.length > 0 || !['GET', 'HEAD'].includes(target.method)
       ? { 'content-length': String(body.length) }
@@ -131,16 +179,10 @@ function headersOf(request: OutboundRequest): Record<string, string> {
   };
 }
 
-function guestHeaders(response: IncomingMessage): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (value === undefined || HOP_BY_HOP.has(name)) continue;
-    headers[name] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return headers;
-}
-
-function connectionReason(error: Error & { readonly code?: string }): string {
-  const code = error.code ? `${error.code}: ` : '';
-  return `${code}${error.message}`.slice(0, 300);
+function plainHeaders(response: IncomingMessage): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(response.headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
 }

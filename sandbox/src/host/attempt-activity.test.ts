@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { ApplicationFailure } from '@temporalio/common';
-import { stateOf } from './attempt-activity.ts';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { stateOf, whenHostStops } from './attempt-activity.ts';
 import type { AttemptEnd } from './attempt-end.ts';
 
 function failureOf(end: AttemptEnd): ApplicationFailure {
@@ -29,4 +29,19 @@ test('an attempt that has to follow is a retryable failure with the delay that w
 
 test('a refusal is not tried again', () => {
   expect(failureOf({ kind: 'refused', reason: 'no such key' }).nonRetryable).toBe(true);
+});
+
+test('an attempt stops with its host, and for nothing else that Temporal says', () => {
+  const signalOf = (reason: string) => {
+    const controller = new AbortController();
+    const signal = whenHostStops(controller.signal);
+    controller.abort(new CancelledFailure(reason));
+    return signal.aborted;
+  };
+  expect(signalOf('WORKER_SHUTDOWN')).toBe(true);
+  for (const reason of ['NOT_FOUND', 'CANCELLED', 'TIMED_OUT', 'PAUSED']) {
+    expect(signalOf(reason)).toBe(false);
+  }
+  const over = AbortSignal.abort(new CancelledFailure('WORKER_SHUTDOWN'));
+  expect(whenHostStops(over).aborted).toBe(true);
 });

@@ -29,7 +29,7 @@ export function attemptActivities(
       const context = Context.current();
       const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
       try {
-        const end = await runner.run(dispatch.output, context.cancellationSignal);
+        const end = await runner.run(dispatch.output, whenHostStops(context.cancellationSignal));
         onEnd(dispatch.output, end);
         return stateOf(end);
       } finally {
@@ -37,6 +37,20 @@ export function attemptActivities(
       }
     },
   };
+}
+
+/**
+ * Aborts when this host has to stop, and for nothing else that Temporal says: whoever reaches Temporal
+ * could end an attempt in the middle of a write. Whether an attempt goes on is the Control Plane's word.
+ */
+export function whenHostStops(cancelled: AbortSignal): AbortSignal {
+  const stop = new AbortController();
+  const look = () => {
+    if ((cancelled.reason as Error | undefined)?.message === 'WORKER_SHUTDOWN') stop.abort();
+  };
+  if (cancelled.aborted) look();
+  else cancelled.addEventListener('abort', look, { once: true });
+  return stop.signal;
 }
 
 /** @throws ApplicationFailure for everything but a settled action */

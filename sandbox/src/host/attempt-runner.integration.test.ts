@@ -9,6 +9,7 @@ import type { Dispatch, EgressCall, WorkOrder } from '@portarium/contracts/inter
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
+import { ActionJournal } from '../egress/action-journal.ts';
 import { compileGuest, HTTP_HEAD } from '../testing/assemblyscript.ts';
 import { Counterpart, HOST_KEY } from '../testing/counterpart.ts';
 import { AttemptRunner } from './attempt-runner.ts';
@@ -17,6 +18,7 @@ import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
 import { ModuleCache } from './module-cache.ts';
 import { OutcomeReporter } from './outcome-reporter.ts';
+import { Reports } from './reports.ts';
 
 const GUEST = `${HTTP_HEAD}
 let count: i32 = 0;
@@ -85,6 +87,9 @@ function order(name: string, over: Partial<WorkOrder> = {}): WorkOrder {
     operation: { name: 'run', export: name, effect: 'read', encoding: 'text' },
     input: Buffer.from(origin).toString('base64'),
     config: {},
+    seed: '00'.repeat(32),
+    startTime: '2026-11-23T10:00:00.000Z',
+    journal: [],
     contract: { plugin: [rule], operator: [rule], networks: ['loopback'], approval: [] },
     limits: DEFAULT_LIMITS,
     ...over,
@@ -318,9 +323,14 @@ test('more calls than one report takes are all reported', async () => {
     logLines: 0,
     hostCalls: 0,
   };
-  const outcome = { verdict: 'succeeded', usage, calls } as const;
+  const journal = new ActionJournal([]);
+  for (const call of calls) journal.add(call);
+  const work = order('echo');
+  const reports = new Reports(control, work, journal);
+  const outcome = { verdict: 'succeeded', usage } as const;
   const { signal } = new AbortController();
-  const end = await new OutcomeReporter(control).report(action, order('echo'), outcome, signal);
+  const reporter = new OutcomeReporter(control);
+  const end = await reporter.report({ action, order: work }, outcome, reports, signal);
   expect(end).toEqual({ kind: 'finished', state: 'succeeded' });
   const reported = [...counterpart.heartbeats.flat(), ...(counterpart.outcomes[0]?.calls ?? [])];
   expect(reported.map(({ call }) => call)).toEqual(calls.map(({ call }) => call));

@@ -2,22 +2,21 @@
  * Runs one attempt from claim to reported outcome. What fails on the way to the Control Plane is
  * asked again; the guest itself never runs twice in one attempt.
  */
-
-import type { AttemptErrorCode } from '@portarium/contracts/errors';
-import type {
-  Dispatch,
-  ISOLATION_LEVELS,
-  Outcome,
-  WorkOrder,
-} from '@portarium/contracts/internal-api';
+import { type AttemptErrorCode, RETRYABLE_ATTEMPT_ERRORS } from '@portarium/contracts/errors';
+import type { Dispatch, ISOLATION_LEVELS, WorkOrder } from '@portarium/contracts/internal-api';
 import { plainText } from '@portarium/contracts/plain-text';
+import { ActionJournal } from '../egress/action-journal.ts';
 import { type BrokerOptions, EgressSession } from '../egress/egress-session.ts';
+import { IN_FLIGHT } from '../egress/response-buffer.ts';
 import type { AttemptEnd } from './attempt-end.ts';
+import { type Patience, persist } from './back-off.ts';
 import type { CellPool } from './cell-pool.ts';
-import type { ControlAnswer, ControlClient, ControlFailure } from './control-client.ts';
-import { LeaseKeeper, sleep } from './lease-keeper.ts';
+import { type ControlClient, type ControlFailure, SUPERSEDED } from './control-client.ts';
+import { ControlEgress } from './control-egress.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import type { ModuleCache } from './module-cache.ts';
-import { BACK_OFF, OutcomeReporter, type ReportTimes } from './outcome-reporter.ts';
+import { OutcomeReporter, type OwnOutcome, type ReportTimes } from './outcome-reporter.ts';
+import { Reports } from './reports.ts';
 import { runGuest } from './run-guest.ts';
 
 export interface AttemptRunnerOptions {
@@ -54,8 +53,7 @@ export class AttemptRunner {
     }
     const claim = await persist(
       () => control.claim({ workspace, action, isolation, engine }),
-      REQUEST_RETRY_MS,
-      signal,
+      briefly(signal),
     );
     if (!claim.ok) return claimFailed(claim);
     if (claim.value.status === 'finished') return { kind: 'finished', state: claim.value.state };
@@ -72,23 +70,32 @@ export class AttemptRunner {
     order: WorkOrder,
     signal: AbortSignal,
   ): Promise<AttemptEnd> {
+    const { control, broker } = this.#options;
+    const journal = new ActionJournal(order.journal, broker.inFlight ?? IN_FLIGHT);
+    const reports = new Reports(control, order, journal);
+    const lease = new LeaseKeeper(reports, order);
     const { operation, contract, limits } = order;
     const egress = new EgressSession(
       { contract, effect: operation.effect, limits },
-      this.#options.broker,
+      broker,
+      journal,
+      new ControlEgress(control, order, reports, lease),
     );
-    const lease = new LeaseKeeper(this.#options.control, order, () => egress.calls);
     const stop = AbortSignal.any([signal, lease.lost]);
-    let outcome: Omit<Outcome, 'calls'>;
+    let outcome: OwnOutcome;
     try {
       outcome = await this.#execute(workspace, order, egress, stop);
     } catch (error) {
       outcome = lost('host.resource', error instanceof Error ? error.message : String(error));
     }
-    const calls = [...(await lease.stop())];
-    if (lease.loss === 'superseded') return { kind: 'superseded' };
+    if (!mayFollow(outcome)) egress.recordCut();
+    await lease.stop();
+    if (lease.loss === 'superseded') {
+      reports.close();
+      return { kind: 'superseded' };
+    }
     // A lapsed lease may still be the newest: the Control Plane decides by the fence.
-    return this.#reporter.report(action, order, { ...outcome, calls }, signal);
+    return this.#reporter.report({ action, order }, outcome, reports, signal);
   }
 
   async #execute(
@@ -96,7 +103,7 @@ export class AttemptRunner {
     order: WorkOrder,
     egress: EgressSession,
     stop: AbortSignal,
-  ): Promise<Omit<Outcome, 'calls'>> {
+  ): Promise<OwnOutcome> {
     const module = await this.#module(order, stop);
     if ('code' in module) return lost(module.code, module.message);
     const key = { workspace, moduleDigest: order.moduleDigest };
@@ -121,7 +128,7 @@ export class AttemptRunner {
   > {
     const { control, modules } = this.#options;
     const bytes = await modules.get(order.moduleDigest, async () => {
-      const answer = await persist(() => control.module(order), REQUEST_RETRY_MS, stop);
+      const answer = await persist(() => control.module(order), briefly(stop));
       if (!answer.ok) throw new Error(answer.message);
       return answer.value;
     });
@@ -131,8 +138,13 @@ export class AttemptRunner {
   }
 }
 
+/** Whether another attempt may follow: the Control Plane decides, and errs on no other side. */
+function mayFollow({ error }: OwnOutcome): boolean {
+  return error !== undefined && RETRYABLE_ATTEMPT_ERRORS.has(error.code as AttemptErrorCode);
+}
+
 function claimFailed(failure: ControlFailure): AttemptEnd {
-  if (failure.code === 'attempt.superseded') return { kind: 'superseded' };
+  if (failure.code === SUPERSEDED) return { kind: 'superseded' };
   if (failure.code === 'attempt.busy' || failure.transient) {
     const { retryAfterMs } = failure;
     return {
@@ -144,22 +156,13 @@ function claimFailed(failure: ControlFailure): AttemptEnd {
   return { kind: 'refused', reason: failure.message };
 }
 
-/** Repeats a request with back-off while its failure is transient and `forMs` is not over. */
-async function persist<T>(
-  ask: () => Promise<ControlAnswer<T>>,
-  forMs: number,
-  signal: AbortSignal,
-): Promise<ControlAnswer<T>> {
-  const until = performance.now() + forMs;
-  for (let wait = BACK_OFF.firstMs; ; wait = Math.min(wait * 2, BACK_OFF.mostMs)) {
-    const answer = await ask();
-    if (answer.ok || !answer.transient || signal.aborted) return answer;
-    if (performance.now() + wait > until) return answer;
-    await sleep(wait, signal);
-  }
+/** For what another dispatch could do as well. */
+function briefly(signal: AbortSignal): Patience {
+  const until = performance.now() + REQUEST_RETRY_MS;
+  return { until: () => until, signal };
 }
 
-function lost(code: AttemptErrorCode, message: string): Omit<Outcome, 'calls'> {
+function lost(code: AttemptErrorCode, message: string): OwnOutcome {
   const usage = {
     wallMs: 0,
     cpuMs: 0,

@@ -4,6 +4,7 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
 import type { FailedRequest, GuestResponse } from '../cell/engine.ts';
 import {
@@ -15,8 +16,6 @@ import {
   type LogLevel,
 } from '../cell/messages.ts';
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
-import type { GuestRequest } from '../egress/outbound-request.ts';
-import type { CellProgram } from './cell-program.ts';
 import { type ProcessUsage, processUsage, resetPeak } from './process-usage.ts';
 
 /** Room for a head (JSON of a request with its headers) beside the body. */
@@ -25,11 +24,23 @@ const STDERR_BYTES = 4_096;
 /** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
 export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
 
+/** How the process of a cell is started. */
+export interface CellCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** All that its environment holds; nothing when left out. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 export interface GuestRun {
   readonly export: string;
   readonly input: Uint8Array;
   readonly config: Readonly<Record<string, string>>;
   readonly limits: CellLimits;
+  /** What the action's random stream starts from: 64 hexadecimal digits. */
+  readonly seed: string;
+  /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
+  readonly startTime: string;
   /** Largest body of a request, in bytes. */
   readonly maxRequestBytes: number;
   onLog(level: LogLevel, message: string): void;
@@ -68,10 +79,10 @@ export class CellProcess {
   #stderr = '';
   readonly #ready = Promise.withResolvers<boolean>();
 
-  constructor(program: CellProgram) {
+  constructor(program: CellCommand) {
     this.#child = spawn(program.command, [...program.args], {
       cwd: '/',
-      env: {},
+      env: { ...program.environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#handler = (message) => {
@@ -189,8 +200,8 @@ export class CellProcess {
     this.#ended.promise.then(() => {
       resolve({ kind: 'lost', ...(this.#lost ?? { reason: 'the cell ended', violation: false }) });
     });
-    const { export: name, config, limits, input } = run;
-    this.#send({ type: 'run', export: name, config, limits }, input);
+    const { export: name, config, limits, seed, startTime, input } = run;
+    this.#send({ type: 'run', export: name, config, limits, seed, startTime }, input);
     return promise;
   }
 
@@ -205,10 +216,11 @@ export class CellProcess {
     try {
       const { method, url, headers, omitted } = message;
       const answer = await run.onRequest({ method, url, headers, body, omitted });
-      if ('failed' in answer) this.#send({ type: 'response-failed', reason: answer.failed });
+      const { ms } = answer;
+      if ('failed' in answer) this.#send({ type: 'response-failed', reason: answer.failed, ms });
       else {
         const { status, headers: received } = answer;
-        this.#send({ type: 'response', status, headers: received }, answer.body);
+        this.#send({ type: 'response', status, headers: received, ms }, answer.body);
       }
     } catch (error) {
       this.#violate(`a request could not be answered: ${String(error)}`);

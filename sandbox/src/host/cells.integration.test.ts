@@ -10,8 +10,8 @@ import { OutcomeSchema, type WorkOrder } from '@portarium/contracts/internal-api
 import { type AttemptLimits, DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
-import { EgressSession } from '../egress/egress-session.ts';
 import { compileGuest, HTTP_HEAD } from '../testing/assemblyscript.ts';
+import { EgressRigs } from '../testing/egress-rig.ts';
 import { CellPool } from './cell-pool.ts';
 import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { runGuest } from './run-guest.ts';
@@ -74,8 +74,10 @@ let http: Uint8Array;
 let server: Server;
 let origin = '';
 const pools: CellPool[] = [];
+const rigs = new EgressRigs();
 
 beforeAll(async () => {
+  await rigs.start();
   program = await prepareCellProgram(process.env.PATH ?? '');
   plain = await admitted(await compileGuest(GUEST), 'counter');
   http = await admitted(await compileGuest(HTTP_GUEST), 'one');
@@ -89,6 +91,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all(pools.map((pool) => pool.close()));
+  await rigs.stop();
   await program.remove();
   server.close();
 });
@@ -135,10 +138,7 @@ async function attempt(pool: CellPool, name: string, over: Attempt = {}) {
     }),
   ];
   const contract = { plugin: rules, operator: rules, networks: ['loopback'], approval: [] };
-  const egress = new EgressSession(
-    { contract, effect: 'write', limits },
-    { resolve: async () => ['127.0.0.1'], ownAddresses: new Set() },
-  );
+  const { session: egress } = rigs.attempt({ contract, limits });
   const key = { workspace: over.workspace ?? 'local', moduleDigest: String(module.length) };
   const acquired = await pool.acquire(key, module);
   if (!acquired.ok) throw new Error(acquired.message);
@@ -155,13 +155,15 @@ async function attempt(pool: CellPool, name: string, over: Attempt = {}) {
       input: Buffer.from(over.input ?? '').toString('base64'),
       config: { mode: 'test' },
       limits,
+      seed: '00'.repeat(32),
+      startTime: '2026-11-23T10:00:00.000Z',
     },
     egress,
     over.signal ?? new AbortController().signal,
   );
   const { pid } = acquired.cell.process;
   await acquired.cell.release(run.reusable);
-  v.parse(OutcomeSchema, { ...run.outcome, calls: egress.calls });
+  v.parse(OutcomeSchema, { ...run.outcome, calls: [...egress.calls] });
   const { output, error, usage, logs = [] } = run.outcome;
   const text = output === undefined ? undefined : Buffer.from(output, 'base64').toString();
   return { text, error, usage, logs, pid, calls: egress.calls, reusable: run.reusable };

@@ -1,15 +1,21 @@
-/** Speaks `/internal/v1` with the Control Plane. Says what came back; decides nothing. */
+/**
+ * Speaks `/internal/v1` with the Control Plane. Says what came back; decides nothing. An answer may hold
+ * a secret: nothing of one stands in a message.
+ */
 import {
   type ClaimRequest,
   type ClaimResponse,
   ClaimResponseSchema,
-  type EgressCall,
   HeartbeatResponseSchema,
+  type Intent,
+  IntentResponseSchema,
   type Outcome,
   OutcomeResponseSchema,
+  type Report,
   TICKET_HEADER,
   type WorkOrder,
 } from '@portarium/contracts/internal-api';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 
 /** An answer that is not a success, or no answer at all. */
@@ -24,6 +30,13 @@ export interface ControlFailure {
 }
 
 export type ControlAnswer<T> = { readonly ok: true; readonly value: T } | ControlFailure;
+
+/** Refusals that no other content of the request would change. */
+export function isFinal({ code }: Pick<ControlFailure, 'code'>): boolean {
+  return code === SUPERSEDED || code === 'not-found' || code.startsWith('auth.');
+}
+
+export const SUPERSEDED = 'attempt.superseded';
 
 export interface ControlClientOptions {
   /** Without a path, such as `http://127.0.0.1:3000`. */
@@ -42,6 +55,16 @@ const ProblemSchema = v.looseObject({
   retryAfterMs: v.optional(v.pipe(v.number(), v.minValue(0))),
 });
 
+interface Request {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly ticket?: string;
+  /** JSON text, or bytes. */
+  readonly body?: string | Uint8Array;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class ControlClient {
   readonly #options: ControlClientOptions;
 
@@ -49,62 +72,81 @@ export class ControlClient {
     this.#options = options;
   }
 
-  claim(claim: ClaimRequest): Promise<ControlAnswer<ClaimResponse>> {
-    return this.#json('/claims', claim, ClaimResponseSchema);
+  async claim(claim: ClaimRequest): Promise<ControlAnswer<ClaimResponse>> {
+    const path = '/claims';
+    const answer = await this.#json({ method: 'POST', path }, claim, ClaimResponseSchema);
+    if (!answer.ok || answer.value.status !== 'run') return answer;
+    if (answer.value.order.journal.every(({ call }, place) => call === place)) return answer;
+    return failure('malformed', 'the journal of the order has gaps', true);
   }
 
-  heartbeat(order: WorkOrder, calls: readonly EgressCall[]) {
-    const path = `/attempts/${order.attempt}/heartbeat`;
-    return this.#json(path, { calls }, HeartbeatResponseSchema, order.ticket);
+  heartbeat(order: WorkOrder, report: Report) {
+    return this.#json(post(order, 'heartbeat'), report, HeartbeatResponseSchema);
   }
 
   outcome(order: WorkOrder, outcome: Outcome) {
-    const path = `/attempts/${order.attempt}/outcome`;
-    return this.#json(path, outcome, OutcomeResponseSchema, order.ticket);
+    return this.#json(post(order, 'outcome'), outcome, OutcomeResponseSchema);
   }
 
-  async module(order: WorkOrder): Promise<ControlAnswer<Uint8Array>> {
-    const answer = await this.#request('GET', `/attempts/${order.attempt}/module`, order.ticket);
-    return answer.ok ? { ok: true, value: answer.value } : answer;
+  intend(order: WorkOrder, intent: Intent, signal?: AbortSignal) {
+    return this.#json({ ...post(order, 'intents'), signal }, intent, IntentResponseSchema);
+  }
+
+  module(order: WorkOrder): Promise<ControlAnswer<Uint8Array>> {
+    const path = `/attempts/${order.attempt}/module`;
+    return this.#request({ method: 'GET', path, ticket: order.ticket });
+  }
+
+  /** A response body that an earlier attempt of the action recorded. */
+  body(order: WorkOrder, digest: string, signal?: AbortSignal): Promise<ControlAnswer<Uint8Array>> {
+    const path = `/attempts/${order.attempt}/bodies/${digest}`;
+    const timeoutMs = PLATFORM_LIMITS.bodyTimeoutMs;
+    return this.#request({ method: 'GET', path, ticket: order.ticket, timeoutMs, signal });
+  }
+
+  /** Has to be there before a report whose record names it. */
+  async putBody(
+    order: WorkOrder,
+    digest: string,
+    body: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<ControlAnswer<null>> {
+    const path = `/attempts/${order.attempt}/bodies/${digest}`;
+    const timeoutMs = PLATFORM_LIMITS.bodyTimeoutMs;
+    const { ticket } = order;
+    const answer = await this.#request({ method: 'PUT', path, ticket, body, timeoutMs, signal });
+    return answer.ok ? { ok: true, value: null } : answer;
   }
 
   async #json<T extends v.GenericSchema>(
-    path: string,
+    request: Request,
     body: object,
     schema: T,
-    ticket?: string,
   ): Promise<ControlAnswer<v.InferOutput<T>>> {
-    const answer = await this.#request('POST', path, ticket, JSON.stringify(body));
+    const answer = await this.#request({ ...request, body: JSON.stringify(body) });
     if (!answer.ok) return answer;
-    try {
-      return {
-        ok: true,
-        value: v.parse(schema, JSON.parse(new TextDecoder().decode(answer.value))),
-      };
-    } catch (error) {
-      const message = `the Control Plane’s answer to ${path} is malformed: ${messageOf(error)}`;
-      return failure('malformed', message, true);
-    }
+    const parsed = parse(schema, answer.value);
+    if (parsed.ok) return parsed;
+    const message = `the Control Plane’s answer to ${request.path} is malformed: ${parsed.where}`;
+    return failure('malformed', message, true);
   }
 
-  async #request(
-    method: string,
-    path: string,
-    ticket?: string,
-    body?: string,
-  ): Promise<ControlAnswer<Uint8Array>> {
+  async #request(request: Request): Promise<ControlAnswer<Uint8Array>> {
     const { url, hostKey, requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
+    const { method, path, ticket, body, signal, timeoutMs = requestTimeoutMs } = request;
+    const over = AbortSignal.timeout(timeoutMs);
+    const type = typeof body === 'string' ? 'application/json' : 'application/octet-stream';
     try {
       const response = await fetch(`${url}/internal/v1${path}`, {
         method,
         headers: {
           authorization: `Bearer ${hostKey}`,
           ...(ticket === undefined ? {} : { [TICKET_HEADER]: ticket }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(body === undefined ? {} : { 'content-type': type }),
         },
-        ...(body === undefined ? {} : { body }),
+        ...(body === undefined ? {} : { body: body as string | Uint8Array<ArrayBuffer> }),
         redirect: 'error',
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        signal: signal ? AbortSignal.any([over, signal]) : over,
       });
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.ok) return { ok: true, value: bytes };
@@ -114,6 +156,30 @@ export class ControlClient {
       return failure('unreachable', message, true);
     }
   }
+}
+
+function post({ attempt, ticket }: WorkOrder, what: string): Request {
+  return { method: 'POST', path: `/attempts/${attempt}/${what}`, ticket };
+}
+
+/** The value, or where it is not as expected; never what stands there instead. */
+function parse<T extends v.GenericSchema>(
+  schema: T,
+  bytes: Uint8Array,
+):
+  | { readonly ok: true; readonly value: v.InferOutput<T> }
+  | { readonly ok: false; readonly where: string } {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return { ok: false, where: 'it is not JSON' };
+  }
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return { ok: true, value: parsed.output };
+  const [issue] = parsed.issues;
+  const place = v.getDotPath(issue) ?? 'the top';
+  return { ok: false, where: `expected ${issue.expected ?? 'something else'} at ${place}` };
 }
 
 function problemOf(status: number, bytes: Uint8Array, what: string): ControlFailure {

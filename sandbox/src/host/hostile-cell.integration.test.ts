@@ -38,6 +38,8 @@ async function runHostile(act: string): Promise<RunResult> {
     input: new Uint8Array(),
     config: {},
     limits: { ...DEFAULT_LIMITS, logLines: 5, outputBytes: 1_000 },
+    seed: '0'.repeat(64),
+    startTime: '2026-01-01T00:00:00.000Z',
     maxRequestBytes: 1_000,
     onLog: () => undefined,
     onRequest: () => new Promise(() => undefined),
@@ -86,8 +88,7 @@ test('a cell that speaks before it is asked is killed', async () => {
 });
 
 test('a program that can not be started says so', async () => {
-  const remove = async () => undefined;
-  const cell = new CellProcess({ command: '/nonexistent', args: [], diesWithHost: false, remove });
+  const cell = new CellProcess({ command: '/nonexistent', args: [] });
   expect(await cell.ready).toBe(false);
   expect(cell.lostReason).toContain('can not be started');
 });

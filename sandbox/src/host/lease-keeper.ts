@@ -2,35 +2,32 @@
  * Keeps the lease of one attempt alive and carries its egress calls to the Control Plane as they
  * finish. When the lease is gone the attempt has to stop: another may hold the action.
  */
-import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { reducedCall } from '../egress/safe-call.ts';
-import type { ControlClient } from './control-client.ts';
+import type { WorkOrder } from '@portarium/contracts/internal-api';
+import { sleep } from './back-off.ts';
+import { SUPERSEDED } from './control-client.ts';
+import type { Reports } from './reports.ts';
 
-/** `refused`: the Control Plane takes no heartbeat, and says nothing of a newer attempt. */
+/** `refused`: the Control Plane takes no report, and says nothing of a newer attempt. */
 export type LeaseLoss = 'superseded' | 'refused' | 'lapsed';
 
-const SUPERSEDED = 'attempt.superseded';
-
 export class LeaseKeeper {
-  readonly #control: Pick<ControlClient, 'heartbeat'>;
-  readonly #order: WorkOrder;
-  readonly #calls: () => readonly EgressCall[];
+  readonly #reports: Pick<Reports, 'heartbeat'>;
+  readonly #heartbeatMs: number;
   readonly #abort = new AbortController();
   readonly #lost = new AbortController();
   readonly #loop: Promise<void>;
-  #reported = 0;
+  /** When the Control Plane was last asked with success, and for how long that holds. */
+  #held = performance.now();
+  #leaseMs: number;
   #loss: LeaseLoss | undefined;
 
-  /** @param calls every finished egress call so far; only ever grows */
   constructor(
-    control: Pick<ControlClient, 'heartbeat'>,
-    order: WorkOrder,
-    calls: () => readonly EgressCall[],
+    reports: Pick<Reports, 'heartbeat'>,
+    { leaseMs, heartbeatMs }: Pick<WorkOrder, 'leaseMs' | 'heartbeatMs'>,
   ) {
-    this.#control = control;
-    this.#order = order;
-    this.#calls = calls;
+    this.#reports = reports;
+    this.#leaseMs = leaseMs;
+    this.#heartbeatMs = heartbeatMs;
     this.#loop = this.#beat();
   }
 
@@ -43,69 +40,43 @@ export class LeaseKeeper {
     return this.#loss;
   }
 
-  /** Ends the heartbeats; gives the calls that still have to be reported. */
-  async stop(): Promise<readonly EgressCall[]> {
-    this.#abort.abort();
-    await this.#loop;
-    while (this.#loss === undefined && this.#pending() > PLATFORM_LIMITS.callsPerReport) {
-      if (!(await this.#report())) break;
-    }
-    return this.#calls().slice(this.#reported);
+  /** On `performance.now()`: how long the Control Plane can be counted on to wait for this attempt. */
+  get heldUntil(): number {
+    return this.#held + this.#leaseMs;
   }
 
-  #pending(): number {
-    return this.#calls().length - this.#reported;
+  /** The Control Plane took something else of this attempt, which it was asked for at `askedAt`. */
+  extend(askedAt: number): void {
+    this.#held = Math.max(this.#held, askedAt);
+  }
+
+  /** The Control Plane refuses whatever this attempt says. */
+  refused({ code }: { readonly code: string }): void {
+    this.#lose(code === SUPERSEDED ? 'superseded' : 'refused');
+  }
+
+  /** Ends the heartbeats. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#loop;
   }
 
   async #beat(): Promise<void> {
-    let held = performance.now();
-    let { leaseMs } = this.#order;
     while (!this.#abort.signal.aborted && this.#loss === undefined) {
-      await sleep(this.#order.heartbeatMs, this.#abort.signal);
+      await sleep(this.#heartbeatMs, this.#abort.signal);
       if (this.#abort.signal.aborted) return;
       const asked = performance.now();
-      const lease = await this.#report();
-      if (lease) {
-        held = asked;
-        leaseMs = lease.leaseMs;
-      } else if (performance.now() - held > leaseMs) this.#lose('lapsed');
+      const answer = await this.#reports.heartbeat();
+      if (answer.ok) {
+        this.extend(asked);
+        this.#leaseMs = answer.value.leaseMs;
+      } else if (!answer.transient) this.refused(answer);
+      else if (performance.now() > this.heldUntil) this.#lose('lapsed');
     }
-  }
-
-  async #report(): Promise<{ readonly leaseMs: number } | undefined> {
-    const batch = this.#calls().slice(
-      this.#reported,
-      this.#reported + PLATFORM_LIMITS.callsPerReport,
-    );
-    let answer = await this.#control.heartbeat(this.#order, batch);
-    if (!answer.ok && !answer.transient && answer.code !== SUPERSEDED && batch.length > 0) {
-      // The lease must not hang on what a guest made of its calls.
-      answer = await this.#control.heartbeat(this.#order, batch.map(reducedCall));
-    }
-    if (answer.ok) {
-      this.#reported += batch.length;
-      return answer.value;
-    }
-    if (!answer.transient) this.#lose(answer.code === SUPERSEDED ? 'superseded' : 'refused');
-    return undefined;
   }
 
   #lose(loss: LeaseLoss): void {
     this.#loss ??= loss;
     this.#lost.abort();
   }
-}
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) return Promise.resolve();
-  const stop = () => {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
-    resolve();
-  };
-  const timer = setTimeout(stop, ms);
-  signal.addEventListener('abort', stop, { once: true });
-  return promise;
 }

@@ -3,12 +3,11 @@
  * again while that can help, reduced when it is refused, and never dropped while it can be taken.
  */
 import { getLogger } from '@logtape/logtape';
-import type { EgressCall, Outcome, WorkOrder } from '@portarium/contracts/internal-api';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { reducedCall } from '../egress/safe-call.ts';
+import type { Outcome, WorkOrder } from '@portarium/contracts/internal-api';
 import type { AttemptEnd } from './attempt-end.ts';
-import type { ControlAnswer, ControlClient } from './control-client.ts';
-import { sleep } from './lease-keeper.ts';
+import { persist, sleep } from './back-off.ts';
+import { type ControlAnswer, type ControlClient, isFinal, SUPERSEDED } from './control-client.ts';
+import type { RecordForm, Reports } from './reports.ts';
 
 const log = getLogger(['portarium', 'sandbox']);
 
@@ -24,25 +23,20 @@ const TIMES: ReportTimes = { slotMs: 10_000, keepMs: 60_000 };
 /** What a host that stops still gives to a report. */
 const STOP_MS = 2_000;
 const RETRY_AFTER_MS = 1_000;
-/** Pauses between two tries at the Control Plane: doubled from the first to the longest. */
-export const BACK_OFF = { firstMs: 100, mostMs: 2_000 };
 const LEFT_OUT = 'left out: the Control Plane refused the full outcome';
 
-/** An outcome whose calls are the host's own records. */
-export type OwnOutcome = Omit<Outcome, 'calls'> & { readonly calls: readonly EgressCall[] };
+/** What came of the guest; its calls stand in the reports. */
+export type OwnOutcome = Omit<Outcome, 'calls' | 'bodies'>;
 
 type Answer = ControlAnswer<{ readonly state: string; readonly again: boolean }>;
 
 export class OutcomeReporter {
-  readonly #control: Pick<ControlClient, 'outcome' | 'heartbeat'>;
+  readonly #control: Pick<ControlClient, 'outcome'>;
   readonly #times: ReportTimes;
   /** Reports that left their place, by action. */
   readonly #late = new Map<string, Promise<void>>();
 
-  constructor(
-    control: Pick<ControlClient, 'outcome' | 'heartbeat'>,
-    times: Partial<ReportTimes> = {},
-  ) {
+  constructor(control: Pick<ControlClient, 'outcome'>, times: Partial<ReportTimes> = {}) {
     this.#control = control;
     this.#times = { ...TIMES, ...times };
   }
@@ -52,22 +46,31 @@ export class OutcomeReporter {
     return this.#late.has(action);
   }
 
-  /** Reports until it is taken or the place is needed; then goes on behind the caller's back. */
+  /**
+   * Reports until it is taken or the place is needed; then goes on behind the caller's back.
+   * @param reports what the attempt has not reported of its calls; closed in the end
+   */
   async report(
-    action: string,
-    order: WorkOrder,
+    { action, order }: { readonly action: string; readonly order: WorkOrder },
     outcome: OwnOutcome,
+    reports: Reports,
     stop: AbortSignal,
   ): Promise<AttemptEnd> {
-    const delivery = new Delivery(this.#control, order, outcome);
+    const delivery = new Delivery(this.#control, order, outcome, reports);
     const until = performance.now() + this.#times.slotMs;
     let stopped: number | undefined;
     const answer = await delivery.repeat(() => {
       if (stop.aborted) stopped ??= performance.now() + STOP_MS;
       return Math.min(until, stopped ?? until);
     });
-    if (answer.ok || !answer.transient) return endOf(answer, outcome);
-    const late = this.#goOn(action, order, delivery).finally(() => this.#late.delete(action));
+    if (answer.ok || !answer.transient) {
+      reports.close();
+      return endOf(answer, outcome);
+    }
+    const late = this.#goOn(action, order, delivery).finally(() => {
+      this.#late.delete(action);
+      reports.close();
+    });
     this.#late.set(action, late);
     return { kind: 'again', reason: answer.message, retryAfterMs: RETRY_AFTER_MS };
   }
@@ -100,42 +103,34 @@ export class OutcomeReporter {
   }
 }
 
+/** What is sent of an outcome. */
+interface Form {
+  readonly outcome: OwnOutcome;
+  readonly records: RecordForm;
+}
+
 /** One outcome on its way, in the fullest form that was not refused yet. */
 class Delivery {
-  readonly #control: Pick<ControlClient, 'outcome' | 'heartbeat'>;
+  readonly #control: Pick<ControlClient, 'outcome'>;
   readonly #order: WorkOrder;
-  readonly #forms: OwnOutcome[];
-  /** Calls that do not fit into the outcome's report. */
-  #before: readonly EgressCall[];
+  readonly #reports: Reports;
+  readonly #forms: Form[];
 
   constructor(
-    control: Pick<ControlClient, 'outcome' | 'heartbeat'>,
+    control: Pick<ControlClient, 'outcome'>,
     order: WorkOrder,
     outcome: OwnOutcome,
+    reports: Reports,
   ) {
     this.#control = control;
     this.#order = order;
-    const first = Math.max(0, outcome.calls.length - PLATFORM_LIMITS.callsPerReport);
-    this.#before = outcome.calls.slice(0, first);
-    this.#forms = formsOf({ ...outcome, calls: outcome.calls.slice(first) });
+    this.#reports = reports;
+    this.#forms = formsOf(outcome, reports.pending);
   }
 
   /** Asks until an answer is final or the time that `until` gives for the last one is over. */
-  async repeat(until: (last: Answer) => number): Promise<Answer> {
-    for (let wait = BACK_OFF.firstMs; ; wait = Math.min(wait * 2, BACK_OFF.mostMs)) {
-      const answer = await this.#ask();
-      if (answer.ok || isFinal(answer)) return answer;
-      if (!answer.transient) {
-        if (!this.reduce()) return answer;
-        log.warn('an outcome was refused and is reduced', {
-          attempt: this.#order.attempt,
-          reason: answer.message,
-        });
-        continue;
-      }
-      if (performance.now() + wait > until(answer)) return answer;
-      await sleep(wait, NEVER);
-    }
+  repeat(until: (last: Answer) => number): Promise<Answer> {
+    return persist(() => this.#askReducing(), { until });
   }
 
   /** Goes to the next smaller form; false when there is none. */
@@ -145,44 +140,43 @@ class Delivery {
     return true;
   }
 
-  async #ask(): Promise<Answer> {
-    while (this.#before.length > 0) {
-      const batch = this.#before.slice(0, PLATFORM_LIMITS.callsPerReport);
-      let answer = await this.#control.heartbeat(this.#order, batch);
-      if (!answer.ok && !answer.transient && !isFinal(answer)) {
-        answer = await this.#control.heartbeat(this.#order, batch.map(reducedCall));
-      }
-      if (!answer.ok && (answer.transient || isFinal(answer))) return answer;
-      this.#before = this.#before.slice(batch.length);
+  async #askReducing(): Promise<Answer> {
+    for (;;) {
+      const answer = await this.#ask();
+      if (answer.ok || answer.transient || isFinal(answer) || !this.reduce()) return answer;
+      log.warn('an outcome was refused and is reduced', {
+        attempt: this.#order.attempt,
+        reason: answer.message,
+      });
     }
+  }
+
+  async #ask(): Promise<Answer> {
     const [form] = this.#forms;
     if (!form) throw new Error('an outcome has at least its last form');
-    return this.#control.outcome(this.#order, { ...form, calls: [...form.calls] });
+    const failure = await this.#reports.makeRoom(true);
+    if (failure) return failure;
+    return this.#reports.bringAs(form.records, (report) =>
+      this.#control.outcome(this.#order, { ...form.outcome, ...report }),
+    );
   }
 }
 
-const NEVER = new AbortController().signal;
-
 /** The verdict, the error's code, the output's bytes and all counts stand in each form. */
-function formsOf(outcome: OwnOutcome): OwnOutcome[] {
+function formsOf(outcome: OwnOutcome, withCalls: boolean): Form[] {
   const { error } = outcome;
   const bare: OwnOutcome = {
     ...outcome,
     ...(error ? { error: { code: error.code, message: LEFT_OUT } } : {}),
     logs: [],
   };
+  const fuller: Form[] = [
+    { outcome, records: 'full' },
+    { outcome: bare, records: 'full' },
+  ];
+  if (!withCalls) return fuller;
   // Calls that an unanswered heartbeat stored already may only be repeated word for word.
-  const reduced = { ...bare, calls: outcome.calls.map(reducedCall) };
-  return [outcome, bare, ...(outcome.calls.length > 0 ? [reduced, { ...bare, calls: [] }] : [])];
-}
-
-/** Refusals that no other content would change. */
-function isFinal(answer: { readonly code: string }): boolean {
-  return (
-    answer.code === 'attempt.superseded' ||
-    answer.code === 'not-found' ||
-    answer.code.startsWith('auth.')
-  );
+  return [...fuller, { outcome: bare, records: 'reduced' }, { outcome: bare, records: 'none' }];
 }
 
 function endOf(answer: Answer, outcome: OwnOutcome): AttemptEnd {
@@ -191,6 +185,6 @@ function endOf(answer: Answer, outcome: OwnOutcome): AttemptEnd {
       ? { kind: 'again', reason: outcome.error?.message ?? 'another attempt has to follow' }
       : { kind: 'finished', state: answer.value.state };
   }
-  if (answer.code === 'attempt.superseded') return { kind: 'superseded' };
+  if (answer.code === SUPERSEDED) return { kind: 'superseded' };
   return { kind: 'refused', reason: answer.message };
 }

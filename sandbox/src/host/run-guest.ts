@@ -13,7 +13,7 @@ import type { EgressSession } from '../egress/egress-session.ts';
 import { CELL_OVERHEAD_BYTES, type CellProcess, type RunResult } from './cell-process.ts';
 
 export interface GuestOutcome {
-  readonly outcome: Omit<Outcome, 'calls'>;
+  readonly outcome: Omit<Outcome, 'calls' | 'bodies'>;
   /** Whether the cell may run another attempt of the same workspace and module. */
   readonly reusable: boolean;
 }
@@ -28,7 +28,7 @@ const MIB = 1024 * 1024;
 
 export async function runGuest(
   cell: CellProcess,
-  order: Pick<WorkOrder, 'operation' | 'input' | 'config' | 'limits'>,
+  order: Pick<WorkOrder, 'operation' | 'input' | 'config' | 'limits' | 'seed' | 'startTime'>,
   egress: EgressSession,
   signal: AbortSignal,
 ): Promise<GuestOutcome> {
@@ -41,6 +41,8 @@ export async function runGuest(
     if (ending) return;
     ending = { code, message };
     cell.kill();
+    // Nothing may leave for a guest that is over; a write in flight stays open.
+    egress.close();
   };
   const abort = () => end('host.lost', 'the sandbox host stopped this attempt');
   signal.addEventListener('abort', abort, { once: true });
@@ -58,6 +60,8 @@ export async function runGuest(
     input: new Uint8Array(Buffer.from(order.input, 'base64')),
     config: order.config,
     limits,
+    seed: order.seed,
+    startTime: order.startTime,
     maxRequestBytes: limits.egressBytesOut,
     onLog(level, message) {
       const line = budget.take(level, message);
@@ -66,8 +70,9 @@ export async function runGuest(
     async onRequest(request) {
       const answer = await egress.request(request);
       if (answer.kind === 'response') return answer;
-      if (answer.kind === 'refused') end(answer.code, answer.message);
-      return { failed: answer.kind === 'failed' ? answer.reason : answer.message };
+      if (answer.kind === 'failed') return { failed: answer.reason, ms: answer.ms };
+      end(answer.code, answer.message);
+      return { failed: answer.message, ms: 0 };
     },
   });
 
@@ -75,13 +80,13 @@ export async function runGuest(
   clearInterval(watch);
   signal.removeEventListener('abort', abort);
   await egress.close();
-  const verdict = verdictOf(result, ending, limits);
+  const verdict = verdictOf(result, ending ?? divergence(result, egress), limits);
   const used = cell.usage();
   const usage: Usage = {
     wallMs: performance.now() - started,
     cpuMs: Math.max(0, (used?.cpuMs ?? 0) - cpuBefore),
     memoryBytes: used?.peakBytes ?? 0,
-    egressCalls: egress.calls.length,
+    egressCalls: egress.count,
     egressBytesOut: egress.bytesOut,
     egressBytesIn: egress.bytesIn,
     logLines: budget.lines,
@@ -91,6 +96,16 @@ export async function runGuest(
     ending === undefined &&
     (result.kind === 'output' || (result.kind === 'error' && result.code === 'guest.error'));
   return { outcome: { ...verdict, usage, logs }, reusable };
+}
+
+/** A guest that ends by itself has to have made every call that the journal holds. */
+function divergence(result: RunResult, egress: EgressSession): Ending | undefined {
+  const own =
+    result.kind === 'output' || (result.kind === 'error' && result.code === 'guest.error');
+  if (!own || egress.unreplayed === 0) return undefined;
+  const end = result.kind === 'error' ? `with: ${result.message}` : 'with an output';
+  const message = `the guest ended ${end}, and the journal holds ${egress.unreplayed} calls more than it made`;
+  return { code: 'journal.diverged', message };
 }
 
 function verdictOf(

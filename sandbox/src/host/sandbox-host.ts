@@ -6,11 +6,11 @@ import type { SandboxConfiguration } from '../configuration.ts';
 import { ownAddresses, systemResolve } from '../egress/resolve.ts';
 import { attemptActivities } from './attempt-activity.ts';
 import { AttemptRunner } from './attempt-runner.ts';
+import { sleep } from './back-off.ts';
 import { CellPool } from './cell-pool.ts';
 import { prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
 import { type Health, startHealthServer } from './health-server.ts';
-import { sleep } from './lease-keeper.ts';
 import { ModuleCache } from './module-cache.ts';
 
 const log = getLogger(['portarium', 'sandbox']);

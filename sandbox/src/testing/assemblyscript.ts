@@ -63,6 +63,17 @@ function request(method: string, url: string, headers: string = "{}", body: stri
 }
 `;
 
+/** Declares the action's clock and random stream, and `hex(block)`. */
+export const HOST_HEAD = `
+@external("portarium:host/v1", "clock_time") declare function clock_time(): i64;
+@external("portarium:host/v1", "random_bytes") declare function random_bytes(count: i64): u64;
+function hex(at: u64): string {
+  let text = "";
+  for (let i: u64 = 0; i < length(at); i++) text += load_u8(at + i).toString(16).padStart(2, "0");
+  return text;
+}
+`;
+
 export async function compileGuest(source: string): Promise<Uint8Array> {
   const folder = await mkdtemp(join(tmpdir(), 'portarium-guest-'));
   try {

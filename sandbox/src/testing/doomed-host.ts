@@ -15,6 +15,8 @@ busy.run({
   input: new Uint8Array(),
   config: {},
   limits: DEFAULT_LIMITS,
+  seed: '0'.repeat(64),
+  startTime: '2026-01-01T00:00:00.000Z',
   maxRequestBytes: 0,
   onLog: () => undefined,
   onRequest: () => Promise.reject(new Error('no requests here')),

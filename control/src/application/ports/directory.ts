@@ -16,11 +16,20 @@ export interface KeyRecord {
   readonly name: string;
   /** The person who answers for what the key does. */
   readonly owner: string;
+  /** The person whose key made it; null for keys of the bootstrap. */
+  readonly createdBy: string | null;
   readonly role: KeyRole;
   readonly createdAt: string;
   readonly expiresAt: string | null;
   readonly revokedAt: string | null;
   readonly lastUsedAt: string | null;
+}
+
+export interface DueDispatch {
+  readonly workspace: WorkspaceId;
+  readonly action: ActionId;
+  /** Id of the wake-up; null when only the workflow has to be started. */
+  readonly wake: string | null;
 }
 
 export interface Directory {
@@ -33,11 +42,10 @@ export interface Directory {
   listKeys(workspace: WorkspaceId | null): Promise<readonly KeyRecord[]>;
   /** Best effort, at most once a minute a key. */
   touchKey(id: KeyId): Promise<void>;
-  /** Actions that were queued more than `olderThanMs` ago and whose workflow is not known. */
-  dueDispatches(
-    olderThanMs: number,
-  ): Promise<readonly { workspace: WorkspaceId; action: ActionId }[]>;
-  dispatched(action: ActionId): Promise<void>;
+  /** What was queued more than `olderThanMs` ago and has not been delivered. */
+  dueDispatches(olderThanMs: number): Promise<readonly DueDispatch[]>;
+  /** Takes it out of the queue, unless a newer wake stands there by now. */
+  dispatched(action: ActionId, wake: string | null): Promise<void>;
   /** Resolves when the database answers; rejects with `InfraError` otherwise. */
   ping(): Promise<void>;
 }

@@ -42,10 +42,17 @@ export interface PolicyEngine {
 
 export interface Dispatcher {
   /**
-   * Starts the action's workflow; its id is the action's, so starting twice is starting once.
+   * Starts the action's workflow unless it runs; its id is the action's, so starting twice is starting
+   * once. With `waits` it asks the Control Plane what to do before it makes an attempt. Rejects when
+   * Temporal is away.
+   */
+  start(workspace: WorkspaceId, action: ActionId, waits: boolean): Promise<void>;
+  /**
+   * Tells the workflow, which is started when there is none, to look again. One `wake` reaches it
+   * once, however often it is sent. Carries no authority: whoever is woken asks the Control Plane.
    * Rejects when Temporal is away.
    */
-  start(workspace: WorkspaceId, action: ActionId): Promise<void>;
+  wake(workspace: WorkspaceId, action: ActionId, wake: string): Promise<void>;
   ping(): Promise<void>;
 }
 
@@ -76,6 +83,11 @@ export interface TicketOffice {
 export interface SecretHasher {
   /** SHA-256 over the instance's pepper and the secret. */
   hash(secret: string): Promise<Uint8Array>;
+}
+
+export interface IdempotencyKeys {
+  /** First 32 hexadecimal digits of HMAC-SHA-256(instance key, `<action>/<call>`). */
+  keyOf(action: ActionId, call: number): Promise<string>;
 }
 
 /** Word that something about an action was committed, from any replica. */

@@ -1,8 +1,15 @@
 /** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
 import type { Digest } from '@portarium/contracts/digest';
 import type { EgressContract, EgressRule } from '@portarium/contracts/egress-rule';
-import type { ActionId, AttemptId, KeyId, PluginId, PolicyId } from '@portarium/contracts/ids';
-import type { EgressCall, Usage } from '@portarium/contracts/internal-api';
+import type {
+  ActionId,
+  AttemptId,
+  CredentialId,
+  KeyId,
+  PluginId,
+  PolicyId,
+} from '@portarium/contracts/ids';
+import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
@@ -62,6 +69,12 @@ export interface ActionRecord {
   readonly labels: Readonly<Record<string, string>>;
   readonly requestedBy: KeyId;
   readonly policyVersion: number;
+  /** Of the artifact that holds everything an attempt is a function of; null in older actions. */
+  readonly orderDigest: Digest | null;
+  /** The action that this one takes the place of. */
+  readonly replaces: ActionId | null;
+  /** What the contract's slots stood for when the action was requested. */
+  readonly credentials: readonly SlotCredential[];
   /** The newest attempt's fence; 0 before the first. */
   readonly fence: number;
   readonly outputDigest: Digest | null;
@@ -86,9 +99,11 @@ export interface AttemptRecord {
   readonly usage: Usage | null;
 }
 
-export interface RecordedCall {
-  readonly attempt: AttemptId;
-  readonly record: EgressCall;
+/** A credential as an approval names it. */
+export interface SlotCredential {
+  readonly slot: string;
+  readonly id: CredentialId;
+  readonly version: number;
 }
 
 export interface LogEntryRecord {

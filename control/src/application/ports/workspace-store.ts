@@ -2,10 +2,13 @@
 import type { Digest } from '@portarium/contracts/digest';
 import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
 import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
-import type { EgressCall, Usage } from '@portarium/contracts/internal-api';
+import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
+import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
+import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
+import type { JournalReads, JournalWrites } from './journal-store.ts';
 import type {
   ActionRecord,
   AttemptError,
@@ -14,7 +17,6 @@ import type {
   LogEntryRecord,
   PluginRecord,
   PolicyRecord,
-  RecordedCall,
 } from './records.ts';
 
 export interface WorkspaceStore {
@@ -46,7 +48,7 @@ export interface Page {
   readonly before?: string;
 }
 
-export interface ReadTransaction {
+export interface ReadTransaction extends JournalReads, ApprovalReads, CredentialReads {
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   listPlugins(): Promise<readonly PluginRecord[]>;
   findEgressGrant(plugin: string): Promise<EgressGrantRecord | undefined>;
@@ -55,15 +57,24 @@ export interface ReadTransaction {
   listActions(
     filter: Page & { readonly state?: ActionState; readonly plugin?: string },
   ): Promise<readonly ActionRecord[]>;
+  /** The newest action of the same operation that people approved and that succeeded before it. */
+  lastApproved(
+    action: Pick<ActionRecord, 'id' | 'plugin' | 'operation'>,
+  ): Promise<ActionRecord | undefined>;
   listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
   /** Log lines of an attempt; empty until it has finished. */
   attemptLogs(id: AttemptId): Promise<readonly LogLine[]>;
   findAttempt(id: AttemptId): Promise<AttemptRecord | undefined>;
-  listCalls(action: ActionId): Promise<readonly RecordedCall[]>;
+  /** Actions that should be running, have been for `sinceMs`, and have no attempt with a live lease. */
+  stalledActions(at: string, sinceMs: number): Promise<readonly ActionId[]>;
   /** What holds an idempotency key; undefined when it is free. */
   findIdempotencyHolder(
     claim: Pick<IdempotencyClaim, 'principal' | 'route' | 'key'>,
   ): Promise<IdempotencyHolder | undefined>;
+  /** Who answers for a key, and who made it; revoked ones too. */
+  findKeyPeople(
+    id: KeyId,
+  ): Promise<{ readonly owner: string; readonly createdBy: string | null } | undefined>;
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** First and last sequence number of the action's entries. */
@@ -95,6 +106,7 @@ export interface EntryDraft {
     readonly action?: string;
     readonly attempt?: string;
     readonly plugin?: string;
+    readonly approval?: string;
     readonly policy?: string;
     readonly key?: string;
   };
@@ -103,7 +115,11 @@ export interface EntryDraft {
   readonly trace: string | null;
 }
 
-export interface WriteTransaction extends ReadTransaction {
+export interface WriteTransaction
+  extends ReadTransaction,
+    JournalWrites,
+    ApprovalWrites,
+    CredentialWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;
   insertKey(key: KeyRecord, secretHash: Uint8Array): Promise<void>;
@@ -119,8 +135,11 @@ export interface WriteTransaction extends ReadTransaction {
   putEgressGrant(grant: Omit<EgressGrantRecord, 'revision'>): Promise<EgressGrantRecord>;
   insertPolicy(policy: PolicyRecord): Promise<void>;
   insertAction(action: ActionRecord): Promise<void>;
-  /** Hands the action to the sweeper until {@link Dispatcher} has its workflow. */
-  queueDispatch(action: ActionId): Promise<void>;
+  /**
+   * Hands the action to the sweeper until {@link Dispatcher} has started its workflow, or with
+   * `wake` until it has woken it. A newer wake takes the place of an older one: it says no more.
+   */
+  queueDispatch(action: ActionId, wake?: string): Promise<void>;
   /** The row under a lock until the commit. */
   lockAction(id: ActionId): Promise<ActionRecord | undefined>;
   /** Changes the state; the caller has checked the transition on the locked row. */
@@ -135,12 +154,6 @@ export interface WriteTransaction extends ReadTransaction {
   insertAttempt(attempt: AttemptRecord): Promise<void>;
   extendLease(id: AttemptId, leaseUntil: string): Promise<void>;
   finishAttempt(id: AttemptId, end: AttemptEnd): Promise<void>;
-  /** Stores calls that are not stored yet. @returns those that were new */
-  insertCalls(
-    action: ActionId,
-    attempt: AttemptId,
-    calls: readonly EgressCall[],
-  ): Promise<readonly EgressCall[]>;
   /** @returns false when another sealer was first */
   replaceCheckpoint(previousSize: number | undefined, next: CheckpointRecord): Promise<boolean>;
 }

@@ -1,19 +1,25 @@
 /** The instance's own keys, kept in the vault: log signer, ticket office, and the pepper of API keys. */
 import { checkpointText } from '@portarium/contracts/checkpoint';
-import { sha256 } from '@portarium/contracts/digest';
+import { sha256, toHex } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { signNote, verifierKey } from '@portarium/contracts/signed-note';
 import { TicketSchema } from '@portarium/contracts/ticket';
 import { jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import type { Clock } from '../../application/ports/clock.ts';
-import type { LogSigner, SecretHasher, TicketOffice } from '../../application/ports/outside.ts';
+import type {
+  IdempotencyKeys,
+  LogSigner,
+  SecretHasher,
+  TicketOffice,
+} from '../../application/ports/outside.ts';
 import type { SealedVault } from '../vault/sealed-vault.ts';
 
 export interface Keyring {
   readonly signer: LogSigner;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
+  readonly idempotencyKeys: IdempotencyKeys;
 }
 
 interface KeyPair {
@@ -34,7 +40,11 @@ export async function openKeyring(
   const pepper = await vault.getOrCreate('api-key-pepper', async () =>
     crypto.getRandomValues(new Uint8Array(32)),
   );
+  const idempotency = await vault.getOrCreate('idempotency-key', async () =>
+    crypto.getRandomValues(new Uint8Array(32)),
+  );
   return {
+    idempotencyKeys: await idempotencyKeys(idempotency),
     signer: await logSigner(instance, logKey),
     tickets: ticketOffice(ticketKey, clock),
     secrets: {
@@ -45,6 +55,24 @@ export async function openKeyring(
         joined.set(bytes, pepper.length);
         return sha256(joined);
       },
+    },
+  };
+}
+
+/** `formats.md`: first 32 hexadecimal digits of HMAC-SHA-256(instance key, `<action id>/<n>`). */
+async function idempotencyKeys(secret: Uint8Array): Promise<IdempotencyKeys> {
+  const key = await crypto.subtle.importKey(
+    'raw',
+    secret as Uint8Array<ArrayBuffer>,
+    { name: 'HMAC', hash: 'SHA-256' },
+    false,
+    ['sign'],
+  );
+  return {
+    async keyOf(action, call) {
+      const text = new TextEncoder().encode(`${action}/${call}`);
+      const mac = new Uint8Array(await crypto.subtle.sign('HMAC', key, text));
+      return toHex(mac).slice(0, 32);
     },
   };
 }

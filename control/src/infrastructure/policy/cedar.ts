@@ -221,7 +221,7 @@ function propertiesOf({
   const declared = plugin.manifest.operations.find(
     (candidate) => candidate.name === operation.name,
   );
-  return (declared?.input['properties'] ?? {}) as Record<string, Record<string, unknown>>;
+  return (declared?.input.properties ?? {}) as Record<string, Record<string, unknown>>;
 }
 
 /**
@@ -256,7 +256,7 @@ function cedarAttributes(question: PolicyQuestion): Record<string, CedarValueJso
 function cedarType(
   property: Readonly<Record<string, unknown>>,
 ): 'String' | 'Long' | 'Boolean' | 'Set' {
-  const types = [property['type']].flat().filter((type) => type !== 'null');
+  const types = [property.type].flat().filter((type) => type !== 'null');
   if (types.length !== 1) return 'String';
   if (types[0] === 'array') return 'Set';
   if (types[0] === 'integer') return 'Long';

@@ -5,7 +5,7 @@
 import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import { eventSubject, eventType, PUBLISHED } from '@portarium/contracts/events';
-import { type Entry, entryHash, FINAL_ENTRY_TYPES } from '@portarium/contracts/evidence-entry';
+import { type Entry, endsAction, entryHash } from '@portarium/contracts/evidence-entry';
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { CloudEvent } from 'cloudevents';
@@ -50,9 +50,10 @@ export async function appendEntries(
       actor: draft.actor,
       subject: draft.subject,
       // The final entry states the count, so that one action can be proved complete by itself.
-      data: FINAL_ENTRY_TYPES.has(draft.type)
-        ? { ...draft.data, entries: actionSeq + 1 }
-        : { ...draft.data },
+      data:
+        endsAction(draft.type, draft.data) && action !== undefined
+          ? { ...draft.data, entries: actionSeq + 1 }
+          : { ...draft.data },
       artifacts: [...(draft.artifacts ?? [])],
       trace: draft.trace,
       prev: hash,

@@ -9,6 +9,7 @@ const KEY_COLUMNS = [
   'workspace_id',
   'name',
   'owner',
+  'created_by',
   'role',
   'created_at',
   'expires_at',
@@ -67,16 +68,17 @@ export function createDirectory(sql: Sql): Directory {
     dueDispatches: (olderThanMs) =>
       guarded(async () => {
         const rows = await sql`
-          SELECT workspace_id, action_id FROM dispatch_queue
+          SELECT workspace_id, action_id, wake_id FROM dispatch_queue
           WHERE due_at < now() - make_interval(secs => ${olderThanMs / 1000}) ORDER BY due_at LIMIT 100`;
         return rows.map((row) => ({
           workspace: row.workspace_id as WorkspaceId,
           action: idFromUuid('action', row.action_id as string),
+          wake: (row.wake_id ?? null) as string | null,
         }));
       }),
-    dispatched: (action) =>
+    dispatched: (action, wake) =>
       guarded(async () => {
-        await sql`DELETE FROM dispatch_queue WHERE action_id = ${uuidOf(action)}`;
+        await sql`DELETE FROM dispatch_queue WHERE action_id = ${uuidOf(action)} AND wake_id IS NOT DISTINCT FROM ${wake}`;
       }),
     ping: () =>
       guarded(async () => {

@@ -4,16 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freshDatabase } from '@portarium/local/testing/shared-services';
 import { MIGRATIONS } from '../../compose.ts';
+import { connect } from './connect.ts';
 import { migrate } from './migrate.ts';
 
 async function scratch(): Promise<
-  { folder: string; run: () => Promise<readonly string[]> } & AsyncDisposable
+  { folder: string; ownerUrl: string; run: () => Promise<readonly string[]> } & AsyncDisposable
 > {
   const database = await freshDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'portarium-migrations-'));
   await cp(MIGRATIONS, folder, { recursive: true });
   return {
     folder,
+    ownerUrl: database.ownerUrl,
     run: async () => {
       const applied = await migrate({
         ownerUrl: database.ownerUrl,
@@ -33,6 +35,8 @@ test('migrations are applied once, also by two that start together, and the jour
   expect(both.flat().sort()).toEqual([
     '0001_expand_actions_and_evidence.sql',
     '0001_expand_foundation.sql',
+    '0002_expand_safe_writes.sql',
+    '0002_expand_safe_writes.sql',
   ]);
   expect(await target.run()).toEqual([]);
 });
@@ -48,33 +52,67 @@ test('a file that changed after it was applied stops with its name', async () =>
 
 test('a gap in the versions stops with the file that follows it', async () => {
   await using target = await scratch();
-  await writeFile(join(target.folder, 'tenant/0003_expand_late.sql'), 'SELECT 1;');
-  await expect(target.run()).rejects.toThrow('tenant/0003_expand_late.sql');
+  await writeFile(join(target.folder, 'tenant/0004_expand_late.sql'), 'SELECT 1;');
+  await expect(target.run()).rejects.toThrow('tenant/0004_expand_late.sql');
 });
 
 test('an applied migration whose file is missing stops with its name', async () => {
   await using target = await scratch();
   await target.run();
   await rename(
-    join(target.folder, 'tenant/0001_expand_actions_and_evidence.sql'),
+    join(target.folder, 'tenant/0002_expand_safe_writes.sql'),
     join(target.folder, 'gone'),
   );
   await expect(target.run()).rejects.toThrow(
-    '0001_expand_actions_and_evidence.sql is applied and its file is missing',
+    '0002_expand_safe_writes.sql is applied and its file is missing',
   );
 });
 
 test('a migration that fails leaves nothing of itself behind', async () => {
   await using target = await scratch();
   await writeFile(
-    join(target.folder, 'tenant/0002_expand_broken.sql'),
+    join(target.folder, 'tenant/0003_expand_broken.sql'),
     'CREATE TABLE half (id int); SELECT nothing_like_this();',
   );
-  await expect(target.run()).rejects.toThrow('tenant/0002_expand_broken.sql');
+  await expect(target.run()).rejects.toThrow('tenant/0003_expand_broken.sql');
   await Bun.sleep(50);
   await writeFile(
-    join(target.folder, 'tenant/0002_expand_broken.sql'),
+    join(target.folder, 'tenant/0003_expand_broken.sql'),
     'CREATE TABLE half (id int);',
   );
-  expect(await target.run()).toEqual(['0002_expand_broken.sql']);
+  expect(await target.run()).toEqual(['0003_expand_broken.sql']);
+});
+
+test('calls that were recorded before the journal stand in it after the migration, in every workspace', async () => {
+  await using target = await scratch();
+  const later = join(target.folder, 'tenant/0002_expand_safe_writes.sql');
+  await rename(later, join(target.folder, 'later.sql'));
+  await target.run();
+  const owner = connect(target.ownerUrl, { max: 1, name: 'test' });
+  const [action, first, second] = [1, 2, 3].map((n) => `00000000-0000-7000-8000-00000000000${n}`);
+  for (const workspace of ['one', 'two']) {
+    await owner.begin(async (tx) => {
+      await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
+      for (const [i, attempt] of [first, second].entries()) {
+        await tx`INSERT INTO portarium.attempts (workspace_id, id, action_id, fence, host, isolation, engine, lease_until, started_at)
+          VALUES (${workspace}, ${attempt ?? ''}, ${action ?? ''}, ${i + 1}, 'h', 'process', 'e', now(), now())`;
+        await tx`INSERT INTO portarium.egress_calls (workspace_id, attempt_id, call, action_id, record, recorded_at)
+          VALUES (${workspace}, ${attempt ?? ''}, 0, ${action ?? ''}, ${tx.json({ call: 0, ms: 1.25, of: i })}, now())`;
+      }
+    });
+  }
+  await rename(join(target.folder, 'later.sql'), later);
+  await target.run();
+  for (const workspace of ['one', 'two']) {
+    const rows = await owner.begin(async (tx) => {
+      await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
+      return tx`SELECT workspace_id, call, attempt_id, record, write FROM portarium.journal WHERE workspace_id = ${workspace}`;
+    });
+    // The newest attempt's word counts, and times are whole milliseconds now.
+    const record = { call: 0, ms: 2, of: 1 };
+    expect(rows.map((row) => ({ ...row }))).toEqual([
+      { workspace_id: workspace, call: 0, attempt_id: second, record, write: false },
+    ]);
+  }
+  await owner.end();
 });

@@ -3,8 +3,11 @@ import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
+import { readApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
-import { actionOf, attemptOf, callOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
+import { readCredentials } from './credential-tables.ts';
+import { readJournal } from './journal-tables.ts';
+import { actionOf, attemptOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -37,6 +40,9 @@ export const ACTION_COLUMNS = [
   'labels',
   'requested_by',
   'policy_version',
+  'order_digest',
+  'replaces',
+  'credentials',
   'fence',
   'output_digest',
   'error',
@@ -97,6 +103,13 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         ORDER BY id DESC LIMIT ${limit}`;
       return rows.map(actionOf);
     },
+    async lastApproved({ id, plugin, operation }) {
+      const [row] = await tx`
+        SELECT ${tx(ACTION_COLUMNS)} FROM actions
+        WHERE workspace_id = ${workspace} AND state = 'succeeded' AND tier = 'human-approve' AND plugin = ${plugin} AND operation = ${operation} AND id < ${uuidOf(id)}
+        ORDER BY id DESC LIMIT 1`;
+      return row && actionOf(row);
+    },
     async listAttempts(action) {
       const rows =
         await tx`SELECT ${tx(ATTEMPT_COLUMNS)} FROM attempts WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)} ORDER BY fence`;
@@ -107,16 +120,19 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         await tx`SELECT ${tx(ATTEMPT_COLUMNS)} FROM attempts WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
       return row && attemptOf(row);
     },
-    async listCalls(action) {
+    async stalledActions(at, sinceMs) {
       const rows = await tx`
-        SELECT c.attempt_id, c.record FROM egress_calls c JOIN attempts a ON a.workspace_id = c.workspace_id AND a.id = c.attempt_id
-        WHERE c.workspace_id = ${workspace} AND c.action_id = ${uuidOf(action)} ORDER BY a.fence, c.call`;
-      return rows.map(callOf);
+        SELECT id FROM actions a WHERE workspace_id = ${workspace} AND state IN ('dispatched', 'running')
+          AND created_at < ${at}::timestamptz - make_interval(secs => ${sinceMs / 1000})
+          AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.workspace_id = a.workspace_id AND t.action_id = a.id
+            AND coalesce(t.finished_at, t.lease_until) > ${at}::timestamptz - make_interval(secs => ${sinceMs / 1000}))
+        ORDER BY id LIMIT 100`;
+      return rows.map((row) => idFromUuid('action', row.id as string));
     },
     async attemptLogs(id) {
       const [row] =
         await tx`SELECT logs FROM attempts WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
-      return (row?.['logs'] ?? []) as LogLine[];
+      return (row?.logs ?? []) as LogLine[];
     },
     async findIdempotencyHolder({ principal, route, key }) {
       const [row] = await tx`
@@ -124,9 +140,15 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         WHERE workspace_id = ${workspace} AND principal = ${uuidOf(principal)} AND route = ${route} AND key = ${key}`;
       return (
         row && {
-          requestDigest: row['request_digest'] as Digest,
-          action: idFromUuid('action', row['action_id'] as string),
+          requestDigest: row.request_digest as Digest,
+          action: idFromUuid('action', row.action_id as string),
         }
+      );
+    },
+    async findKeyPeople(id) {
+      const [row] = await tx`SELECT owner, created_by FROM api_keys WHERE id = ${uuidOf(id)}`;
+      return (
+        row && { owner: row.owner as string, createdBy: (row.created_by ?? null) as string | null }
       );
     },
     async isKeyLive(id, at) {
@@ -135,6 +157,9 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         WHERE id = ${uuidOf(id)} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${at})`;
       return row !== undefined;
     },
+    ...readJournal(tx, workspace),
+    ...readApprovals(tx, workspace),
+    ...readCredentials(tx, workspace),
     ...readLog(tx, workspace),
   };
 }

@@ -1,7 +1,6 @@
 /** Between rows of PostgreSQL and records of the ports. */
 import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, type WorkspaceId } from '@portarium/contracts/ids';
-import type { EgressCall } from '@portarium/contracts/internal-api';
 import type { KeyRecord, WorkspaceRecord } from '../../application/ports/directory.ts';
 import type {
   ActionRecord,
@@ -10,10 +9,13 @@ import type {
   LogEntryRecord,
   PluginRecord,
   PolicyRecord,
-  RecordedCall,
 } from '../../application/ports/records.ts';
+import type { TransactionSql } from './connect.ts';
 
 export type Row = Record<string, unknown>;
+
+/** Makes a JSON parameter; the driver types those more narrowly than our readonly records. */
+export type JsonParameter = (value: unknown) => ReturnType<TransactionSql['json']>;
 
 // Rows are our own writes, checked on their way in; the casts below are this file's whole purpose.
 const text = (row: Row, name: string) => row[name] as string;
@@ -75,6 +77,9 @@ export function actionOf(row: Row): ActionRecord {
     labels: row.labels as ActionRecord['labels'],
     requestedBy: idFromUuid('key', text(row, 'requested_by')),
     policyVersion: Number(row.policy_version),
+    orderDigest: maybe(row, 'order_digest') as Digest | null,
+    replaces: row.replaces == null ? null : idFromUuid('action', text(row, 'replaces')),
+    credentials: row.credentials as ActionRecord['credentials'],
     fence: Number(row.fence),
     outputDigest: maybe(row, 'output_digest') as Digest | null,
     error: (row.error ?? null) as ActionRecord['error'],
@@ -101,13 +106,6 @@ export function attemptOf(row: Row): AttemptRecord {
   };
 }
 
-export function callOf(row: Row): RecordedCall {
-  return {
-    attempt: idFromUuid('attempt', text(row, 'attempt_id')),
-    record: row.record as EgressCall,
-  };
-}
-
 export function logEntryOf(row: Row): LogEntryRecord {
   return {
     seq: Number(row.seq),
@@ -131,6 +129,7 @@ export function keyOf(row: Row): KeyRecord {
     workspace: maybe(row, 'workspace_id') as WorkspaceId | null,
     name: text(row, 'name'),
     owner: text(row, 'owner'),
+    createdBy: maybe(row, 'created_by'),
     role: text(row, 'role') as KeyRecord['role'],
     createdAt: time(row, 'created_at'),
     expiresAt: maybeTime(row, 'expires_at'),

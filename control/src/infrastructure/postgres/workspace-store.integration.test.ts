@@ -16,6 +16,12 @@ const TENANT_TABLES = [
   'idempotency_keys',
   'attempts',
   'egress_calls',
+  'journal',
+  'journal_bodies',
+  'approvals',
+  'approval_decisions',
+  'approval_rules',
+  'credentials',
   'log_heads',
   'log_entries',
   'log_checkpoints',
@@ -36,7 +42,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([runtime.end(), owner.end()]);
   await instance[Symbol.asyncDispose]();
-});
+  // A pool that lost a connection takes its whole time limit to close.
+}, 30_000);
 
 const draft = (note: string, action?: string): EntryDraft => ({
   type: 'key.created',
@@ -180,4 +187,59 @@ test('an entry that would not fit a tile is refused with its unit', async () => 
     tx.append(draft('x'.repeat(70_000)));
   });
   await expect(unit).rejects.toThrow('65535');
+});
+
+test('units in flight at once share a few commits, and one that fails costs the others nothing', async () => {
+  const mark = `shared-${Date.now()}`;
+  const units = Array.from({ length: 100 }, (_, i) =>
+    instance.composed.context.store
+      .submit(LOCAL, async (tx) => {
+        tx.append(draft(`${mark} ${i}`));
+        if (i % 10 === 9) throw new Error('this unit fails');
+        if (i === 50) tx.append(draft(`${mark} ${'x'.repeat(70_000)}`));
+        return i;
+      })
+      .catch((error: Error) => error.message),
+  );
+  const answers = await Promise.all(units);
+  expect(answers.filter((answer) => answer === 'this unit fails')).toHaveLength(10);
+  expect(String(answers[50])).toContain('65535');
+  const good = answers.filter((answer) => typeof answer === 'number');
+  expect(good).toEqual(
+    Array.from({ length: 100 }, (_, i) => i).filter((i) => i % 10 !== 9 && i !== 50),
+  );
+  const rows =
+    await owner`SELECT xmin::text AS commit, convert_from(bytes, 'UTF8') AS entry FROM portarium.log_entries WHERE workspace_id = 'local' AND convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`}`;
+  expect(rows).toHaveLength(good.length);
+  // The batch with the entry that does not fit falls apart; the others stay together.
+  const commits = new Set(rows.map((row) => row.commit as string));
+  expect(commits.size).toBeLessThan(40);
+});
+
+test('a batch whose connection is lost fails as a whole, and none of its units runs a second time', async () => {
+  let runs = 0;
+  const mark = `lost-${Date.now()}`;
+  const { store } = instance.composed.context;
+  const first = store.submit(LOCAL, () => Bun.sleep(50));
+  const batch = Array.from({ length: 5 }, (_, i) =>
+    store
+      .submit(LOCAL, async (tx) => {
+        runs += 1;
+        tx.append(draft(`${mark} ${i}`));
+        if (i === 4) {
+          await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portarium-control' AND state LIKE 'idle in transaction%'`;
+          await tx.logSize();
+        }
+      })
+      .then(
+        () => 'stored',
+        (error: Error) => error.name,
+      ),
+  );
+  await first;
+  expect(await Promise.all(batch)).toEqual(Array.from({ length: 5 }, () => 'InfraError'));
+  expect(runs).toBe(5);
+  const [row] =
+    await owner`SELECT count(*) AS n FROM portarium.log_entries WHERE convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`}`;
+  expect(Number(row?.n)).toBe(0);
 });

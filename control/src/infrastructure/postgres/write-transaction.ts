@@ -1,9 +1,12 @@
 /** The writes of a transaction that is bound to one workspace. Entries are queued, not yet appended. */
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
+import { writeApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
+import { writeCredentials } from './credential-tables.ts';
+import { writeJournal } from './journal-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
-import { actionOf, grantOf } from './rows.ts';
+import { actionOf, grantOf, type JsonParameter } from './rows.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -44,6 +47,9 @@ export function writeTransaction(
     },
     ...writeActions(tx, workspace, json),
     ...writeAttempts(tx, workspace, json),
+    ...writeJournal(tx, workspace, json),
+    ...writeApprovals(tx, workspace, json),
+    ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
       const rows =
         previousSize === undefined
@@ -71,8 +77,8 @@ function writeInstance(
     },
     async insertKey(key, secretHash) {
       await tx`
-        INSERT INTO api_keys (id, workspace_id, name, owner, role, secret_hash, created_at, expires_at)
-        VALUES (${uuidOf(key.id)}, ${key.workspace}, ${key.name}, ${key.owner}, ${key.role}, ${secretHash}, ${key.createdAt}, ${key.expiresAt})`;
+        INSERT INTO api_keys (id, workspace_id, name, owner, created_by, role, secret_hash, created_at, expires_at)
+        VALUES (${uuidOf(key.id)}, ${key.workspace}, ${key.name}, ${key.owner}, ${key.createdBy}, ${key.role}, ${secretHash}, ${key.createdAt}, ${key.expiresAt})`;
     },
     async revokeKey(scope, id, at) {
       const rows = await tx`
@@ -82,8 +88,6 @@ function writeInstance(
     },
   };
 }
-
-type JsonParameter = (value: unknown) => ReturnType<TransactionSql['json']>;
 
 function writeActions(
   tx: TransactionSql,
@@ -102,14 +106,17 @@ function writeActions(
     async insertAction(action) {
       await tx`
         INSERT INTO actions (workspace_id, id, state, tier, plugin, version, plugin_digest, operation, effect, input_digest, contract_digest,
-          contract, limits, seed, labels, requested_by, policy_version, fence, trace, error, created_at, finished_at)
+          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, credentials, fence, trace, error, created_at, finished_at)
         VALUES (${workspace}, ${uuidOf(action.id)}, ${action.state}, ${action.tier}, ${action.plugin}, ${action.version}, ${action.pluginDigest},
           ${action.operation}, ${action.effect}, ${action.inputDigest}, ${action.contractDigest}, ${json(action.contract)}, ${json(action.limits)},
-          ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion}, ${action.fence}, ${action.trace},
+          ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion},
+          ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
           ${action.error === null ? null : json(action.error)}, ${action.createdAt}, ${action.finishedAt})`;
     },
-    async queueDispatch(action) {
-      await tx`INSERT INTO dispatch_queue (workspace_id, action_id, due_at) VALUES (${workspace}, ${uuidOf(action)}, now()) ON CONFLICT DO NOTHING`;
+    async queueDispatch(action, wake) {
+      await tx`
+        INSERT INTO dispatch_queue (workspace_id, action_id, due_at, wake_id) VALUES (${workspace}, ${uuidOf(action)}, now(), ${wake ?? null})
+        ON CONFLICT (action_id) DO UPDATE SET wake_id = coalesce(excluded.wake_id, dispatch_queue.wake_id)`;
     },
     async lockAction(id) {
       const [row] =
@@ -144,7 +151,7 @@ function writeAttempts(
   tx: TransactionSql,
   workspace: WorkspaceId,
   json: JsonParameter,
-): Pick<WriteTransaction, 'insertAttempt' | 'extendLease' | 'finishAttempt' | 'insertCalls'> {
+): Pick<WriteTransaction, 'insertAttempt' | 'extendLease' | 'finishAttempt'> {
   return {
     async insertAttempt(attempt) {
       await tx`
@@ -160,21 +167,6 @@ function writeAttempts(
         UPDATE attempts SET verdict = ${end.verdict}, finished_at = ${end.at}, error = ${end.error === undefined ? null : json(end.error)},
           usage = ${end.usage === undefined ? null : json(end.usage)}, logs = ${end.logs === undefined ? null : json(end.logs)}
         WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND verdict IS NULL`;
-    },
-    async insertCalls(action, attempt, calls) {
-      if (calls.length === 0) return [];
-      const rows = calls.map((record) => ({
-        workspace_id: workspace,
-        attempt_id: uuidOf(attempt),
-        call: record.call,
-        action_id: uuidOf(action),
-        record: json(record),
-        recorded_at: new Date(),
-      }));
-      const inserted =
-        await tx`INSERT INTO egress_calls ${tx(rows)} ON CONFLICT DO NOTHING RETURNING call`;
-      const fresh = new Set(inserted.map((row) => Number(row.call)));
-      return calls.filter((record) => fresh.has(record.call));
     },
   };
 }

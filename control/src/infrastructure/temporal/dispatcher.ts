@@ -1,9 +1,17 @@
-/** Starts the workflow of an action; the workflow's id is the action's, so twice is once. */
+/** Starts and wakes the workflow of an action; the workflow's id is the action's, so twice is once. */
 import type { Dispatch } from '@portarium/contracts/internal-api';
-import { Client, Connection, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import type { Dispatcher } from '../../application/ports/outside.ts';
 
 export const CONTROL_TASK_QUEUE = 'control';
+export const WORKFLOW_TYPE = 'action';
+export const WAKE_UPDATE = 'wake';
 
 export interface TemporalDispatcher extends Dispatcher {
   close(): Promise<void>;
@@ -11,25 +19,51 @@ export interface TemporalDispatcher extends Dispatcher {
 
 const PING_DEADLINE_MS = 2_000;
 const START_DEADLINE_MS = 5_000;
+const GRPC_NOT_FOUND = 5;
 
 /** Connects lazily, so that the API serves while Temporal is away. */
 export function createDispatcher(address: string, namespace: string): TemporalDispatcher {
   const connection = Connection.lazy({ address });
   const client = new Client({ connection, namespace });
-  return {
-    async start(workspace, action) {
+  const closing = new AbortController();
+  const pending = new Set<Promise<unknown>>();
+  /** A call that ends in time, and at once when the connection is closed under it. */
+  const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
+    const call = connection.withAbortSignal(closing.signal, () =>
+      connection.withDeadline(Date.now() + START_DEADLINE_MS, work),
+    );
+    pending.add(call);
+    return call.finally(() => pending.delete(call));
+  };
+  const dispatcher: TemporalDispatcher = {
+    async start(workspace, action, waits) {
       const dispatch: Dispatch = { workspace, action };
       try {
-        await connection.withDeadline(Date.now() + START_DEADLINE_MS, () =>
-          client.workflow.start('action', {
+        await inTime(() =>
+          client.workflow.start(WORKFLOW_TYPE, {
             taskQueue: CONTROL_TASK_QUEUE,
             workflowId: action,
-            workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            args: [dispatch],
+            // One that was ended from outside is started anew; a claim finds what is over.
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'USE_EXISTING',
+            args: waits ? [dispatch, true] : [dispatch],
           }),
         );
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+    async wake(workspace, action, wake) {
+      try {
+        await inTime(() =>
+          client.workflow
+            .getHandle(action)
+            .startUpdate(WAKE_UPDATE, { updateId: wake, waitForStage: 'ACCEPTED' }),
+        );
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        // It never began or has ended: a new one looks at once, and finds what is over.
+        await dispatcher.start(workspace, action, true);
       }
     },
     async ping() {
@@ -37,6 +71,16 @@ export function createDispatcher(address: string, namespace: string): TemporalDi
         connection.workflowService.getSystemInfo({}),
       );
     },
-    close: () => connection.close(),
+    async close() {
+      closing.abort();
+      await Promise.allSettled(pending);
+      await connection.close();
+    },
   };
+  return dispatcher;
+}
+
+function isGone(error: unknown): boolean {
+  if (error instanceof WorkflowNotFoundError) return true;
+  return isGrpcServiceError(error) && error.code === GRPC_NOT_FOUND;
 }

@@ -1,68 +1,224 @@
 /**
- * A local vault: named secrets of the instance in one file, each sealed with AES-256-GCM under the
- * master key. The name is authenticated, so entries can not be swapped.
+ * The local vault: secrets in one file, each sealed with AES-256-GCM under a key of its own, and those
+ * keys under the master key. A secret's name is authenticated, so entries can not be swapped. One
+ * process at a time owns the file; a master key never stands in it.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
+import type { SecretName, Vault } from '../../application/ports/vault.ts';
+import { InfraError } from '../../application/ports/workspace-store.ts';
+import { writeDurably } from './write-durably.ts';
 
-export interface SealedVault {
-  /** The secret called `name`; made by `create` and stored when there is none yet. */
+export interface SealedVault extends Vault {
+  /** The instance's own secret called `name`; made by `create` and stored when there is none yet. */
   getOrCreate(name: string, create: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** What the last change of the master key did, until {@link confirmRewrap} says that it is evidence. */
+  readonly rewrap: Rewrap | undefined;
+  confirmRewrap(): Promise<void>;
 }
 
-/** Thrown when the vault can not be opened with this master key. */
+/** Key ids are the first 16 hexadecimal digits of SHA-256 over the key. */
+export interface Rewrap {
+  readonly to: string;
+  readonly entries: number;
+}
+
+/** Thrown when the vault can not be opened with these master keys. */
 export class VaultError extends Error {
   override readonly name = 'VaultError';
 }
 
-interface Sealed {
-  readonly nonce: string;
-  readonly ciphertext: string;
-  readonly tag: string;
+const SealedSchema = v.object({ nonce: v.string(), ciphertext: v.string(), tag: v.string() });
+type Sealed = v.InferOutput<typeof SealedSchema>;
+const EntrySchema = v.object({
+  ...SealedSchema.entries,
+  /** The entry's own key under a master key; older entries are sealed by the master key itself. */
+  key: v.optional(v.object({ ...SealedSchema.entries, master: v.string() })),
+});
+type Entry = v.InferOutput<typeof EntrySchema>;
+const FileSchema = v.object({
+  v: v.literal(2),
+  entries: v.record(v.string(), EntrySchema),
+  rewrap: v.optional(v.object({ to: v.string(), entries: v.number() })),
+});
+const OldFileSchema = v.record(v.string(), EntrySchema);
+
+interface MasterKey {
+  readonly id: string;
+  readonly bytes: Uint8Array;
 }
 
-/** @param masterKeyFile holds 64 hexadecimal digits */
-export async function openSealedVault(folder: string, masterKeyFile: string): Promise<SealedVault> {
-  const key = await readMasterKey(masterKeyFile);
+/**
+ * @param masterKeys 64 hexadecimal digits each, the newest first; entries under older ones are sealed
+ * anew under the newest
+ */
+export async function openSealedVault(
+  folder: string,
+  masterKeys: readonly string[],
+): Promise<SealedVault> {
+  const keys = masterKeys.map(masterKeyOf);
+  const [newest] = keys;
+  if (!newest) throw new VaultError('no master key was given');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, 'vault.json');
-  const entries = new Map<string, Sealed>(Object.entries(await readEntries(path)));
+  const file = await readVault(path);
+  const entries = new Map<string, Entry>(Object.entries(file.entries));
+  let rewrap = file.rewrap;
   let writing: Promise<unknown> = Promise.resolve();
+  const save = () =>
+    writeDurably(
+      path,
+      JSON.stringify(
+        { v: 2, entries: Object.fromEntries(entries), ...(rewrap ? { rewrap } : {}) },
+        null,
+        2,
+      ),
+    );
+  /** One change after the other; a change that was not stored is not kept in memory either. */
+  function change<T>(work: () => Promise<T>): Promise<T> {
+    const result = writing.then(work);
+    writing = result.catch(() => undefined);
+    return result;
+  }
+  async function set(name: string, secret: Uint8Array): Promise<void> {
+    entries.set(name, sealEntry(newest as MasterKey, name, secret));
+    try {
+      await save();
+    } catch (error) {
+      entries.delete(name);
+      throw error;
+    }
+  }
+
+  const old = [...entries].filter(([, entry]) => entry.key?.master !== newest.id);
+  if (old.length > 0) {
+    for (const [name, entry] of old) entries.set(name, rewrapped(keys, newest, name, entry));
+    rewrap = { to: newest.id, entries: old.length };
+    await save();
+  }
 
   return {
-    getOrCreate(name, create) {
-      const result = writing.then(async () => {
-        const sealed = entries.get(name);
-        if (sealed) return unseal(key, name, sealed);
+    getOrCreate: (name, create) =>
+      change(async () => {
+        const entry = entries.get(name);
+        if (entry) return openEntry(keys, name, entry);
         const secret = await create();
-        entries.set(name, seal(key, name, secret));
-        await writeDurably(path, JSON.stringify(Object.fromEntries(entries), null, 2));
+        await set(name, secret);
         return secret;
-      });
-      writing = result.catch(() => undefined);
-      return result;
+      }),
+    put: (name, secret) =>
+      change(async () => {
+        const key = nameOf(name);
+        if (entries.has(key)) throw new Error(`the vault holds ${key} already`);
+        await set(key, secret);
+      }),
+    async get(name) {
+      await writing;
+      const entry = entries.get(nameOf(name));
+      if (!entry) return undefined;
+      try {
+        return openEntry(keys, nameOf(name), entry);
+      } catch (error) {
+        throw new InfraError((error as Error).message, { retryable: false });
+      }
     },
+    destroy: (workspace, credential) =>
+      change(async () => {
+        const prefix = `credential/${workspace}/${credential}/`;
+        const gone = [...entries].filter(([name]) => name.startsWith(prefix));
+        if (gone.length === 0) return;
+        for (const [name] of gone) entries.delete(name);
+        try {
+          await save();
+        } catch (error) {
+          for (const [name, entry] of gone) entries.set(name, entry);
+          throw error;
+        }
+      }),
+    ping: async () => undefined,
+    get rewrap() {
+      return rewrap;
+    },
+    confirmRewrap: () =>
+      change(async () => {
+        rewrap = undefined;
+        await save();
+      }),
   };
 }
 
-async function readMasterKey(file: string): Promise<Uint8Array> {
-  const text = (await readFile(file, 'utf8')).trim();
-  if (!/^[0-9a-f]{64}$/.test(text)) {
-    throw new VaultError(
-      `${file} does not hold a master key: expected 64 hexadecimal digits in lower case`,
-    );
-  }
-  return Buffer.from(text, 'hex');
+function nameOf({ workspace, credential, version }: SecretName): string {
+  return `credential/${workspace}/${credential}/${version}`;
 }
 
-async function readEntries(path: string): Promise<Record<string, Sealed>> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Record<string, Sealed>;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return {};
-    throw new VaultError(`${path} is not readable as a vault: ${(error as Error).message}`);
+function masterKeyOf(text: string): MasterKey {
+  if (!/^[0-9a-f]{64}$/.test(text)) {
+    throw new VaultError('a master key is not 64 hexadecimal digits in lower case');
   }
+  const bytes = Buffer.from(text, 'hex');
+  return { id: createHash('sha256').update(bytes).digest('hex').slice(0, 16), bytes };
+}
+
+async function readVault(path: string): Promise<v.InferOutput<typeof FileSchema>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return { v: 2, entries: {} };
+    throw new VaultError(`${path} can not be read: ${(error as Error).message}`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    const parsed = v.safeParse(FileSchema, value);
+    return parsed.success ? parsed.output : { v: 2, entries: v.parse(OldFileSchema, value) };
+  } catch {
+    throw new VaultError(`${path} is damaged: it is not a vault. Restore it from a backup.`);
+  }
+}
+
+function sealEntry(master: MasterKey, name: string, secret: Uint8Array): Entry {
+  const own = randomBytes(32);
+  return { ...seal(own, name, secret), key: wrap(master, name, own) };
+}
+
+function wrap(master: MasterKey, name: string, own: Uint8Array): NonNullable<Entry['key']> {
+  return { ...seal(master.bytes, `key of ${name}`, own), master: master.id };
+}
+
+function openEntry(keys: readonly MasterKey[], name: string, entry: Entry): Uint8Array {
+  return unseal(ownKey(keys, name, entry.key), name, entry);
+}
+
+function ownKey(keys: readonly MasterKey[], name: string, wrapped: Entry['key']): Uint8Array {
+  const master = keys.find(({ id }) => id === wrapped?.master);
+  if (!wrapped || !master) {
+    throw new VaultError(
+      `the vault entry ${name} does not open: it is sealed under another master key`,
+    );
+  }
+  return unseal(master.bytes, `key of ${name}`, wrapped);
+}
+
+/** Only the entry's key is sealed anew; an entry of the older form gets a key of its own. */
+function rewrapped(
+  keys: readonly MasterKey[],
+  newest: MasterKey,
+  name: string,
+  entry: Entry,
+): Entry {
+  if (entry.key) return { ...entry, key: wrap(newest, name, ownKey(keys, name, entry.key)) };
+  for (const { bytes } of keys) {
+    try {
+      return sealEntry(newest, name, unseal(bytes, name, entry));
+    } catch {
+      // Sealed under another of the keys.
+    }
+  }
+  throw new VaultError(
+    `the vault entry ${name} does not open: the master key is another one, or the file was changed`,
+  );
 }
 
 function seal(key: Uint8Array, name: string, secret: Uint8Array): Sealed {
@@ -90,16 +246,4 @@ function unseal(key: Uint8Array, name: string, sealed: Sealed): Uint8Array {
       `the vault entry ${name} does not open: the master key is another one, or the file was changed`,
     );
   }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const aside = `${path}.part`;
-  const file = await open(aside, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(aside, path);
 }

@@ -33,6 +33,8 @@ export interface StackContext {
   readonly secrets: Secrets;
   readonly environment: LocalEnvironment;
   readonly onProgress: OnProgress;
+  /** The address at which sandbox hosts find the Control Plane that answers at the given one. */
+  readonly hostsFindControlAt?: ((controlUrl: string) => string) | undefined;
 }
 
 /** Base address of the Control Plane. */
@@ -95,7 +97,7 @@ export function sandboxPart(context: StackContext): PartSpec {
         ...inheritedVariables(environment),
         PORTARIUM_TASK_QUEUE: 'sandbox.default',
         ...planeTuning(environment),
-        PORTARIUM_CONTROL_URL: controlUrl(ports),
+        PORTARIUM_CONTROL_URL: context.hostsFindControlAt?.(controlUrl(ports)) ?? controlUrl(ports),
         PORTARIUM_HOST_KEY_FILE: folder.hostKey,
         PORTARIUM_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
         PORTARIUM_TEMPORAL_NAMESPACE: TEMPORAL_NAMESPACE,

@@ -2,7 +2,7 @@
  * Parses what a guest asks for, once: the same parsed parts are matched against the rules and sent.
  * Whatever two parsers could read differently is refused.
  */
-import { type EgressRequest, pathProblem } from '@portarium/contracts/egress-rule';
+import { type EgressRequest, pathProblem } from './egress-rule.ts';
 
 /** A request as the guest wrote it. */
 export interface GuestRequest {

@@ -1,0 +1,120 @@
+/**
+ * An approval for the person who decides: everything that would be sent, in full. Inputs and rules
+ * come from people and plugins that are not to be trusted, so nothing in them may hide.
+ */
+import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
+import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import type { CheckedApproval } from './approval-check.ts';
+import { inputLines } from './exact-input.ts';
+import { lineDiff } from './line-diff.ts';
+import { table } from './output.ts';
+import { visibleLine } from './visible-text.ts';
+
+export function approvalText(checked: CheckedApproval): string {
+  const { approval, request, digest, encoding, calls } = checked;
+  const { statement } = approval;
+  const { plugin, requestedBy } = request;
+  const lines = inputLines(request.input, encoding);
+  const escapes = lines.some((line) => /\\u[0-9a-f]{4}/.test(line));
+  return [
+    `${approval.id}  ${approval.state}  for ${approval.action}`,
+    rows([
+      ['operation', `${statement.operation} (${statement.effect})`],
+      ['plugin', `${plugin.name}@${plugin.version}  ${statement.plugin}`],
+      ['asked for by', `${requestedBy.owner}, with ${requestedBy.key}`],
+    ]),
+    `Input, exactly as the plugin gets it (${encoding}):`,
+    ...lines.map((line) => `  │ ${line}`),
+    ...(escapes ? ['  (\\u and four digits stand for a character that would not show)'] : []),
+    ...lastApprovedLines(request, encoding, lines),
+    'It may make these calls, and no others:',
+    ...(calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines)),
+    ...credentialLines(request),
+    rows([
+      ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
+      ['limits', limitsText(statement.limits)],
+      ['decide before', approval.decideBefore],
+      ['run before', statement.executeBefore],
+      ['agreed', agreedText(approval)],
+      ['may decide', `keys of the roles ${approval.roles.join(', ')}`],
+      ['may not decide', approval.excluded.join(', ') || '(nobody is excluded)'],
+    ]),
+    ...approval.decisions.map(
+      ({ person, decision, rationale, at }) =>
+        `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}`,
+    ),
+    `Approval digest, computed here: ${digest}`,
+    'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them.',
+  ].join('\n');
+}
+
+/** `1 of 2 people` */
+export function agreedText({ decisions, quorum }: Approval): string {
+  const given = decisions.filter(({ decision }) => decision === 'approve').length;
+  return `${given} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
+}
+
+function rows(pairs: readonly (readonly [string, string])[]): string {
+  return table(pairs.map(([name, value]) => [`  ${name}`, visibleLine(value)]));
+}
+
+function lastApprovedLines(
+  { lastApproved }: ApprovalRequest,
+  encoding: CheckedApproval['encoding'],
+  lines: readonly string[],
+): string[] {
+  if (!lastApproved) return ['No input of this operation was approved and run before.'];
+  const before = inputLines(lastApproved.input, encoding);
+  const difference = lineDiff(before, lines);
+  return difference.every((line) => line.startsWith('  '))
+    ? [`The last input that was approved (${lastApproved.action}) was the same.`]
+    : [
+        `Difference from the last input that was approved (${lastApproved.action}):`,
+        ...difference.map((line) => `  │ ${line}`),
+      ];
+}
+
+function callLines(call: AllowedCall): string[] {
+  const { rule, methods, scheme, host, port, path, credential, maxCalls, maxBytes } = call;
+  const told = [
+    `query: ${listed(call.query)}`,
+    `headers: ${listed(call.headers)}`,
+    `body: ${listed(call.contentTypes)}`,
+    credential ? `credential: ${credential}` : 'no credential',
+    ...(maxCalls ? [`at most ${maxCalls} call(s)`] : []),
+    ...(maxBytes ? [`at most ${maxBytes} bytes`] : []),
+  ];
+  const repeated = repeatedText(call);
+  return [
+    `  ${rule}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,
+    `      ${told.join('; ')}`,
+    ...(repeated === undefined ? [] : [`      ${repeated}`]),
+  ].map(visibleLine);
+}
+
+/** What happens to a write whose answer is lost. */
+function repeatedText({ methods, idempotency }: AllowedCall): string | undefined {
+  if (methods.every((method) => method === 'GET' || method === 'HEAD')) return undefined;
+  return idempotency
+    ? `sent again when its answer is lost, with the same ${idempotency.header}, which is remembered for ${idempotency.retentionHours} h`
+    : 'no idempotency key: never sent again; when its answer is lost, a person has to look';
+}
+
+function listed(names: readonly string[] | null | undefined): string {
+  return names?.join(', ') || '(none)';
+}
+
+function credentialLines({ credentials }: ApprovalRequest): string[] {
+  if (credentials.length === 0) return ['No credential is used.'];
+  const lines = credentials.map(({ slot, id, name, host, kind, version }) => [
+    `  ${visibleLine(name)}`,
+    visibleLine(`${kind}, sent to ${host} only`),
+    visibleLine(`slot ${slot}, ${id}, version ${version}`),
+  ]);
+  return ['Credentials, set into the request by the platform:', table(lines)];
+}
+
+function limitsText(limits: Readonly<Record<string, unknown>>): string {
+  const told = Object.entries(limits).map(([name, value]) => `${name}=${String(value)}`);
+  return told.join(' ') || '(the platform’s defaults)';
+}

@@ -1,0 +1,110 @@
+/**
+ * `portarium replay`. Side effects: starts the sandbox's replay as a process of its own, which starts a
+ * cell without a network for each attempt; for an action's id, asks the Control Plane for its bundle
+ * and keeps that in a temporary folder until the end.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ActionIdSchema } from '@portarium/contracts/ids';
+import { bunArguments } from '@portarium/local/bun-arguments';
+import { inheritedVariables } from '@portarium/local/environment';
+import { withDeathSignal } from '@portarium/local/process/death-signal';
+import { REPOSITORY_ROOT } from '@portarium/local/repository';
+import { type Command, Option } from 'commander';
+import * as v from 'valibot';
+import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { usableEnvironment } from '../data-option.ts';
+import { print, printJson } from '../output.ts';
+import { readArgument, readInputFile } from '../read-argument.ts';
+import { ReplayLineSchema, replayText } from '../replay-text.ts';
+
+interface ReplayOptions extends ConnectionOptions {
+  readonly engine: string;
+  readonly pin?: string;
+}
+
+const SANDBOX_MAIN = 'sandbox/src/main.ts';
+
+export function registerReplay(program: Command): void {
+  connectionOptions(
+    program
+      .command('replay')
+      .argument('<action|bundle>', 'an action’s id, or the tar file of evidence export')
+      .description('run recorded attempts again, without a network, and compare')
+      .addOption(
+        new Option('--engine <name>', 'which engines run the module')
+          .choices(['bun', 'deno', 'both'])
+          .default('both'),
+      )
+      .option('--pin <key>', 'verifier key of the log (name+hash+base64) or @file with it'),
+  )
+    .addHelpText(
+      'after',
+      `
+The same module, input, clock, random stream and responses must give the same calls and the same output,
+on Bun (JavaScriptCore) and on Deno (V8). A bundle that contradicts itself is not replayed.
+
+Exit codes: 0 all agree, 1 a difference or a falsified bundle, 2 unreadable, 3 not replayable.`,
+    )
+    .action(replay);
+}
+
+async function replay(subject: string, options: ReplayOptions): Promise<void> {
+  const pin =
+    options.pin === undefined ? [] : ['--pin', firstLine(await readArgument(options.pin))];
+  const args = ['--engine', options.engine, ...pin];
+  if (!v.is(ActionIdSchema, subject)) {
+    await readInputFile(subject);
+    process.exitCode = await run([resolve(subject), ...args], options);
+    return;
+  }
+  const bundle = await connect(options).evidence.exportBundle({ action: subject });
+  const folder = await mkdtemp(join(tmpdir(), 'portarium-replay-'));
+  try {
+    const file = join(folder, 'bundle.tar');
+    await writeFile(file, bundle);
+    process.exitCode = await run([file, ...args], options);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? '';
+}
+
+/** @returns the exit code of the sandbox's replay, whose lines are printed as they come */
+async function run(args: readonly string[], { json }: ReplayOptions): Promise<number> {
+  const { file, args: wrapped } = withDeathSignal(
+    process.execPath,
+    bunArguments(SANDBOX_MAIN, 'replay', ...args),
+    'KILL',
+  );
+  const child = spawn(file, wrapped, {
+    cwd: REPOSITORY_ROOT,
+    env: inheritedVariables(usableEnvironment()),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const { promise: ended, resolve: end, reject } = Promise.withResolvers<number | null>();
+  child.once('error', (cause) => reject(new Error('The replay can not be started.', { cause })));
+  child.once('exit', end);
+  let action = '';
+  for await (const text of createInterface({ input: child.stdout })) {
+    const line = v.parse(ReplayLineSchema, JSON.parse(text));
+    if (json) {
+      printJson(JSON.parse(text));
+      continue;
+    }
+    if ('results' in line && line.action !== action) {
+      action = line.action;
+      print(action);
+    }
+    print(replayText(line));
+  }
+  const code = await ended;
+  if (code === null) throw new Error('The replay was killed before it came to an end.');
+  return code;
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'bun:test';
+import { ActionSchema } from '@portarium/client/answers';
+import * as v from 'valibot';
+import { actionText, nextStep } from './show-action.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const action = (changes: object) =>
+  v.parse(ActionSchema, {
+    ...{ id: 'act_1', state: 'succeeded', tier: 'human-approve', operation: 'createRefund' },
+    plugin: { name: 'p', version: '1.0.0', digest },
+    ...{ inputDigest: digest, attempts: 0, createdAt: '2026-01-01T00:00:00.000Z' },
+    evidence: { from: 1, to: 3 },
+    ...changes,
+  });
+const approval = (state: string) => ({
+  ...{ id: 'apr_1', state, digest, quorum: 2, given: 1 },
+  decideBefore: '2026-01-02T00:00:00.000Z',
+  executeBefore: '2026-01-02T01:00:00.000Z',
+});
+
+test('an action that waits names its approval, how far it is, and how to approve it', () => {
+  const waiting = action({ state: 'waiting-approval', approval: approval('open') });
+  expect(actionText(waiting)).toContain(
+    'apr_1 open, 1 of 2 agreed, to be decided before 2026-01-02T00:00:00.000Z',
+  );
+  expect(nextStep(waiting)).toContain('portarium approve act_1');
+  expect(nextStep(waiting)).toContain('apr_1');
+  const granted = action({ state: 'dispatched', approval: approval('granted') });
+  expect(actionText(granted)).toContain('for a start before 2026-01-02T01:00:00.000Z');
+  expect(nextStep(granted)).toContain('action tail');
+});
+
+test('an error comes with what to do about it', () => {
+  const error = { code: 'outcome.unknown', message: 'x\u001b[2J' };
+  const unknown = action({ state: 'outcome-unknown', error });
+  expect(actionText(unknown)).toContain('outcome.unknown: x[2J');
+  expect(actionText(unknown)).toContain('Look at the system, then resolve the action.');
+  expect(nextStep(unknown)).toContain('action resolve act_1');
+  const newer = action({ state: 'failed', error: { code: 'constructor', message: 'm' } });
+  expect(actionText(newer)).not.toContain('hint');
+});
+
+test('nothing is left to do once it is over', () => {
+  expect(nextStep(action({}))).toBeUndefined();
+  expect(nextStep(action({ state: 'denied', tier: null }))).toBeUndefined();
+  expect(nextStep(action({ state: 'changes-requested' }))).toContain('--replaces act_1');
+});

@@ -1,0 +1,74 @@
+/** Prints one action, and what can be done about it. Plugins' text is made safe to show. */
+import type { Action } from '@portarium/client/answers';
+import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
+import { isSettled } from '@portarium/contracts/life-cycle';
+import { plainText } from '@portarium/contracts/plain-text';
+import { print, printJson, table, tell } from './output.ts';
+
+const MAX_OUTPUT = 1e6;
+
+/** @param json as one line of JSON, and nothing else */
+export function showAction(action: Action, json: boolean): void {
+  if (json) {
+    printJson(action);
+    return;
+  }
+  print(actionText(action));
+  const step = nextStep(action);
+  if (step !== undefined) tell(step);
+}
+
+export function actionText(action: Action): string {
+  const { id, state, plugin, operation, attempts, evidence, approval, replaces, error } = action;
+  const rows = [
+    ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
+    ['  tier', action.tier ?? 'denied by policy'],
+    ...(replaces === undefined ? [] : [['  replaces', replaces]]),
+    ...(approval === undefined ? [] : [['  approval', approvalLine(approval)]]),
+    ['  attempts', String(attempts)],
+    ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
+    ...(error ? errorRows(error) : []),
+  ];
+  const output =
+    action.output === undefined
+      ? []
+      : [plainText(JSON.stringify(action.output, null, 2), MAX_OUTPUT)];
+  return [`${id}  ${state}`, table(rows), ...output].join('\n');
+}
+
+function approvalLine(approval: NonNullable<Action['approval']>): string {
+  const { id, state, quorum, given, decideBefore, executeBefore } = approval;
+  const until =
+    state === 'open'
+      ? `, to be decided before ${decideBefore}`
+      : state === 'granted'
+        ? `, for a start before ${executeBefore}`
+        : '';
+  return `${id} ${state}, ${given} of ${quorum} agreed${until}`;
+}
+
+function errorRows({ code, message }: NonNullable<Action['error']>): string[][] {
+  const hint = Object.hasOwn(ATTEMPT_ERRORS, code)
+    ? ATTEMPT_ERRORS[code as keyof typeof ATTEMPT_ERRORS][1]
+    : undefined;
+  return [
+    ['  error', plainText(`${code}: ${message}`)],
+    ...(hint === undefined ? [] : [['  hint', hint]]),
+  ];
+}
+
+/** What can be done now, in a sentence; undefined when nothing is left to do. */
+export function nextStep({ id, state, approval }: Action): string | undefined {
+  switch (state) {
+    case 'waiting-approval':
+      return `It waits until somebody else approves it${approval ? ` (${approval.id})` : ''}: portarium approve ${id}`;
+    case 'waiting-manual':
+      return `A person does it, and then says so: portarium action resolve ${id} --outcome succeeded --rationale TEXT`;
+    case 'outcome-unknown':
+      return `Look at the system, then say what happened: portarium action resolve ${id} --outcome succeeded|failed|dispatched --rationale TEXT`;
+    case 'changes-requested':
+      return `Ask for another in its place: portarium action run … --replaces ${id}`;
+    default:
+      return isSettled(state) ? undefined : `It goes on: portarium action tail ${id}`;
+  }
+}

@@ -1,0 +1,104 @@
+/** Shapes of the API's answers about approvals. Loose, but for the statement: its digest covers all. */
+import { ApprovalStatementSchema } from '@portarium/contracts/approval-statement';
+import { DigestSchema } from '@portarium/contracts/digest';
+import { EgressRulesSchema } from '@portarium/contracts/egress-rule';
+import { EFFECTS } from '@portarium/contracts/life-cycle';
+import * as v from 'valibot';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = v.string();
+
+export const APPROVAL_STATES = [
+  'open',
+  'granted',
+  'denied',
+  'changes-requested',
+  'expired',
+  'voided',
+] as const;
+export type ApprovalState = (typeof APPROVAL_STATES)[number];
+
+const state = v.picklist(APPROVAL_STATES);
+
+/** The newest approval of an action, as the action shows it. */
+export const ApprovalOfActionSchema = v.looseObject({
+  id: text,
+  state,
+  digest: DigestSchema,
+  quorum: count,
+  /** People who have agreed so far. */
+  given: count,
+  decideBefore: text,
+  executeBefore: text,
+});
+
+/** The action's contract; `contractDigest` of the statement covers it, so it is parsed strictly. */
+const ContractSchema = v.strictObject({
+  plugin: EgressRulesSchema,
+  operator: EgressRulesSchema,
+  networks: v.array(text),
+  approval: EgressRulesSchema,
+});
+
+/** What would be carried out, in full. */
+const ApprovalRequestSchema = v.looseObject({
+  plugin: v.looseObject({
+    name: text,
+    version: text,
+    digest: DigestSchema,
+    description: v.nullish(text),
+  }),
+  operation: text,
+  effect: v.picklist(EFFECTS),
+  requestedBy: v.looseObject({ key: text, owner: text }),
+  /** Decoded: JSON, text, or base64 of bytes, as the operation's encoding says. */
+  input: v.unknown(),
+  contract: ContractSchema,
+  /** What the contract lets through; a careful reader computes it (`allowedCalls`). */
+  calls: v.array(v.looseObject({ rule: text })),
+  credentials: v.array(
+    v.looseObject({ slot: text, id: text, name: text, host: text, kind: text, version: count }),
+  ),
+  networks: v.array(text),
+  limits: v.looseObject({}),
+  /** The last action of the same operation that was approved and run. */
+  lastApproved: v.nullish(v.looseObject({ action: text, input: v.unknown() })),
+});
+export type ApprovalRequest = v.InferOutput<typeof ApprovalRequestSchema>;
+
+export const ApprovalSchema = v.looseObject({
+  id: text,
+  action: text,
+  state,
+  digest: DigestSchema,
+  statement: ApprovalStatementSchema,
+  quorum: count,
+  /** Roles whose keys may decide. */
+  roles: v.array(text),
+  /** People who may not. */
+  excluded: v.array(text),
+  decisions: v.array(v.looseObject({ person: text, decision: text, rationale: text, at: text })),
+  createdAt: text,
+  decideBefore: text,
+  decidedAt: v.nullish(text),
+  consumedAt: v.nullish(text),
+  /** Not in lists. */
+  request: v.optional(ApprovalRequestSchema),
+});
+export type Approval = v.InferOutput<typeof ApprovalSchema>;
+
+export const ApprovalPageSchema = v.looseObject({
+  items: v.array(ApprovalSchema),
+  /** The cursor of the next page; absent on the last. */
+  next: v.optional(text),
+});
+export type ApprovalPage = v.InferOutput<typeof ApprovalPageSchema>;
+
+export const ApprovalRulesSchema = v.looseObject({
+  quorum: count,
+  roles: v.array(text),
+  decideWithinMs: count,
+  executeWithinMs: count,
+  revision: count,
+});
+export type ApprovalRules = v.InferOutput<typeof ApprovalRulesSchema>;

@@ -1,0 +1,40 @@
+/**
+ * What an attempt's end leaves in the evidence store: the action's journal so far as canonical JSON,
+ * whose digest `attempt.finished` states, and the bodies that guests read, as a tar of `sha256/<hex>`.
+ */
+import * as v from 'valibot';
+import { canonicalBytes } from './canonical-json.ts';
+import type { Digest } from './digest.ts';
+import { AttemptIdSchema } from './ids.ts';
+import { EgressCallSchema } from './internal-api.ts';
+import { type TarFile, writeTar } from './tar.ts';
+
+export const JOURNAL_MEDIA_TYPE = 'application/vnd.portarium.journal+json';
+export const BODIES_MEDIA_TYPE = 'application/vnd.portarium.bodies+tar';
+
+/** A record and the attempt that wrote it; a call with an intent names the one that intended it first. */
+export const JournalRecordSchema = v.strictObject({
+  ...EgressCallSchema.entries,
+  attempt: AttemptIdSchema,
+});
+export type JournalArtifactRecord = v.InferOutput<typeof JournalRecordSchema>;
+
+/** Every record of the action from call 0 without gaps. */
+export const JournalArtifactSchema = v.array(JournalRecordSchema);
+
+export function journalBytes(records: readonly JournalArtifactRecord[]): Uint8Array {
+  return canonicalBytes(records);
+}
+
+/** The same bodies give the same bytes: files stand in the order of their digests. */
+export function bodiesBytes(bodies: ReadonlyMap<Digest, Uint8Array>): Uint8Array {
+  const files: TarFile[] = [...bodies]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([digest, bytes]) => ({ path: bodyPath(digest), bytes }));
+  return writeTar(files);
+}
+
+/** Where a body stands in the tar. */
+export function bodyPath(digest: Digest): string {
+  return digest.replace(':', '/');
+}

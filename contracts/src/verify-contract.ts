@@ -1,0 +1,73 @@
+/**
+ * What an order's contract allows, as far as records and entries show a request: they name the rules
+ * and leave out query, headers and content type.
+ */
+import {
+  type EgressContract,
+  type EgressRule,
+  hostMatches,
+  type MatchedRules,
+  pathMatches,
+} from './egress-rule.ts';
+
+/** The parts of a record, or of the data of an entry, that a rule speaks of. */
+export interface ShownCall {
+  readonly rule?: unknown;
+  readonly method?: unknown;
+  /** Entries do not have it. */
+  readonly scheme?: unknown;
+  readonly host?: unknown;
+  readonly port?: unknown;
+  readonly path?: unknown;
+}
+
+/** Paths are cut at this length, in characters, before they are recorded. */
+const MAX_SHOWN_PATH = 2_048;
+
+export class ShownContract {
+  readonly #plugin: ReadonlyMap<string, EgressRule>;
+  readonly #operator: ReadonlyMap<string, EgressRule>;
+  readonly #approval: readonly EgressRule[];
+
+  constructor(contract: EgressContract) {
+    this.#plugin = new Map(contract.plugin.map((rule) => [rule.id, rule]));
+    this.#operator = new Map(contract.operator.map((rule) => [rule.id, rule]));
+    this.#approval = contract.approval;
+  }
+
+  /** The rules behind a name that `ruleName` made; undefined when the contract has none. */
+  rules(name: unknown): MatchedRules | undefined {
+    if (typeof name !== 'string') return undefined;
+    const [pluginId = '', operatorId = pluginId] = name.split(' ', 3);
+    const [plugin, operator] = [this.#plugin.get(pluginId), this.#operator.get(operatorId)];
+    return plugin && operator && { plugin, operator };
+  }
+
+  /** Why the contract does not allow `call`, or undefined. */
+  problem(call: ShownCall): string | undefined {
+    const rules = this.rules(call.rule);
+    if (!rules) return 'it names no rules of the order’s contract';
+    for (const layer of ['plugin', 'operator'] as const) {
+      const part = mismatch(rules[layer], call);
+      if (part) return `the ${layer}’s rule ${rules[layer].id} refuses its ${part}`;
+    }
+    const narrowed = this.#approval.length > 0;
+    if (narrowed && this.#approval.every((rule) => mismatch(rule, call) !== undefined)) {
+      return 'no rule of the approval allows it';
+    }
+    return undefined;
+  }
+}
+
+/** The part that the rule refuses. */
+function mismatch(rule: EgressRule, call: ShownCall): string | undefined {
+  const { method, scheme, host, port, path } = call;
+  if (!(rule.methods as readonly unknown[]).includes(method)) return 'method';
+  if (scheme !== undefined && scheme !== rule.scheme) return 'scheme';
+  if (typeof host !== 'string' || !hostMatches(rule.host, host)) return 'host';
+  if (port !== rule.port) return 'port';
+  if (typeof path !== 'string') return 'path';
+  // A host whose full record was refused leaves the path out.
+  const whole = path !== '' && path.length < MAX_SHOWN_PATH;
+  return whole && !pathMatches(rule.path, path) ? 'path' : undefined;
+}

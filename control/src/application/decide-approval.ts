@@ -1,0 +1,161 @@
+/**
+ * A person decides about exactly what would run. One transaction under the action's lock: so one
+ * decision wins a race, and nothing is granted that is no longer what was shown.
+ */
+import { DigestSchema } from '@portarium/contracts/digest';
+import type { EntryType } from '@portarium/contracts/evidence-entry';
+import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
+import { type ActionState, assertTransition } from '@portarium/contracts/life-cycle';
+import * as v from 'valibot';
+import { quorumReached } from '../domain/approval-rules.ts';
+import { currentDigest } from './approval-statement.ts';
+import { cancelLocked, RationaleSchema } from './cancel-action.ts';
+import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
+import { deliverWake } from './deliver-wake.ts';
+import { failure, type Failure, type Result, success } from './failure.ts';
+import { type ApprovalRecord, type ApprovalState, DECISIONS } from './ports/approval-store.ts';
+import { timeText } from './ports/clock.ts';
+import type { ActionRecord } from './ports/records.ts';
+import type { WriteTransaction } from './ports/workspace-store.ts';
+import { expireApproval, isOverdue } from './void-approval.ts';
+
+export const DecideApprovalSchema = v.strictObject({
+  decision: v.picklist(DECISIONS),
+  rationale: RationaleSchema,
+  /** Of what was shown; the decision is about nothing else. */
+  digest: DigestSchema,
+});
+export type DecideApproval = v.InferOutput<typeof DecideApprovalSchema>;
+
+export async function decideApproval(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  id: ApprovalId,
+  wanted: DecideApproval,
+): Promise<Result<null>> {
+  const wake = context.ids.randomHex(16);
+  const found = await context.store.read(workspace, (tx) => tx.findApproval(id));
+  if (!found) return failure('not-found', `The workspace has no approval ${id}.`);
+  let moved = false;
+  const done = await context.store.submit(workspace, async (tx): Promise<Result<null>> => {
+    moved = false;
+    const action = await tx.lockAction(found.action);
+    const approval = await tx.findApproval(id);
+    if (!action || !approval) throw new Error(`approval ${id} lost its action`);
+    const refused = mayNotDecide(caller, approval, wanted);
+    if (refused) return refused;
+    const at = timeText(context.clock.nowMs());
+    const ended = await endedMeanwhile(context, tx, workspace, action, approval, at);
+    if (ended) moved = true;
+    else {
+      const decided = await decide(tx, caller, action, approval, wanted, at);
+      if (!decided.ok) return decided;
+      moved = decided.value;
+    }
+    if (moved) await tx.queueDispatch(action.id, wake);
+    return ended ?? success(null);
+  });
+  if (moved) deliverWake(context, workspace, found.action, wake);
+  return done;
+}
+
+/** What can be said without changing anything. */
+function mayNotDecide(
+  caller: Caller,
+  approval: ApprovalRecord,
+  wanted: DecideApproval,
+): Failure | undefined {
+  if (!approval.roles.includes(caller.key.role)) {
+    return failure('auth.forbidden', `This approval asks for ${approval.roles.join(' or ')}.`);
+  }
+  if (approval.excluded.includes(caller.key.owner)) {
+    return failure(
+      'approval.excluded',
+      `${caller.key.owner} asked for the action, or made the key, the plugin version or the grant.`,
+    );
+  }
+  if (approval.state !== 'open') {
+    return failure('approval.closed', `The approval is ${approval.state}.`);
+  }
+  if (wanted.digest !== approval.digest) {
+    return failure('approval.stale', `The decision names another digest than ${approval.digest}.`);
+  }
+  return undefined;
+}
+
+/** Ends an approval that is out of time, or about something that would not run any more. */
+async function endedMeanwhile(
+  context: Context,
+  tx: WriteTransaction,
+  workspace: WorkspaceId,
+  action: ActionRecord,
+  approval: ApprovalRecord,
+  at: string,
+): Promise<Failure | undefined> {
+  if (isOverdue(approval, context.clock.nowMs())) {
+    await expireApproval(tx, action, approval, at);
+    return failure('approval.closed', `Nobody decided before ${approval.decideBefore}.`);
+  }
+  const digest = await currentDigest(tx, workspace, action, approval.executeBefore);
+  if (digest === approval.digest) return undefined;
+  const voided = 'what would run is no longer what was asked for';
+  const reason = { by: SYSTEM_ACTOR.id, rationale: voided, voided };
+  await cancelLocked(tx, action, at, SYSTEM_ACTOR, reason);
+  return failure(
+    'approval.stale',
+    'The plugin, its grant, a credential or the policy changed; the approval is void.',
+  );
+}
+
+interface Step {
+  readonly approval: ApprovalState;
+  readonly action: ActionState;
+  readonly entry: EntryType;
+}
+
+const STEPS: { readonly [D in DecideApproval['decision']]: Step } = {
+  approve: { approval: 'granted', action: 'dispatched', entry: 'approval.granted' },
+  deny: { approval: 'denied', action: 'denied', entry: 'approval.denied' },
+  'request-changes': {
+    approval: 'changes-requested',
+    action: 'changes-requested',
+    entry: 'approval.changes-requested',
+  },
+};
+
+/** @returns whether the approval came to its end */
+async function decide(
+  tx: WriteTransaction,
+  caller: Caller,
+  action: ActionRecord,
+  approval: ApprovalRecord,
+  { decision, rationale }: DecideApproval,
+  at: string,
+): Promise<Result<boolean>> {
+  const person = caller.key.owner;
+  const record = { person, key: caller.key.id, decision, rationale, at };
+  if (!(await tx.insertDecision(approval.id, record))) {
+    return failure('conflict', `${person} has decided about this already.`);
+  }
+  const step = STEPS[decision];
+  const decisions = await tx.listDecisions(approval.id);
+  const closes = decision !== 'approve' || quorumReached(approval.quorum, decisions);
+  tx.append({
+    type: closes ? step.entry : 'approval.endorsed',
+    actor: actorOf(caller),
+    subject: { action: action.id, approval: approval.id },
+    data: { approvalDigest: approval.digest, quorum: approval.quorum, by: person, rationale },
+    trace: action.trace,
+  });
+  if (!closes) return success(false);
+  if (!(await tx.moveApproval(approval.id, 'open', step.approval, at))) {
+    throw new Error(`approval ${approval.id} changed under the lock of its action`);
+  }
+  assertTransition(action.state, step.action);
+  await tx.updateAction(action.id, {
+    state: step.action,
+    ...(step.action === 'dispatched' ? {} : { finishedAt: at }),
+  });
+  return success(true);
+}

@@ -1,0 +1,259 @@
+/**
+ * Leave to send one call: the Control Plane matches the request against contract and budgets on its
+ * own, makes the intent durable, and only then hands out the idempotency key and the credential. One
+ * host may ask again for what it already asked; an older attempt may not ask at all.
+ */
+import { digestOfJson } from '@portarium/contracts/digest';
+import {
+  decideEgress,
+  type EgressRequest,
+  idempotencyOf,
+  type MatchedRules,
+  ruleName,
+  SAFE_METHODS,
+} from '@portarium/contracts/egress-rule';
+import type { AttemptErrorCode } from '@portarium/contracts/errors';
+import type { EgressCall, IntentResponse, IntentSchema } from '@portarium/contracts/internal-api';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { type OutboundRequest, parseRequest } from '@portarium/contracts/outbound-request';
+import type { Ticket } from '@portarium/contracts/ticket';
+import type { InferOutput } from 'valibot';
+import { requestTimeoutMs } from './claim-attempt.ts';
+import type { Caller, Context } from './context.ts';
+import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
+import { failure, type Result, success } from './failure.ts';
+import { hold } from './hold-attempt.ts';
+import { maySendAgain } from './merge-calls.ts';
+import { timeText } from './ports/clock.ts';
+import type { JournalRecord } from './ports/journal-store.ts';
+import type { ActionRecord, AttemptRecord } from './ports/records.ts';
+import type { WriteTransaction } from './ports/workspace-store.ts';
+import { bodiesOf, recordCalls, tell } from './record-calls.ts';
+
+export type Intent = InferOutput<typeof IntentSchema>;
+
+/** Characters of a path that a record keeps. */
+const MAX_PATH = 2_048;
+
+type Refusal = Extract<IntentResponse, { status: 'refused' }>;
+
+/** What the Control Plane read out of the request by itself. */
+interface Matched {
+  readonly request: OutboundRequest;
+  readonly rules: MatchedRules;
+  readonly rule: string;
+  readonly write: boolean;
+}
+
+export async function intendCall(
+  context: Context,
+  caller: Caller,
+  ticket: Ticket,
+  intent: Intent,
+): Promise<Result<IntentResponse>> {
+  const bodies = await bodiesOf(intent);
+  if (!bodies.ok) return bodies;
+  const action = await context.store.read(ticket.workspace, (tx) => tx.findAction(ticket.action));
+  if (!action) return failure('not-found', `There is no action ${ticket.action}.`);
+  // The contract of an action never changes, so it may be matched before the row is locked.
+  const matched = await match(action, intent);
+  if (!matched.ok) return matched;
+  const found = matched.value;
+  if ('status' in found) {
+    return context.store.submit(ticket.workspace, async (tx) => {
+      const held = await hold(context, tx, ticket);
+      return held.ok ? success(found) : held;
+    });
+  }
+  const grant = await grantCredential(context, ticket.workspace, action, found);
+  const key = await context.idempotencyKeys.keyOf(action.id, intent.call);
+  const idempotency = idempotencyOf(found.rules);
+  const outcome = await context.store.submit(
+    ticket.workspace,
+    async (tx): Promise<Result<Refusal | undefined>> => {
+      const held = await hold(context, tx, ticket);
+      if (!held.ok) return held;
+      const locked = held.value;
+      const recorded = await recordCalls(
+        tx,
+        caller,
+        locked.action,
+        locked.attempt,
+        intent.calls,
+        bodies.value,
+      );
+      if (!recorded.ok) return recorded;
+      const problem =
+        (await unusable(tx, locked.action, found, grant)) ??
+        overBudget(locked.action, recorded.value, intent, found);
+      if (problem) return success(problem);
+      return success(
+        await record(context, caller, tx, locked, recorded.value, intent, found, grant),
+      );
+    },
+  );
+  if (!outcome.ok) return outcome;
+  if (outcome.value) return success(outcome.value);
+  return success({
+    status: 'send',
+    // Counted from before the host asked, so it ends before the lease that this intent extended.
+    sendWithinMs: PLATFORM_LIMITS.leaseMs,
+    timeoutMs: requestTimeoutMs(action),
+    ...(found.write && idempotency ? { idempotency: { header: idempotency.header, key } } : {}),
+    ...(grant.kind === 'secret' ? { credential: grant.credential } : {}),
+  });
+}
+
+function refused(code: AttemptErrorCode, message: string, layer?: string): Refusal {
+  return { status: 'refused', code, message, ...(layer === undefined ? {} : { layer }) };
+}
+
+/** The request as the Control Plane reads it, or why it may not be sent. */
+async function match(action: ActionRecord, intent: Intent): Promise<Result<Matched | Refusal>> {
+  const parsed = parseRequest({
+    method: intent.method,
+    url: intent.url,
+    headers: intent.headers,
+    body: new Uint8Array(),
+  });
+  if (!parsed.ok) return success(refused('egress.denied', parsed.reason, 'request'));
+  const { request } = parsed;
+  const target: EgressRequest = request.target;
+  const decision = decideEgress(action.contract, action.effect, target);
+  if (!decision.allowed) {
+    return success(refused('egress.denied', decision.reason, decision.layer));
+  }
+  const rule = ruleName(decision.rules);
+  const requestDigest = await digestOfJson({
+    method: target.method,
+    url: request.url,
+    headers: request.headers,
+    bodyDigest: intent.bodyDigest,
+    rule,
+  });
+  if (requestDigest !== intent.requestDigest) {
+    return failure('input.invalid', 'The request digest is not that of the request.', {
+      errors: [{ pointer: '/requestDigest', message: `expected ${requestDigest}` }],
+    });
+  }
+  const write = !SAFE_METHODS.has(target.method);
+  return success({ request, rules: decision.rules, rule, write });
+}
+
+/** What may have changed since the attempt began. */
+async function unusable(
+  tx: WriteTransaction,
+  action: ActionRecord,
+  { rule }: Matched,
+  grant: CredentialGrant,
+): Promise<Refusal | undefined> {
+  const plugin = await tx.findPlugin(action.plugin, action.version);
+  if (plugin?.state !== 'active') {
+    return refused('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
+  }
+  if (grant.kind === 'refused') return refused(grant.code, grant.message);
+  if (grant.kind === 'secret' && !(await stillHolds(tx, grant))) {
+    const message = `the credential of rule ${rule} changed a moment ago`;
+    return refused('credential.unavailable', message);
+  }
+  return undefined;
+}
+
+/** The budgets of the attempt and of both rules, counted over the whole journal. */
+function overBudget(
+  { limits }: ActionRecord,
+  journal: readonly JournalRecord[],
+  { call, bodyBytes }: Intent,
+  { rules }: Matched,
+): Refusal | undefined {
+  const others = journal.filter(({ record }) => record.call !== call);
+  if (others.length >= limits.egressCalls) {
+    return refused('limit.egress', `more than ${limits.egressCalls} calls`, 'budget');
+  }
+  for (const [layer, one] of Object.entries(rules)) {
+    const spent = others.filter(
+      ({ record }) => record.verdict !== 'denied' && ruleOf(record, layer) === one.id,
+    );
+    if (one.maxCalls !== undefined && spent.length >= one.maxCalls) {
+      return refused('limit.egress', `rule ${one.id} allows ${one.maxCalls} calls`, 'budget');
+    }
+    const bytes = spent.reduce((sum, { record }) => sum + record.bytesOut + record.bytesIn, 0);
+    if (one.maxBytes !== undefined && bytes + bodyBytes > one.maxBytes) {
+      return refused('limit.egress', `rule ${one.id} allows ${one.maxBytes} bytes`, 'budget');
+    }
+  }
+  return undefined;
+}
+
+/** The id of the plugin's or the operator's rule in a record's `rule` (`ruleName`). */
+function ruleOf({ rule }: EgressCall, layer: string): string | undefined {
+  const names = (rule ?? '').split(' ');
+  return layer === 'plugin' ? names[0] : names.at(-1);
+}
+
+/** Makes the intent durable. @returns why it may not be sent, if so */
+async function record(
+  context: Context,
+  caller: Caller,
+  tx: WriteTransaction,
+  { action, attempt }: { readonly action: ActionRecord; readonly attempt: AttemptRecord },
+  journal: readonly JournalRecord[],
+  intent: Intent,
+  { request, rules, rule, write }: Matched,
+  grant: CredentialGrant,
+): Promise<Refusal | undefined> {
+  const nowMs = context.clock.nowMs();
+  const at = timeText(nowMs);
+  const idempotency = write ? idempotencyOf(rules) : undefined;
+  const known = journal[intent.call];
+  if (!known && intent.call !== journal.length) {
+    return refused('journal.diverged', `call ${intent.call} follows call ${journal.length - 1}`);
+  }
+  const target = request.target;
+  const credential = grant.kind === 'secret' ? { credential: grant.credential.id } : {};
+  const open: EgressCall = {
+    call: intent.call,
+    method: target.method,
+    scheme: target.scheme,
+    host: target.host,
+    port: target.port,
+    path: target.path.slice(0, MAX_PATH),
+    verdict: 'open',
+    rule,
+    address: intent.address,
+    requestDigest: intent.requestDigest,
+    ...credential,
+    bytesOut: headBytes(request) + intent.bodyBytes,
+    bytesIn: 0,
+    ms: 0,
+  };
+  const more = { idempotencyKeyed: idempotency !== undefined };
+  if (!known) {
+    const until = nowMs + (idempotency?.retentionHours ?? 0) * 60 * 60 * 1000;
+    const keyed = idempotency ? { header: idempotency.header, until: timeText(until) } : null;
+    const fresh = { attempt: attempt.id, record: open, write, keyed, intendedAt: at };
+    await tx.insertRecords(action.id, [{ ...fresh, intendedBy: attempt.id, released: false }]);
+    if (write) tell(tx, caller, action, attempt, 'egress.intended', open, more);
+    return undefined;
+  }
+  if (known.record.requestDigest !== intent.requestDigest) {
+    return refused('journal.diverged', `call ${intent.call} is another request than recorded`);
+  }
+  if (known.record.verdict !== 'open') {
+    return refused('journal.diverged', `call ${intent.call} was answered before`);
+  }
+  // The same attempt asks again because the first acknowledgement was lost: it has not sent.
+  const same = known.intendedBy === attempt.id;
+  if (write && !same && !maySendAgain(known, at)) {
+    return refused('outcome.unknown', `call ${intent.call} was sent and never answered`);
+  }
+  if (same) return undefined;
+  await tx.resendRecord(action.id, intent.call, attempt.id);
+  if (write) tell(tx, caller, action, attempt, 'egress.intended', open, { ...more, resend: true });
+  return undefined;
+}
+
+/** Path and headers count against the budget as the body does: each can carry data out. */
+function headBytes({ path, headers }: OutboundRequest): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length, path.length);
+}

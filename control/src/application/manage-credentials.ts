@@ -1,0 +1,153 @@
+/**
+ * Credentials of a workspace: written once over the API and never read back. The secret goes to the
+ * vault before the row that makes it usable; what a crash leaves behind is a secret that nothing names.
+ */
+import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { PluginNameSchema } from '@portarium/contracts/manifest';
+import * as v from 'valibot';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { CredentialRecord } from './ports/credential-store.ts';
+
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)$/;
+
+/** What goes into a header as it is; longer than any text that could stand there by chance. */
+const SecretSchema = v.pipe(
+  v.string(),
+  v.minLength(
+    PLATFORM_LIMITS.secretCharacters,
+    `expected at least ${PLATFORM_LIMITS.secretCharacters} characters; shorter secrets could not be scrubbed from answers`,
+  ),
+  v.maxLength(PLATFORM_LIMITS.secretBytes),
+  v.regex(/^[\x21-\x7e]*$/, 'expected visible ASCII characters without spaces'),
+);
+
+export const CreateCredentialSchema = v.strictObject({
+  name: PluginNameSchema,
+  /** The exact host that it may be sent to: in lower case, without a port or a wildcard. */
+  host: v.pipe(v.string(), v.regex(HOST, 'expected one exact host in lower case, without a port')),
+  kind: v.picklist(['bearer']),
+  value: SecretSchema,
+});
+export type CreateCredential = v.InferOutput<typeof CreateCredentialSchema>;
+
+export const RotateCredentialSchema = v.strictObject({ value: SecretSchema });
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+export async function createCredential(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  { name, host, kind, value }: CreateCredential,
+): Promise<Result<CredentialRecord>> {
+  const credential: CredentialRecord = {
+    id: context.ids.next('credential'),
+    name,
+    host,
+    kind,
+    version: 1,
+    createdBy: caller.key.id,
+    createdAt: timeText(context.clock.nowMs()),
+    rotatedAt: null,
+    revokedAt: null,
+  };
+  const taken = await context.store.read(workspace, (tx) => tx.findCredentialByName(name));
+  if (taken) return exists(name);
+  await context.vault.put({ workspace, credential: credential.id, version: 1 }, encode(value));
+  const stored = await context.store.submit(workspace, async (tx) => {
+    if (!(await tx.insertCredential(credential))) return exists(name);
+    tx.append({
+      type: 'credential.created',
+      actor: actorOf(caller),
+      subject: {},
+      data: { credential: credential.id, name, host, kind, version: 1 },
+      trace: caller.trace,
+    });
+    return success(credential);
+  });
+  if (!stored.ok) await context.vault.destroy(workspace, credential.id);
+  return stored;
+}
+
+function exists(name: string) {
+  return failure('credential.exists', `A live credential ${name} exists.`, {
+    errors: [{ pointer: '/name', message: 'a live credential has this name' }],
+  });
+}
+
+/** A new version; approvals that name the old one are void from then on. */
+export async function rotateCredential(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  id: CredentialId,
+  value: string,
+): Promise<Result<CredentialRecord>> {
+  const before = await context.store.read(workspace, (tx) => tx.findCredential(id));
+  if (!before || before.revokedAt !== null) return missing(id);
+  const version = before.version + 1;
+  // A version that an interrupted rotation left in the vault can not be written again.
+  const free = await freeVersion(context, workspace, id, version);
+  await context.vault.put({ workspace, credential: id, version: free }, encode(value));
+  return context.store.submit(workspace, async (tx) => {
+    const credential = await tx.lockCredential(id);
+    if (!credential || credential.revokedAt !== null) return missing(id);
+    if (credential.version !== before.version) {
+      return failure('conflict', `The credential was rotated to version ${credential.version}.`);
+    }
+    const at = timeText(context.clock.nowMs());
+    await tx.rotateCredential(id, free, at);
+    const { name, host, kind } = credential;
+    tx.append({
+      type: 'credential.rotated',
+      actor: actorOf(caller),
+      subject: {},
+      data: { credential: id, name, host, kind, version: free },
+      trace: caller.trace,
+    });
+    return success({ ...credential, version: free, rotatedAt: at });
+  });
+}
+
+async function freeVersion(
+  context: Context,
+  workspace: WorkspaceId,
+  credential: CredentialId,
+  from: number,
+): Promise<number> {
+  for (let version = from; ; version++) {
+    if ((await context.vault.get({ workspace, credential, version })) === undefined) return version;
+  }
+}
+
+/** Refused at once; then every version of the secret is destroyed. */
+export async function revokeCredential(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  id: CredentialId,
+): Promise<Result<null>> {
+  const revoked = await context.store.submit(workspace, async (tx) => {
+    const credential = await tx.lockCredential(id);
+    if (!credential || credential.revokedAt !== null) return missing(id);
+    await tx.revokeCredential(id, timeText(context.clock.nowMs()));
+    const { name, host, kind, version } = credential;
+    tx.append({
+      type: 'credential.revoked',
+      actor: actorOf(caller),
+      subject: {},
+      data: { credential: id, name, host, kind, version },
+      trace: caller.trace,
+    });
+    return success(null);
+  });
+  if (revoked.ok) await context.vault.destroy(workspace, id);
+  return revoked;
+}
+
+function missing(id: CredentialId) {
+  return failure('not-found', `The workspace has no live credential ${id}.`);
+}

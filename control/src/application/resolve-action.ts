@@ -1,0 +1,78 @@
+/**
+ * A person says what came of an action: of one whose outcome is unknown after looking at the system, of
+ * one that only a person may carry out after doing so.
+ */
+import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import { assertTransition } from '@portarium/contracts/life-cycle';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import * as v from 'valibot';
+import { RationaleSchema } from './cancel-action.ts';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { deliverWake } from './deliver-wake.ts';
+import { failure, type Failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { ActionRecord } from './ports/records.ts';
+import type { WriteTransaction } from './ports/workspace-store.ts';
+import { journalDigest, storeJournal } from './store-journal.ts';
+
+export const ResolveActionSchema = v.strictObject({
+  /** `dispatched`: it did not happen, send it again. */
+  outcome: v.picklist(['succeeded', 'failed', 'dispatched']),
+  rationale: RationaleSchema,
+});
+export type ResolveAction = v.InferOutput<typeof ResolveActionSchema>;
+
+export async function resolveAction(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  id: ActionId,
+  { outcome, rationale }: ResolveAction,
+): Promise<Result<null>> {
+  const wake = context.ids.randomHex(16);
+  const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
+  const stored = await storeJournal(context, workspace, id, before);
+  const done = await context.store.submit(workspace, async (tx) => {
+    const action = await tx.lockAction(id);
+    if (!action) return failure('not-found', `The workspace has no action ${id}.`);
+    const problem = await whyNot(tx, action, outcome);
+    if (problem) return problem;
+    assertTransition(action.state, outcome);
+    const final = outcome !== 'dispatched';
+    const at = timeText(context.clock.nowMs());
+    await tx.updateAction(id, { state: outcome, ...(final ? { finishedAt: at } : {}) });
+    if (!final) await tx.releaseRecords(id);
+    const named = stored?.digest === (await journalDigest(await tx.listJournal(id)));
+    if (final && named) await tx.dropBodies(id);
+    tx.append({
+      type: 'action.resolved',
+      actor: actorOf(caller),
+      subject: { action: id },
+      data: { outcome, by: caller.key.owner, rationale },
+      artifacts: final && named ? (stored?.artifacts ?? []) : [],
+      trace: action.trace,
+    });
+    await tx.queueDispatch(id, wake);
+    return success(null);
+  });
+  if (done.ok) deliverWake(context, workspace, id, wake);
+  return done;
+}
+
+async function whyNot(
+  tx: WriteTransaction,
+  { id, state }: ActionRecord,
+  outcome: ResolveAction['outcome'],
+): Promise<Failure | undefined> {
+  if (state !== 'outcome-unknown' && state !== 'waiting-manual') {
+    return failure('conflict', `The action is ${state}; there is nothing to resolve.`);
+  }
+  if (outcome !== 'dispatched') return undefined;
+  if (state === 'waiting-manual') {
+    return failure('conflict', 'A person carries this action out; no sandbox ever does.');
+  }
+  const attempts = (await tx.listAttempts(id)).length;
+  if (attempts < PLATFORM_LIMITS.attempts) return undefined;
+  const detail = `All ${attempts} attempts are used up; resolve it, and ask for a new action.`;
+  return failure('conflict', detail);
+}

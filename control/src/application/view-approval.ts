@@ -1,0 +1,101 @@
+/** An approval as people see it: what was asked, who decided, and exactly what would run. */
+import { allowedCalls } from '@portarium/contracts/allowed-calls';
+import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
+import type { Operation } from '@portarium/contracts/manifest';
+import { plainText } from '@portarium/contracts/plain-text';
+import type { Context } from './context.ts';
+import { decodeValue } from './decode-value.ts';
+import type { ApprovalRecord, DecisionRecord } from './ports/approval-store.ts';
+import type { ActionRecord } from './ports/records.ts';
+
+type View = Readonly<Record<string, unknown>>;
+
+/** What a list shows of an approval. */
+export function approvalSummary(
+  approval: ApprovalRecord,
+  decisions: readonly DecisionRecord[],
+): View {
+  const { decidedAt, consumedAt, ...known } = approval;
+  return {
+    ...known,
+    decisions: decisions.map(({ person, decision, rationale, at }) => ({
+      ...{ person, decision, at },
+      rationale: plainText(rationale, 2_000),
+    })),
+    ...(decidedAt === null ? {} : { decidedAt }),
+    ...(consumedAt === null ? {} : { consumedAt }),
+  };
+}
+
+/** @returns undefined when the workspace has no such approval */
+export async function viewApproval(
+  context: Context,
+  workspace: WorkspaceId,
+  id: ApprovalId,
+): Promise<View | undefined> {
+  const found = await context.store.read(workspace, async (tx) => {
+    const approval = await tx.findApproval(id);
+    const action = approval && (await tx.findAction(approval.action));
+    if (!approval || !action) return undefined;
+    const credentials = await Promise.all(
+      action.credentials.map(async ({ slot, id: credential, version }) => {
+        const now = await tx.findCredential(credential);
+        const { name, host, kind } = now ?? {};
+        return { slot, id: credential, name, host, kind, version };
+      }),
+    );
+    return {
+      approval,
+      action,
+      credentials,
+      decisions: await tx.listDecisions(id),
+      plugin: await tx.findPlugin(action.plugin, action.version),
+      owner: (await tx.findKeyPeople(action.requestedBy))?.owner,
+      before: await tx.lastApproved(action),
+    };
+  });
+  if (!found) return undefined;
+  const { approval, action, decisions, plugin, owner, credentials, before } = found;
+  const operation = plugin?.manifest.operations.find(({ name }) => name === action.operation);
+  const encoding = operation?.encoding ?? 'json';
+  return {
+    ...approvalSummary(approval, decisions),
+    request: {
+      plugin: {
+        name: action.plugin,
+        version: action.version,
+        digest: action.pluginDigest,
+        description: plainText(plugin?.manifest.description ?? '', 2_000),
+      },
+      operation: action.operation,
+      effect: action.effect,
+      encoding,
+      requestedBy: { key: action.requestedBy, owner },
+      input: await inputOf(context, workspace, action, encoding),
+      // The digest of this is in the statement: whoever decides can compute the calls from it.
+      contract: action.contract,
+      calls: allowedCalls(action.contract, action.effect),
+      credentials,
+      networks: action.contract.networks,
+      limits: action.limits,
+      ...(before === undefined
+        ? {}
+        : {
+            lastApproved: {
+              action: before.id,
+              input: await inputOf(context, workspace, before, encoding),
+            },
+          }),
+    },
+  };
+}
+
+async function inputOf(
+  context: Context,
+  workspace: WorkspaceId,
+  { inputDigest }: ActionRecord,
+  encoding: Operation['encoding'],
+): Promise<unknown> {
+  const bytes = await context.objects.get(workspace, inputDigest);
+  return bytes === undefined ? undefined : decodeValue(encoding, bytes);
+}

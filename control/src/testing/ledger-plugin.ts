@@ -1,0 +1,80 @@
+/** A plugin for tests of writes: what it may call stands in its rules; nobody runs its module. */
+import type { EgressRule } from '@portarium/contracts/egress-rule';
+import type { TestInstance } from './test-instance.ts';
+import { ECHO_MODULE } from './upload-form.ts';
+
+export const LEDGER_HOST = 'ledger.example.com';
+export const SECRET = 'canary-secret-of-the-ledger-0123456789';
+
+const rule = (id: string, change: Partial<EgressRule>): EgressRule => ({
+  id,
+  methods: ['POST'],
+  scheme: 'https',
+  host: LEDGER_HOST,
+  port: 443,
+  path: `/${id}`,
+  contentTypes: ['application/json'],
+  ...change,
+});
+
+const KEYED = { idempotency: { header: 'Idempotency-Key', retentionHours: 1 } };
+
+export const LEDGER_RULES: readonly EgressRule[] = [
+  rule('look', { methods: ['GET'] }),
+  rule('keyed', { ...KEYED, credential: 'ledger' }),
+  rule('unkeyed', {}),
+  rule('elsewhere', { host: 'other.example.com', credential: 'ledger' }),
+];
+
+const operation = (name: string, effect: string) => ({ name, export: 'echo', effect });
+
+/** Uploads it as `author` and grants its own rules as `operator`. @returns the credential's id */
+export async function pushLedger(
+  instance: TestInstance,
+  version = '1.0.0',
+  rules: readonly EgressRule[] = LEDGER_RULES,
+): Promise<void> {
+  const form = new FormData();
+  const manifest = {
+    schema: 1,
+    name: 'ledger',
+    version,
+    operations: [
+      operation('write', 'write'),
+      operation('look', 'read'),
+      operation('wipe', 'destructive'),
+    ],
+    egress: rules,
+    credentials: [{ slot: 'ledger', kind: 'bearer', host: LEDGER_HOST }],
+  };
+  form.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }));
+  const module = new Blob([ECHO_MODULE as Uint8Array<ArrayBuffer>], { type: 'application/wasm' });
+  form.set('module', module, 'module.wasm');
+  const pushed = await instance.call('POST', '/v1/workspaces/local/plugins', {
+    role: 'author',
+    body: form,
+  });
+  if (!pushed.ok) throw new Error(`the ledger was not admitted: ${await pushed.text()}`);
+  await grantLedger(instance, rules);
+}
+
+export async function grantLedger(
+  instance: TestInstance,
+  rules: readonly EgressRule[],
+): Promise<void> {
+  const granted = await instance.call('PUT', '/v1/workspaces/local/plugins/ledger/egress', {
+    role: 'operator',
+    json: { rules, networks: [] },
+  });
+  if (!granted.ok) throw new Error(`the ledger was not granted: ${await granted.text()}`);
+}
+
+/** Stores the credential `ledger`. @returns its id */
+export async function storeSecret(instance: TestInstance, value = SECRET): Promise<string> {
+  const made = await instance.call('POST', '/v1/workspaces/local/credentials', {
+    role: 'admin',
+    json: { name: 'ledger', host: LEDGER_HOST, kind: 'bearer', value },
+  });
+  if (made.status !== 201) throw new Error(`no credential was made: ${await made.text()}`);
+  return ((await made.json()) as { id: string }).id;
+}
