@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filesWith, formsOf, memoryHolds, processesWith } from './testing/find-bytes.ts';
+import { descendants } from './testing/descendants.ts';
+import type { Fault } from './testing/recording-counterpart.ts';
+import { callStack, exportBundle } from './testing/stack-calls.ts';
+import {
+  approveWrite,
+  startWriteRig,
+  untilEnded,
+  type WriteAction,
+  type WriteRig,
+} from './testing/write-rig.ts';
+
+/** Made anew for each run, in two halves, so that this process's own sources do not hold it. */
+const CANARY = ['canary', crypto.randomUUID().replaceAll('-', ''), 'yellow+/=&bird'].join('_');
+const FORMS = formsOf(CANARY);
+
+let rig: WriteRig;
+beforeAll(async () => {
+  rig = await startWriteRig(2);
+  const made = await callStack(rig.stack, 'admin', 'POST', '/credentials', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'ledger', host: '127.0.0.1', kind: 'bearer', value: CANARY }),
+  });
+  expect([made.status, (await made.text()).includes(CANARY)]).toEqual([201, false]);
+}, 180_000);
+afterAll(async () => {
+  await rig?.[Symbol.asyncDispose]();
+}, 60_000);
+
+/** A write with the credential. @param onAnswering while the guest waits for its answer */
+async function write(id: string, fault?: Fault, onAnswering?: () => void): Promise<WriteAction> {
+  const { stack, counterpart } = rig;
+  counterpart.plan(id, {
+    ...(fault === undefined ? {} : { fault, times: 1 }),
+    ...(onAnswering === undefined ? {} : { answering: onAnswering }),
+  });
+  const asked = await callStack(stack, 'operator', 'POST', '/actions', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ plugin: 'ledger', operation: 'writeSecretly', input: { id } }),
+  });
+  const action = (await asked.json()) as WriteAction;
+  await approveWrite(stack, action);
+  return untilEnded(stack, action.id, 60_000);
+}
+
+test('the search finds what is there: in a file, in memory, in a process list', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'portarium-find-'));
+  try {
+    for (const [i, form] of FORMS.entries()) await writeFile(join(folder, `${i}`), form);
+    expect(await filesWith(folder, FORMS)).toHaveLength(FORMS.length);
+    const child = Bun.spawn(['sleep', '60'], { env: { LEAKED: CANARY } });
+    await Bun.sleep(100);
+    expect(processesWith(FORMS)).toContain(child.pid);
+    expect(memoryHolds(child.pid, FORMS).found).toBe(true);
+    child.kill();
+    await child.exited;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('a credential reaches the counterpart, and neither the cell’s memory nor a process list while it does', async () => {
+  const cells: { readBytes: number; found: boolean }[] = [];
+  let listed: readonly number[] = [];
+  const ended = await write('canary-memory', 'echo-authorization', () => {
+    const host = rig.stack.pidOf('sandbox') ?? -1;
+    cells.push(...descendants(host).map((pid) => memoryHolds(pid, FORMS)));
+    listed = processesWith(FORMS);
+  });
+  expect(ended.state).toBe('succeeded');
+  const [seen] = rig.counterpart.requests('canary-memory');
+  expect(seen?.headers.authorization).toBe(`Bearer ${CANARY}`);
+  expect(cells.length).toBeGreaterThan(0);
+  for (const cell of cells) {
+    expect(cell.readBytes).toBeGreaterThan(10_000_000);
+    expect(cell.found).toBe(false);
+  }
+  expect(listed).toEqual([]);
+  // Afterwards too: what came back was scrubbed before the cell got it.
+  const host = rig.stack.pidOf('sandbox') ?? -1;
+  for (const pid of descendants(host)) expect(memoryHolds(pid, FORMS).found).toBe(false);
+}, 90_000);
+
+test('what a counterpart sends back of a credential is scrubbed in each form before a guest reads it', async () => {
+  const ended = await write('canary-echo', 'echo-authorization');
+  const output = JSON.stringify(ended.output);
+  for (const form of FORMS) expect(output.includes(form.toString())).toBe(false);
+  expect(output).toContain('[credential ledger]');
+}, 90_000);
+
+test('no answer of the API, no bundle and no file that the stack keeps holds a credential, whatever went wrong', async () => {
+  const faults = ['echo-authorization', 'die-after-effect', 'answer-twice'] as const;
+  const actions = [];
+  for (const fault of faults) actions.push(await write(`canary-${fault}`, fault));
+  const texts: string[] = [];
+  for (const { id } of actions) {
+    for (const path of ['', '/journal', '/attempts']) {
+      texts.push(
+        await (await callStack(rig.stack, 'operator', 'GET', `/actions/${id}${path}`)).text(),
+      );
+    }
+  }
+  for (const path of ['/approvals', '/credentials', '/evidence?limit=200', '/actions']) {
+    texts.push(await (await callStack(rig.stack, 'auditor', 'GET', path)).text());
+  }
+  const { bundle } = await exportBundle(rig.stack);
+  const kept = Buffer.concat([Buffer.from(texts.join('\n')), bundle]);
+  for (const form of FORMS) expect(kept.includes(form)).toBe(false);
+  // PostgreSQL's files and log, Temporal's history, the bus's streams, evidence, vault and all logs.
+  expect(await filesWith(rig.stack.dataDir, FORMS)).toEqual([]);
+}, 120_000);
