@@ -6,9 +6,11 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { benchAction } from './action.ts';
 import type { BenchResult, Measured } from './measure.ts';
+import { benchWrite } from './write.ts';
 
 const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise<Measured>>> = {
   action: benchAction,
+  write: benchWrite,
 };
 
 function commit(): string {

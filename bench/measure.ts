@@ -78,7 +78,8 @@ async function block(subject: Subject, size: number, concurrency: number): Promi
   return durations;
 }
 
-function summarise(name: string, durations: readonly number[], elapsedMs: number): Case {
+/** @param elapsedMs of the clock while they were made */
+export function summarise(name: string, durations: readonly number[], elapsedMs: number): Case {
   const sorted = [...durations].sort((a, b) => a - b);
   const at = (share: number) =>
     sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
