@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
+import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { Configuration } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
@@ -58,10 +59,12 @@ export async function compose(
     configuration.PORTARIUM_TEMPORAL_NAMESPACE,
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
+  const store = createWorkspaceStore(sql, ids);
   const context: Context = {
     clock,
     ids,
-    store: createWorkspaceStore(sql, ids),
+    store,
+    fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
     objects: createDirectoryStore(configuration.PORTARIUM_EVIDENCE_DIR, clock),
     policy: createCedarEngine(),

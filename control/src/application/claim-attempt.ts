@@ -119,7 +119,7 @@ function afterLeaseMs(action: ActionRecord): number {
 }
 
 /** From the first byte of an egress call to its last. */
-export function requestTimeoutMs({ limits }: ActionRecord): number {
+export function requestTimeoutMs({ limits }: Pick<ActionRecord, 'limits'>): number {
   return Math.min(PLATFORM_LIMITS.egressTimeoutMs, limits.wallMs);
 }
 

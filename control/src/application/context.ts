@@ -1,5 +1,6 @@
 /** What every use case works with: the ports, wired once by the composition root. */
 import type { Actor } from '@portarium/contracts/evidence-entry';
+import type { FixedActions } from './fixed-actions.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
 import type {
@@ -20,6 +21,7 @@ export interface Context {
   readonly ids: Ids;
   readonly store: WorkspaceStore;
   readonly directory: Directory;
+  readonly fixedActions: FixedActions;
   readonly objects: ObjectStore;
   readonly policy: PolicyEngine;
   readonly dispatcher: Dispatcher;

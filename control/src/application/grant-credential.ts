@@ -8,7 +8,7 @@ import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
 import type { IntentResponse } from '@portarium/contracts/internal-api';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { Context } from './context.ts';
-import type { ActionRecord } from './ports/records.ts';
+import type { FixedAction } from './fixed-actions.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
 
 export type CredentialGrant =
@@ -25,7 +25,7 @@ export type CredentialGrant =
 export async function grantCredential(
   context: Pick<Context, 'store' | 'vault'>,
   workspace: WorkspaceId,
-  action: ActionRecord,
+  action: FixedAction,
   { request, rules }: { readonly request: OutboundRequest; readonly rules: MatchedRules },
 ): Promise<CredentialGrant> {
   const slot = rules.plugin.credential;

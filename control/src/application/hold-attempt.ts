@@ -1,23 +1,28 @@
 /** An attempt that still holds its action, under the action's lock. Every word of a host passes here. */
-import type { Ticket } from '@portarium/contracts/ticket';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { Ticket } from '@portarium/contracts/ticket';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import type { FixedAction } from './fixed-actions.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord, AttemptRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 
-export interface Held {
-  readonly action: ActionRecord;
+/** @param A what is known of the action: all of it, or what never changes and where it stands */
+export interface Held<A> {
+  readonly action: A;
   readonly attempt: AttemptRecord;
 }
 
+/** An action that runs, without what only its end brings. */
+export type RunningAction = FixedAction & Pick<ActionRecord, 'state' | 'fence'>;
+
 /** Whether `ticket` is the action's newest attempt; a later claim has raised the fence. */
-export function fenced(
-  action: ActionRecord | undefined,
+export function fenced<A extends Pick<ActionRecord, 'fence'>>(
+  action: A | undefined,
   attempt: AttemptRecord | undefined,
   ticket: Ticket,
-): Result<Held> {
+): Result<Held<A>> {
   if (!action || !attempt) return failure('not-found', `There is no attempt ${ticket.attempt}.`);
   if (action.fence !== ticket.fence) {
     return failure('attempt.superseded', `Fence ${ticket.fence} is older than ${action.fence}.`);
@@ -25,22 +30,28 @@ export function fenced(
   return success({ action, attempt });
 }
 
-/** Locks the action, and extends the lease of an attempt that goes on. */
+/** Locks the action of an attempt that goes on. The caller extends its lease. */
 export async function hold(
-  context: Pick<Context, 'clock'>,
   tx: WriteTransaction,
   ticket: Ticket,
-): Promise<Result<Held>> {
-  const held = fenced(
-    await tx.lockAction(ticket.action),
-    await tx.findAttempt(ticket.attempt),
-    ticket,
-  );
+  fixed: FixedAction,
+): Promise<Result<Held<RunningAction>>> {
+  const [progress, attempt] = await Promise.all([
+    tx.lockProgress(ticket.action),
+    tx.findAttempt(ticket.attempt),
+  ]);
+  const held = fenced(progress && { ...fixed, ...progress }, attempt, ticket);
   if (!held.ok) return held;
-  const { action, attempt } = held.value;
-  if (attempt.verdict !== null || action.state !== 'running') {
-    return failure('attempt.superseded', `Attempt ${attempt.id} is over.`);
+  if (held.value.attempt.verdict !== null || held.value.action.state !== 'running') {
+    return failure('attempt.superseded', `Attempt ${ticket.attempt} is over.`);
   }
-  await tx.extendLease(attempt.id, timeText(context.clock.nowMs() + PLATFORM_LIMITS.leaseMs));
   return held;
+}
+
+export function extendLease(
+  context: Pick<Context, 'clock'>,
+  tx: WriteTransaction,
+  { attempt }: Ticket,
+): Promise<void> {
+  return tx.extendLease(attempt, timeText(context.clock.nowMs() + PLATFORM_LIMITS.leaseMs));
 }

@@ -21,14 +21,14 @@ import type { InferOutput } from 'valibot';
 import { requestTimeoutMs } from './claim-attempt.ts';
 import type { Caller, Context } from './context.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
+import type { FixedAction } from './fixed-actions.ts';
 import { failure, type Result, success } from './failure.ts';
-import { hold } from './hold-attempt.ts';
+import { extendLease, type Held, hold } from './hold-attempt.ts';
 import { maySendAgain } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
-import type { ActionRecord, AttemptRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, recordCalls, tell } from './record-calls.ts';
+import { bodiesOf, knownJournal, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
 
@@ -53,7 +53,7 @@ export async function intendCall(
 ): Promise<Result<IntentResponse>> {
   const bodies = await bodiesOf(intent);
   if (!bodies.ok) return bodies;
-  const action = await context.store.read(ticket.workspace, (tx) => tx.findAction(ticket.action));
+  const action = await context.fixedActions.find(ticket.workspace, ticket.action);
   if (!action) return failure('not-found', `There is no action ${ticket.action}.`);
   // The contract of an action never changes, so it may be matched before the row is locked.
   const matched = await match(action, intent);
@@ -61,7 +61,7 @@ export async function intendCall(
   const found = matched.value;
   if ('status' in found) {
     return context.store.submit(ticket.workspace, async (tx) => {
-      const held = await hold(context, tx, ticket);
+      const held = await hold(tx, ticket, action);
       return held.ok ? success(found) : held;
     });
   }
@@ -71,25 +71,22 @@ export async function intendCall(
   const outcome = await context.store.submit(
     ticket.workspace,
     async (tx): Promise<Result<Refusal | undefined>> => {
-      const held = await hold(context, tx, ticket);
+      const [held, known, changed] = await Promise.all([
+        hold(tx, ticket, action),
+        knownJournal(tx, ticket.action, intent.calls),
+        unusable(tx, action, found, grant),
+      ]);
       if (!held.ok) return held;
-      const locked = held.value;
-      const recorded = await recordCalls(
-        tx,
-        caller,
-        locked.action,
-        locked.attempt,
-        intent.calls,
-        bodies.value,
-      );
+      const [recorded] = await Promise.all([
+        recordCalls(tx, caller, held.value, known, intent.calls, bodies.value),
+        extendLease(context, tx, ticket),
+      ]);
       if (!recorded.ok) return recorded;
-      const problem =
-        (await unusable(tx, locked.action, found, grant)) ??
-        overBudget(locked.action, recorded.value, intent, found);
+      const problem = changed ?? overBudget(action, recorded.value, intent, found);
       if (problem) return success(problem);
-      return success(
-        await record(context, caller, tx, locked, recorded.value, intent, found, grant),
-      );
+      const { attempt } = held.value;
+      const told = { caller, action, attempt, journal: recorded.value };
+      return success(await record(context, tx, told, intent, found, grant));
     },
   );
   if (!outcome.ok) return outcome;
@@ -109,7 +106,7 @@ function refused(code: AttemptErrorCode, message: string, layer?: string): Refus
 }
 
 /** The request as the Control Plane reads it, or why it may not be sent. */
-async function match(action: ActionRecord, intent: Intent): Promise<Result<Matched | Refusal>> {
+async function match(action: FixedAction, intent: Intent): Promise<Result<Matched | Refusal>> {
   const parsed = parseRequest({
     method: intent.method,
     url: intent.url,
@@ -143,12 +140,11 @@ async function match(action: ActionRecord, intent: Intent): Promise<Result<Match
 /** What may have changed since the attempt began. */
 async function unusable(
   tx: WriteTransaction,
-  action: ActionRecord,
+  action: FixedAction,
   { rule }: Matched,
   grant: CredentialGrant,
 ): Promise<Refusal | undefined> {
-  const plugin = await tx.findPlugin(action.plugin, action.version);
-  if (plugin?.state !== 'active') {
+  if (!(await tx.isPluginActive(action.plugin, action.version))) {
     return refused('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
   }
   if (grant.kind === 'refused') return refused(grant.code, grant.message);
@@ -161,7 +157,7 @@ async function unusable(
 
 /** The budgets of the attempt and of both rules, counted over the whole journal. */
 function overBudget(
-  { limits }: ActionRecord,
+  { limits }: FixedAction,
   journal: readonly JournalRecord[],
   { call, bodyBytes }: Intent,
   { rules }: Matched,
@@ -191,13 +187,17 @@ function ruleOf({ rule }: EgressCall, layer: string): string | undefined {
   return layer === 'plugin' ? names[0] : names.at(-1);
 }
 
+/** Who asks, about what, and what is known of it by then. */
+interface Told extends Held<FixedAction> {
+  readonly caller: Caller;
+  readonly journal: readonly JournalRecord[];
+}
+
 /** Makes the intent durable. @returns why it may not be sent, if so */
 async function record(
   context: Context,
-  caller: Caller,
   tx: WriteTransaction,
-  { action, attempt }: { readonly action: ActionRecord; readonly attempt: AttemptRecord },
-  journal: readonly JournalRecord[],
+  { caller, action, attempt, journal }: Told,
   intent: Intent,
   { request, rules, rule, write }: Matched,
   grant: CredentialGrant,

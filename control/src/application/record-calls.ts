@@ -4,15 +4,18 @@
  */
 import { fromBase64 } from '@portarium/contracts/base64';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
+import type { ActionId } from '@portarium/contracts/ids';
 import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
 import { ShownContract } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
+import type { FixedAction } from './fixed-actions.ts';
+import type { Held } from './hold-attempt.ts';
 import { mergeCalls } from './merge-calls.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
-import type { ActionRecord, AttemptRecord } from './ports/records.ts';
-import type { WriteTransaction } from './ports/workspace-store.ts';
+import type { AttemptRecord } from './ports/records.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 
 export type Report = InferOutput<typeof HeartbeatSchema>;
 
@@ -31,29 +34,47 @@ export async function bodiesOf(report: Report): Promise<Result<ReadonlyMap<Diges
   return success(bodies);
 }
 
+/** What is stored of an action's journal before a report. */
+export interface KnownJournal {
+  readonly journal: readonly JournalRecord[];
+  /** Bodies that are kept, with their sizes. */
+  readonly kept: ReadonlyMap<Digest, number>;
+}
+
+export async function knownJournal(
+  tx: ReadTransaction,
+  action: ActionId,
+  calls: readonly EgressCall[],
+): Promise<KnownJournal> {
+  const answers = calls.some(({ responseDigest }) => responseDigest !== undefined);
+  const [journal, kept] = await Promise.all([
+    tx.listJournal(action),
+    answers ? tx.listBodies(action) : new Map(),
+  ]);
+  return { journal, kept };
+}
+
 /** @returns the action's journal with the report in it */
 export async function recordCalls(
   tx: WriteTransaction,
   caller: Caller,
-  action: ActionRecord,
-  attempt: AttemptRecord,
+  { action, attempt }: Held<FixedAction>,
+  known: KnownJournal,
   calls: readonly EgressCall[],
   bodies: ReadonlyMap<Digest, Uint8Array>,
 ): Promise<Result<readonly JournalRecord[]>> {
-  const before = await tx.listJournal(action.id);
-  const merged = mergeCalls(before, attempt.id, calls);
+  const merged = mergeCalls(known.journal, attempt.id, calls);
   if (!merged.ok) return merged;
   const { journal, added, answered } = merged.value;
   const beyond = beyondContract(action, added);
   if (beyond) return beyond;
-  const stored = await storeBodies(tx, action, [...added, ...answered], bodies);
-  if (!stored.ok) return stored;
-  await tx.insertRecords(action.id, added);
-  for (const { record } of answered) {
-    if (!(await tx.answerRecord(action.id, record))) {
-      throw new Error(`call ${record.call} of ${action.id} is not open under the action’s lock`);
-    }
-  }
+  const fresh = freshBodies(action, known.kept, [...added, ...answered], bodies);
+  if (!fresh.ok) return fresh;
+  await Promise.all([
+    ...[...fresh.value].map(([digest, bytes]) => tx.putBody(action.id, digest, bytes)),
+    tx.insertRecords(action.id, added),
+    ...answered.map(({ record }) => putAnswer(tx, action.id, record)),
+  ]);
   for (const { record } of added) {
     if (record.verdict === 'denied') tell(tx, caller, action, attempt, 'egress.denied', record);
   }
@@ -65,7 +86,7 @@ export async function recordCalls(
 
 /** A host may not claim that something was allowed which the contract does not allow. */
 function beyondContract(
-  { contract }: ActionRecord,
+  { contract }: FixedAction,
   added: readonly JournalRecord[],
 ): Failure | undefined {
   const shown = new ShownContract(contract);
@@ -82,16 +103,24 @@ function beyondContract(
   return undefined;
 }
 
-/** A record is worth as much as its replay: the body behind it has to be there. */
-async function storeBodies(
+async function putAnswer(
   tx: WriteTransaction,
-  action: ActionRecord,
+  action: ActionId,
+  record: EgressCall,
+): Promise<void> {
+  if (await tx.answerRecord(action, record)) return;
+  throw new Error(`call ${record.call} of ${action} is not open under the action’s lock`);
+}
+
+/** A record is worth as much as its replay: the body behind it has to be there, or come with it. */
+function freshBodies(
+  action: FixedAction,
+  kept: ReadonlyMap<Digest, number>,
   changed: readonly JournalRecord[],
   bodies: ReadonlyMap<Digest, Uint8Array>,
-): Promise<Result<null>> {
+): Result<ReadonlyMap<Digest, Uint8Array>> {
+  const fresh = new Map<Digest, Uint8Array>();
   const wanted = new Set(changed.flatMap(({ record }) => record.responseDigest ?? []));
-  if (wanted.size === 0) return success(null);
-  const kept = await tx.listBodies(action.id);
   let total = [...kept.values()].reduce((sum, size) => sum + size, 0);
   for (const digest of wanted) {
     if (kept.has(digest)) continue;
@@ -99,17 +128,17 @@ async function storeBodies(
     if (!bytes) return failure('conflict', `The response body ${digest} was not sent.`);
     total += bytes.length;
     if (total > mostBodyBytes(action)) return tooMany(action);
-    await tx.putBody(action.id, digest, bytes);
+    fresh.set(digest, bytes);
   }
-  return success(null);
+  return success(fresh);
 }
 
 /** What guests of all attempts may read, with room for one attempt that was lost. */
-export function mostBodyBytes(action: ActionRecord): number {
+export function mostBodyBytes(action: FixedAction): number {
   return 2 * action.limits.egressBytesIn;
 }
 
-export function tooMany(action: ActionRecord) {
+export function tooMany(action: FixedAction) {
   return failure(
     'body.too-large',
     `The response bodies of ${action.id} have more than ${mostBodyBytes(action)} bytes.`,
@@ -120,7 +149,7 @@ export function tooMany(action: ActionRecord) {
 export function tell(
   tx: WriteTransaction,
   caller: Caller,
-  action: ActionRecord,
+  action: FixedAction,
   attempt: AttemptRecord,
   type: 'egress.denied' | 'egress.intended' | 'egress.answered',
   call: EgressCall,

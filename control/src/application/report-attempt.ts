@@ -16,14 +16,21 @@ import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAction, endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
-import { fenced, type Held, hold } from './hold-attempt.ts';
+import { extendLease, fenced, type Held, hold } from './hold-attempt.ts';
 import { type Judged, judgeOutcome } from './judge-outcome.ts';
 import { maySendAgain, mergeCalls, openWrite } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
-import type { AttemptError } from './ports/records.ts';
+import type { ActionRecord, AttemptError } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, mostBodyBytes, type Report, recordCalls, tooMany } from './record-calls.ts';
+import {
+  bodiesOf,
+  knownJournal,
+  mostBodyBytes,
+  type Report,
+  recordCalls,
+  tooMany,
+} from './record-calls.ts';
 import { journalDigest, type StoredJournal, storeJournal } from './store-journal.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
@@ -51,11 +58,18 @@ export async function reportHeartbeat(
 ): Promise<Result<{ leaseMs: number }>> {
   const bodies = await bodiesOf(report);
   if (!bodies.ok) return bodies;
+  const fixed = await context.fixedActions.find(ticket.workspace, ticket.action);
+  if (!fixed) return failure('not-found', `There is no action ${ticket.action}.`);
   return context.store.submit(ticket.workspace, async (tx) => {
-    const held = await hold(context, tx, ticket);
+    const [held, known] = await Promise.all([
+      hold(tx, ticket, fixed),
+      knownJournal(tx, ticket.action, report.calls),
+    ]);
     if (!held.ok) return held;
-    const { action, attempt } = held.value;
-    const recorded = await recordCalls(tx, caller, action, attempt, report.calls, bodies.value);
+    const [recorded] = await Promise.all([
+      recordCalls(tx, caller, held.value, known, report.calls, bodies.value),
+      extendLease(context, tx, ticket),
+    ]);
     return recorded.ok ? success({ leaseMs: PLATFORM_LIMITS.leaseMs }) : recorded;
   });
 }
@@ -67,10 +81,13 @@ export async function keepBody(
   digest: Digest,
   bytes: Uint8Array,
 ): Promise<Result<null>> {
+  const fixed = await context.fixedActions.find(ticket.workspace, ticket.action);
+  if (!fixed) return failure('not-found', `There is no action ${ticket.action}.`);
   return context.store.submit(ticket.workspace, async (tx) => {
-    const held = await hold(context, tx, ticket);
+    const held = await hold(tx, ticket, fixed);
     if (!held.ok) return held;
     const { action } = held.value;
+    await extendLease(context, tx, ticket);
     const kept = await tx.listBodies(action.id);
     const total = [...kept.values()].reduce((sum, size) => sum + size, bytes.length);
     if (!kept.has(digest) && total > mostBodyBytes(action)) return tooMany(action);
@@ -127,14 +144,15 @@ async function store(
         state: action.state,
         again: attempt.verdict === 'lost' && action.state === 'running',
       });
-    const merged = mergeCalls(await tx.listJournal(action.id), attempt.id, outcome.calls);
+    const known = await knownJournal(tx, action.id, outcome.calls);
+    const merged = mergeCalls(known.journal, attempt.id, outcome.calls);
     if (!merged.ok) return merged;
     const { journal } = merged.value;
     if (journal.length > 0 && (await journalDigest(journal)) !== prepared.stored?.digest) {
       return 'journal-moved';
     }
     const { bodies } = prepared;
-    const recorded = await recordCalls(tx, caller, action, attempt, outcome.calls, bodies);
+    const recorded = await recordCalls(tx, caller, held.value, known, outcome.calls, bodies);
     if (!recorded.ok) return recorded;
     const at = timeText(context.clock.nowMs());
     const reported = { action, attempt, journal: recorded.value, at };
@@ -178,7 +196,7 @@ async function prepare(
 }
 
 /** An attempt under its action's lock, with the journal that its last report completed. */
-interface Reported extends Held {
+interface Reported extends Held<ActionRecord> {
   readonly journal: readonly JournalRecord[];
   readonly at: string;
 }

@@ -50,6 +50,7 @@ export interface Page {
 
 export interface ReadTransaction extends JournalReads, ApprovalReads, CredentialReads {
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
+  isPluginActive(name: string, version: string): Promise<boolean>;
   listPlugins(): Promise<readonly PluginRecord[]>;
   findEgressGrant(plugin: string): Promise<EgressGrantRecord | undefined>;
   activePolicy(): Promise<PolicyRecord | undefined>;
@@ -142,6 +143,8 @@ export interface WriteTransaction
   queueDispatch(action: ActionId, wake?: string): Promise<void>;
   /** The row under a lock until the commit. */
   lockAction(id: ActionId): Promise<ActionRecord | undefined>;
+  /** What changes of an action while it runs, under the same lock; cheaper than the whole row. */
+  lockProgress(id: ActionId): Promise<Pick<ActionRecord, 'state' | 'fence'> | undefined>;
   /** Changes the state; the caller has checked the transition on the locked row. */
   updateAction(id: ActionId, change: ActionChange): Promise<void>;
   /**

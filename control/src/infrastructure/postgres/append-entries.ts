@@ -33,8 +33,11 @@ export async function appendEntries(
   drafts: readonly EntryDraft[],
   ids: Ids,
 ): Promise<void> {
-  const head = await lockHead(tx, workspace);
-  const tails = await actionTails(tx, workspace, drafts);
+  // The action's own chain rests under the lock that its unit holds; the head is locked before it is read.
+  const [head, tails] = await Promise.all([
+    lockHead(tx, workspace),
+    actionTails(tx, workspace, drafts),
+  ]);
   const appended: Appended[] = [];
   let { size, hash } = head;
   for (const draft of drafts) {
@@ -100,12 +103,14 @@ async function actionTails(
 ): Promise<Map<string, ActionTail>> {
   const tails = new Map<string, ActionTail>();
   const actions = new Set(drafts.flatMap((draft) => draft.subject.action ?? []));
-  for (const action of actions) {
-    const [row] = await tx`
-      SELECT action_seq, hash FROM log_entries
-      WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)} ORDER BY action_seq DESC LIMIT 1`;
-    if (row) tails.set(action, { seq: Number(row.action_seq), hash: row.hash as Digest });
-  }
+  await Promise.all(
+    [...actions].map(async (action) => {
+      const [row] = await tx`
+        SELECT action_seq, hash FROM log_entries
+        WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)} ORDER BY action_seq DESC LIMIT 1`;
+      if (row) tails.set(action, { seq: Number(row.action_seq), hash: row.hash as Digest });
+    }),
+  );
   return tails;
 }
 

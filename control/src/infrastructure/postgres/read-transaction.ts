@@ -74,6 +74,11 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
     },
+    async isPluginActive(name, version) {
+      const [row] =
+        await tx`SELECT 1 FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version} AND state = 'active'`;
+      return row !== undefined;
+    },
     async listPlugins() {
       const rows =
         await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} ORDER BY name, created_at DESC LIMIT 1000`;

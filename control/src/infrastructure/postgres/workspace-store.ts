@@ -45,9 +45,13 @@ export function createWorkspaceStore(sql: Sql, ids: Ids): WorkspaceStore {
     try {
       const value = await rerun(() =>
         sql.begin(async (tx) => {
-          await bind(tx, workspace);
           const drafts: EntryDraft[] = [];
-          const result = await waiting.unit(writeTransaction(tx, workspace, drafts));
+          // Statements of one transaction run in the order in which they are given.
+          const bound = bind(tx, workspace);
+          const [result] = await Promise.all([
+            waiting.unit(writeTransaction(tx, workspace, drafts)),
+            bound,
+          ]);
           if (drafts.length > 0) await appendEntries(tx, workspace, drafts, ids);
           return { result };
         }),
@@ -94,8 +98,9 @@ export function createWorkspaceStore(sql: Sql, ids: Ids): WorkspaceStore {
     async read(workspace, query) {
       try {
         const result = await sql.begin('READ ONLY', async (tx) => {
-          await bind(tx, workspace);
-          return { value: await query(readTransaction(tx, workspace)) };
+          const bound = bind(tx, workspace);
+          const [value] = await Promise.all([query(readTransaction(tx, workspace)), bound]);
+          return { value };
         });
         return result.value;
       } catch (error) {

@@ -1,5 +1,6 @@
 /** The writes of a transaction that is bound to one workspace. Entries are queued, not yet appended. */
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
+import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
 import { writeApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
@@ -98,6 +99,7 @@ function writeActions(
   | 'insertAction'
   | 'queueDispatch'
   | 'lockAction'
+  | 'lockProgress'
   | 'updateAction'
   | 'claimIdempotencyKey'
   | 'forgetIdempotencyKeys'
@@ -122,6 +124,11 @@ function writeActions(
       const [row] =
         await tx`SELECT ${tx(ACTION_COLUMNS)} FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
       return row && actionOf(row);
+    },
+    async lockProgress(id) {
+      const [row] =
+        await tx`SELECT state, fence FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
+      return row && { state: row.state as ActionState, fence: Number(row.fence) };
     },
     async updateAction(id, change) {
       await tx`
