@@ -26,7 +26,8 @@ test('each promise of the README names a test that is in that file', () => {
 
 test('every file that the README, the guides and the references link to is there', () => {
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
-  pages.push('docs/how-to/write-a-plugin.md', 'docs/reference/api.md');
+  pages.push('docs/how-to/write-a-plugin.md', 'docs/how-to/make-a-safe-write.md');
+  pages.push('docs/reference/api.md', 'docs/explanation/threat-model.md');
   for (const page of pages) {
     const text = readFileSync(join(root, page), 'utf8');
     for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {

@@ -6,4 +6,4 @@ setDefaultTimeout(60_000);
 afterAll(async () => {
   const { stopShared } = await import('@portarium/local/testing/shared-services');
   await stopShared();
-}, 60_000);
+}, 300_000);

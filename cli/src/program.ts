@@ -15,6 +15,7 @@ import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
+import { registerVault } from './commands/vault.ts';
 
 const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerDemo,
@@ -30,6 +31,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerEvidence,
   registerReplay,
   registerKey,
+  registerVault,
   registerTest,
 ];
 

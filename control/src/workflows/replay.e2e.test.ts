@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunningStack } from '@portarium/local/start-stack';
+import { startRecordingCounterpart } from '@portarium/local/testing/recording-counterpart';
 import { sharedStack } from '@portarium/local/testing/shared-services';
 import { pushPlugin, requestAction } from '@portarium/local/testing/stack-calls';
+import { approveWrite, requestWrite, untilEnded } from '@portarium/local/testing/write-rig';
 import { Client, Connection } from '@temporalio/client';
 import { historyFromJSON, historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
@@ -43,14 +45,28 @@ test('the history of a real action replays, and nothing but ids stands in it', a
   const payloads = [...text.matchAll(/"data":\s*"([^"]+)"/g)].map((match) => atob(match[1] ?? ''));
   expect(payloads.join('\n')).toContain(action.id);
   expect(payloads.join('\n')).not.toContain('secret-column');
-  if (process.env.UPDATE_HISTORIES === '1') {
-    await writeFile(
-      join(HISTORIES, 'action-succeeded.json'),
-      `${text}
-`,
-    );
-  }
+  await record('action-succeeded.json', text);
 }, 60_000);
+
+test('the history of a write that people approved replays, and tells Temporal nothing of the decision', async () => {
+  await using counterpart = await startRecordingCounterpart();
+  const target = { scheme: 'http', host: '127.0.0.1', port: counterpart.port } as const;
+  await pushPlugin(stack, 'plugins/sdk/fixtures/ledger', target);
+  const action = await requestWrite(stack, `history-${Date.now()}`, true);
+  await approveWrite(stack, action);
+  expect((await untilEnded(stack, action.id, 30_000)).state).toBe('succeeded');
+  const history = await historyOf(action.id);
+  await Worker.runReplayHistory({ workflowBundle: { code } }, history, action.id);
+  const text = historyToJSON(history);
+  const payloads = [...text.matchAll(/"data":\s*"([^"]+)"/g)].map((match) => atob(match[1] ?? ''));
+  expect(payloads.join('\n')).toContain(action.id);
+  expect(payloads.join('\n')).not.toMatch(/a test of writes|sha256:|apr_/);
+  await record('action-approved.json', text);
+}, 60_000);
+
+async function record(file: string, text: string): Promise<void> {
+  if (process.env.UPDATE_HISTORIES === '1') await writeFile(join(HISTORIES, file), `${text}\n`);
+}
 
 test('every recorded history replays with the workflow code of today', async () => {
   const files = (await readdir(HISTORIES)).filter((file) => file.endsWith('.json'));

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { type RunningServices, startServices } from '../start-services.ts';
 import { type RunningStack, startStack } from '../start-stack.ts';
+import { replayStack } from './replay-stack.ts';
 
 let services: Promise<RunningServices> | undefined;
 let stack: Promise<RunningStack> | undefined;
@@ -44,8 +45,29 @@ export async function freshDatabase(): Promise<{ url: string; ownerUrl: string }
   return { url: within(addresses.url), ownerUrl: within(addresses.ownerUrl) };
 }
 
-/** Stops what was started; the test runner's preload calls it once at the end. */
+/**
+ * Stops what was started; the test runner's preload calls it once at the end. Before that, every attempt
+ * that tests made on the shared stack runs again offline, on both engines.
+ * @throws Error when one of them does not agree with what is on record
+ */
 export async function stopShared(): Promise<void> {
+  const replayed = stack && (await replayShared(await stack));
+  await stopAll();
+  if (replayed !== undefined) console.log(`replayed ${replayed} attempts on Bun and on Deno`);
+}
+
+async function replayShared(running: RunningStack): Promise<number> {
+  try {
+    const { findings, attempts, output } = await replayStack(running);
+    if (findings === 0) return attempts;
+    throw new Error(`attempts do not agree with what is on record:\n${output.slice(-20_000)}`);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function stopAll(): Promise<void> {
   const running = await Promise.allSettled([services, stack]);
   for (const each of running) if (each.status === 'fulfilled') await each.value?.stop();
   for (const path of folders) await rm(path, { recursive: true, force: true });
