@@ -44,6 +44,9 @@ export async function cancelAction(
   const done = await context.store.submit(workspace, async (tx) => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
+    if (caller.key.role === 'agent' && !(await isOwn(tx, caller, action))) {
+      return failure('auth.forbidden', 'An agent cancels what its own person’s keys asked for.');
+    }
     if (!ACTION_TRANSITIONS[action.state].includes('cancelled')) {
       return failure(
         'conflict',
@@ -68,6 +71,14 @@ export async function cancelAction(
   });
   if (done.ok) deliverWake(context, workspace, id, wake);
   return done;
+}
+
+async function isOwn(
+  tx: WriteTransaction,
+  caller: Caller,
+  { requestedBy }: ActionRecord,
+): Promise<boolean> {
+  return (await tx.findKeyPeople(requestedBy))?.owner === caller.key.owner;
 }
 
 /** Cancels an action that no host holds, and voids what was asked of people. */

@@ -114,7 +114,7 @@ async function take(
 }
 
 /** How long after its lease a host could still be busy with a write that it was let send. */
-function afterLeaseMs(action: ActionRecord): number {
+export function afterLeaseMs(action: ActionRecord): number {
   return requestTimeoutMs(action) + PLATFORM_LIMITS.takeoverSlackMs;
 }
 

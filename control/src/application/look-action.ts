@@ -47,12 +47,16 @@ async function tooLate(
   nowMs: number,
 ): Promise<Look | undefined> {
   const approval = await tx.approvalOf(action.id);
-  const since = Date.parse(approval?.decidedAt ?? action.createdAt);
+  const attempts = await tx.listAttempts(action.id);
+  const times = [action.createdAt, approval?.decidedAt, attempts.at(-1)?.startedAt];
+  const since = Math.max(...times.map((time) => Date.parse(time ?? action.createdAt)));
   if (nowMs - since < PLATFORM_LIMITS.dispatchHours * 60 * 60 * 1000) return undefined;
-  const open = (await tx.listAttempts(action.id)).find(({ verdict }) => verdict === null);
+  const open = attempts.find(({ verdict }) => verdict === null);
   if (open && Date.parse(open.leaseUntil) > nowMs) return undefined;
   const at = timeText(nowMs);
   const journal = await tx.listJournal(action.id);
+  // A person said that it has to be sent once more: that person, or another, takes it back.
+  if (journal.some(({ released }) => released)) return undefined;
   if (open) {
     const error = { code: 'host.lost', message: `the lease of ${open.host} lapsed` };
     await endAttempt(tx, action, open, { verdict: 'lost', at, error }, { journal });

@@ -91,7 +91,13 @@ export async function rotateCredential(
   const version = before.version + 1;
   // A version that an interrupted rotation left in the vault can not be written again.
   const free = await freeVersion(context, workspace, id, version);
-  await context.vault.put({ workspace, credential: id, version: free }, encode(value));
+  const name = { workspace, credential: id, version: free };
+  try {
+    await context.vault.put(name, encode(value));
+  } catch (error) {
+    if ((await context.vault.get(name)) === undefined) throw error;
+    return failure('conflict', 'The credential is being rotated by somebody else.');
+  }
   return context.store.submit(workspace, async (tx) => {
     const credential = await tx.lockCredential(id);
     if (!credential || credential.revokedAt !== null) return missing(id);

@@ -114,6 +114,9 @@ export async function requestAction(
     if (!(await tx.isKeyLive(caller.key.id, timeText(context.clock.nowMs())))) {
       return failure('auth.invalid', 'The API key is unknown, expired or revoked.');
     }
+    // Refused before anything is claimed or changed: what is answered as a failure is committed too.
+    const replaced = await replaceable(tx, caller, wanted.replaces);
+    if (!replaced.ok && !(await isRepeat(tx, caller, idempotencyKey))) return replaced;
     if (idempotencyKey !== undefined) {
       const holder = await tx.claimIdempotencyKey({
         principal: caller.key.id,
@@ -125,8 +128,8 @@ export async function requestAction(
       });
       if (holder) return repeated(tx, holder.requestDigest === requestDigest, holder.action);
     }
-    const replaced = await replace(context, caller, tx, wanted.replaces);
-    if (!replaced.ok) return replaced;
+    if (!replaced.ok) throw new Error('an idempotency key was free and held at once');
+    if (replaced.value) await cancelReplaced(context, caller, tx, replaced.value);
     await tx.insertAction(action);
     if (hasWorkflow(action)) await tx.queueDispatch(action.id);
     appendRequest(tx, caller, action, decision, idempotencyKey, [
@@ -254,14 +257,13 @@ async function excludedPeople(
   return people.filter((person) => person !== null);
 }
 
-/** Cancels what the new action takes the place of, if it still waits and is the same person's. */
-async function replace(
-  context: Context,
-  caller: Caller,
+/** @returns what the new action takes the place of, if that still waits; locked, and not changed yet */
+async function replaceable(
   tx: WriteTransaction,
+  caller: Caller,
   id: ActionId | undefined,
-): Promise<Result<null>> {
-  if (id === undefined) return success(null);
+): Promise<Result<ActionRecord | undefined>> {
+  if (id === undefined) return success(undefined);
   const replaced = await tx.lockAction(id);
   const wrong = (message: string) =>
     failure('conflict', `The action ${id} can not be replaced: ${message}.`, {
@@ -270,14 +272,35 @@ async function replace(
   if (!replaced) return wrong('the workspace has no such action');
   const owner = (await tx.findKeyPeople(replaced.requestedBy))?.owner;
   if (owner !== caller.key.owner) return wrong('somebody else asked for it');
-  if (replaced.state === 'waiting-approval') {
-    const rationale = 'replaced by a new action';
-    const reason = { by: caller.key.owner, rationale, voided: 'another action takes its place' };
-    await cancelLocked(tx, replaced, timeText(context.clock.nowMs()), actorOf(caller), reason);
-    await tx.queueDispatch(id, context.ids.randomHex(16));
-    return success(null);
-  }
-  return isFinal(replaced.state) ? success(null) : wrong(`it is ${replaced.state}`);
+  if (replaced.state === 'waiting-approval') return success(replaced);
+  return isFinal(replaced.state) ? success(undefined) : wrong(`it is ${replaced.state}`);
+}
+
+/** The first request with this key has cancelled what it replaced; its repeat gets its answer. */
+async function isRepeat(
+  tx: ReadTransaction,
+  caller: Caller,
+  key: string | undefined,
+): Promise<boolean> {
+  if (key === undefined) return false;
+  const holder = await tx.findIdempotencyHolder({
+    principal: caller.key.id,
+    route: REQUEST_ROUTE,
+    key,
+  });
+  return holder !== undefined;
+}
+
+async function cancelReplaced(
+  context: Context,
+  caller: Caller,
+  tx: WriteTransaction,
+  replaced: ActionRecord,
+): Promise<void> {
+  const rationale = 'replaced by a new action';
+  const reason = { by: caller.key.owner, rationale, voided: 'another action takes its place' };
+  await cancelLocked(tx, replaced, timeText(context.clock.nowMs()), actorOf(caller), reason);
+  await tx.queueDispatch(replaced.id, context.ids.randomHex(16));
 }
 
 /** Versions that were uploaded before their report said so are measured. */

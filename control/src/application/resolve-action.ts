@@ -7,6 +7,7 @@ import { assertTransition } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 import { RationaleSchema } from './cancel-action.ts';
+import { afterLeaseMs } from './claim-attempt.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { deliverWake } from './deliver-wake.ts';
 import { failure, type Failure, type Result, success } from './failure.ts';
@@ -35,7 +36,7 @@ export async function resolveAction(
   const done = await context.store.submit(workspace, async (tx) => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
-    const problem = await whyNot(tx, action, outcome);
+    const problem = await whyNot(tx, action, outcome, context.clock.nowMs());
     if (problem) return problem;
     assertTransition(action.state, outcome);
     const final = outcome !== 'dispatched';
@@ -61,9 +62,11 @@ export async function resolveAction(
 
 async function whyNot(
   tx: WriteTransaction,
-  { id, state }: ActionRecord,
+  action: ActionRecord,
   outcome: ResolveAction['outcome'],
+  nowMs: number,
 ): Promise<Failure | undefined> {
+  const { id, state } = action;
   if (state !== 'outcome-unknown' && state !== 'waiting-manual') {
     return failure('conflict', `The action is ${state}; there is nothing to resolve.`);
   }
@@ -71,8 +74,16 @@ async function whyNot(
   if (state === 'waiting-manual') {
     return failure('conflict', 'A person carries this action out; no sandbox ever does.');
   }
-  const attempts = (await tx.listAttempts(id)).length;
-  if (attempts < PLATFORM_LIMITS.attempts) return undefined;
-  const detail = `All ${attempts} attempts are used up; resolve it, and ask for a new action.`;
-  return failure('conflict', detail);
+  const attempts = await tx.listAttempts(id);
+  if (attempts.length >= PLATFORM_LIMITS.attempts) {
+    const detail = `All ${attempts.length} attempts are used up; resolve it, and ask for a new action.`;
+    return failure('conflict', detail);
+  }
+  // A host whose attempt was cancelled under it may have leave to send for a while yet.
+  const last = attempts.at(-1);
+  const untilMs = Date.parse(last?.leaseUntil ?? '') + afterLeaseMs(action);
+  if (last?.error?.code !== 'action.cancelled' || nowMs >= untilMs) return undefined;
+  const retryAfterMs = untilMs - nowMs;
+  const detail = `Its sandbox host may still be sending; look again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return failure('conflict', detail, { extensions: { retryAfterMs } });
 }

@@ -280,6 +280,42 @@ test('a new action that replaces a waiting one voids its approval; another perso
   expect([foreign.status, foreign.body.code]).toEqual([409, 'conflict']);
 });
 
+test('a replacement that is refused keeps no idempotency key, and one that is repeated cancels once', async () => {
+  const first = await ask(instance, { id: 'first' });
+  const post = (key: string, role: string, replaces: string) =>
+    instance.call('POST', '/v1/workspaces/local/actions', {
+      role,
+      json: { plugin: 'ledger', operation: 'write', input: {}, replaces },
+      headers: { 'idempotency-key': key },
+    });
+  for (let i = 0; i < 2; i++) {
+    expect((await post('refused', 'operator', first.id)).status).toBe(409);
+  }
+  const [once, twice] = [
+    await post('good', 'agent', first.id),
+    await post('good', 'agent', first.id),
+  ];
+  expect([once.status, twice.status, twice.headers.get('idempotency-replayed')]).toEqual([
+    202,
+    202,
+    'true',
+  ]);
+  expect(((await once.json()) as { id: string }).id).toBe(
+    ((await twice.json()) as { id: string }).id,
+  );
+});
+
+test('an agent does not cancel what another person’s key asked for', async () => {
+  const asked = await send<AskedAction>(instance, 'operator', 'POST', '/actions', {
+    plugin: 'ledger',
+    operation: 'write',
+    input: {},
+  });
+  const path = `/actions/${asked.body.id}/cancel`;
+  expect((await send(instance, 'agent', 'POST', path, {})).status).toBe(403);
+  expect((await send(instance, 'operator', 'POST', path, {})).status).toBe(200);
+});
+
 test('cancelling ends what waits and what is dispatched, and nothing runs afterwards', async () => {
   const waiting = await ask(instance);
   const dispatched = await ask(instance);

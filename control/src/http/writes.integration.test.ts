@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
+import { lookAtAction } from '../application/look-action.ts';
 import * as host from '../testing/as-host.ts';
 import { LEDGER_RULES, pushLedger, SECRET, storeSecret } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
@@ -208,6 +209,25 @@ test('a person who has looked resolves an unknown outcome, or has it sent once m
   await outcome(next, failed('host.lost'));
   expect((await look(instance, again)).state).toBe('outcome-unknown');
   expect((await send(instance, 'agent', 'POST', `/actions/${again}/resolve`, {})).status).toBe(403);
+});
+
+test('what was cancelled under its host is sent again only when that host can not send any more', async () => {
+  const { id, order } = await running();
+  await intend(instance, order, UNKEYED);
+  await send(instance, 'operator', 'POST', `/actions/${id}/cancel`, {});
+  const again = () =>
+    send(instance, 'operator', 'POST', `/actions/${id}/resolve`, {
+      outcome: 'dispatched',
+      rationale: 'it is not there',
+    });
+  const early = await again();
+  expect([early.status, early.body.code]).toEqual([409, 'conflict']);
+  skewMs = TAKEOVER_MS + 1_000;
+  expect((await again()).body.state).toBe('dispatched');
+  // However long ago it was approved: a person has just asked for it.
+  skewMs += 48 * 3_600_000;
+  const look = await lookAtAction(instance.composed.context, 'local' as never, id as never);
+  expect(look).toEqual({ next: 'run', state: 'dispatched' });
 });
 
 test('the Control Plane matches the request itself, and believes no digest', async () => {
