@@ -119,55 +119,45 @@ test(
   ROUND_TIMEOUT_MS,
 );
 
-test(
-  'a host that is stopped between acknowledgement and send, and wakes up after the takeover, sends nothing',
-  async () => {
-    await using late = await startFaultProxy();
-    late.forwardTo(rig.stack.url);
-    await using host = startOwnHost(rig.stack, late.url);
-    const writes = await Promise.all(
-      [true, false].map(async (keyed) => {
-        const id = `w-${randomUUID()}`;
-        return { id, keyed, action: await requestWrite(rig.stack, id, keyed) };
-      }),
-    );
-    const mine = new Set(writes.map(({ action }) => action.id));
-    // The supervised host's claims are lost until the other host has claimed both.
-    const steer = rig.proxy.at('claims', 'before-forward', ({ action = '' }) =>
-      mine.has(action) ? 'drop' : undefined,
-    );
-    const asking = new Set<string>();
-    const stopped = Promise.withResolvers<void>();
-    late.at('intents', 'before-answer', async ({ action = '', answer }) => {
-      expect((answer?.body as { status: string } | undefined)?.status).toBe('send');
-      asking.add(action);
-      if (asking.size < writes.length) return stopped.promise;
-      // The acknowledgements are durable, and reach a host that can not act on them.
-      process.kill(host.pid, 'SIGSTOP');
-      stopped.resolve();
-    });
-    for (const { action } of writes) await approveWrite(rig.stack, action);
-    await stopped.promise;
-    steer();
-    const ended = await Promise.all(
-      writes.map(({ action }) => untilEnded(rig.stack, action.id, STOPPED_TIMEOUT_MS)),
-    );
-    const counts = () => writes.map(({ id }) => countsOf(rig, id));
-    const before = counts();
-    process.kill(host.pid, 'SIGCONT');
-    await Bun.sleep(AWAKE_MS);
-    expect(counts()).toEqual(before);
-    expect(ended.map(({ state, error }) => [state, error?.code])).toEqual([
-      ['succeeded', undefined],
-      ['outcome-unknown', 'outcome.unknown'],
-    ]);
-    expect(before.map(({ requests, effects }) => [requests, effects])).toEqual([
-      [1, 1],
-      [0, 0],
-    ]);
-  },
-  STOPPED_TIMEOUT_MS,
-);
+for (const keyed of [true, false]) {
+  const key = keyed ? 'with' : 'without';
+  test(
+    `a host that is stopped between acknowledgement and send of a write ${key} a key, and wakes up after the takeover, sends nothing`,
+    async () => {
+      await using late = await startFaultProxy();
+      late.forwardTo(rig.stack.url);
+      await using host = startOwnHost(rig.stack, late.url);
+      const id = `w-${randomUUID()}`;
+      const action = await requestWrite(rig.stack, id, keyed);
+      // The supervised host's claims are lost until the other host has claimed.
+      const steer = rig.proxy.at('claims', 'before-forward', (claim) =>
+        claim.action === action.id ? 'drop' : undefined,
+      );
+      const stopped = Promise.withResolvers<unknown>();
+      late.at('intents', 'before-answer', ({ action: asking, answer }) => {
+        if (asking !== action.id) return;
+        // The acknowledgement is durable, and reaches a host that can not act on it.
+        process.kill(host.pid, 'SIGSTOP');
+        stopped.resolve((answer?.body as { status: string } | undefined)?.status);
+      });
+      await approveWrite(rig.stack, action);
+      expect(await stopped.promise).toBe('send');
+      steer();
+      const { state, error } = await untilEnded(rig.stack, action.id, STOPPED_TIMEOUT_MS);
+      const before = countsOf(rig, id);
+      process.kill(host.pid, 'SIGCONT');
+      await Bun.sleep(AWAKE_MS);
+      expect(countsOf(rig, id)).toEqual(before);
+      const { requests, effects } = before;
+      expect({ state, error: error?.code, requests, effects }).toEqual(
+        keyed
+          ? { state: 'succeeded', error: undefined, requests: 1, effects: 1 }
+          : { state: 'outcome-unknown', error: 'outcome.unknown', requests: 0, effects: 0 },
+      );
+    },
+    STOPPED_TIMEOUT_MS,
+  );
+}
 
 test('the evidence of all these writes verifies offline, and nothing was sent since', async () => {
   const { bundle, pin } = await exportBundle(rig.stack);

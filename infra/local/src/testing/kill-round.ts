@@ -55,6 +55,7 @@ export async function killRound(
   steps: readonly Step[],
 ): Promise<readonly Result[]> {
   await untilReady(rig);
+  await warmUp(rig);
   const writes: Write[] = [];
   const actions = [];
   for (const step of steps) {
@@ -87,6 +88,13 @@ export async function killRound(
   } finally {
     gate.open();
   }
+}
+
+/** One write all the way, so that the round does not begin while clients still find their servers. */
+async function warmUp(rig: WriteRig): Promise<void> {
+  const action = await requestWrite(rig.stack, `w-${randomUUID()}`, true);
+  await approveWrite(rig.stack, action);
+  await untilEnded(rig.stack, action.id, READY_WITHIN_MS);
 }
 
 /** Holds the first claims until all are there, so that no write has spent its time before the rest. */
