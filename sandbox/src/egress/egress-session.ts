@@ -80,6 +80,11 @@ export class EgressSession {
     return this.#journal.unreplayed;
   }
 
+  /** Why the attempt is over, when a call was what ended it. */
+  get refusal(): Refused | undefined {
+    return this.#refusal;
+  }
+
   get bytesOut(): number {
     return this.#budget.bytesOut;
   }

@@ -80,7 +80,11 @@ export async function runGuest(
   clearInterval(watch);
   signal.removeEventListener('abort', abort);
   await egress.close();
-  const verdict = verdictOf(result, ending ?? divergence(result, egress), limits);
+  const verdict = verdictOf(
+    result,
+    lostAtDeadline(ending, egress) ?? divergence(result, egress),
+    limits,
+  );
   const used = cell.usage();
   const usage: Usage = {
     wallMs: performance.now() - started,
@@ -96,6 +100,13 @@ export async function runGuest(
     ending === undefined &&
     (result.kind === 'output' || (result.kind === 'error' && result.code === 'guest.error'));
   return { outcome: { ...verdict, usage, logs }, reusable };
+}
+
+/** A deadline that cut off a write which may be sent again with its key is a lost answer, not the end. */
+function lostAtDeadline(ending: Ending | undefined, egress: EgressSession): Ending | undefined {
+  const { refusal } = egress;
+  if (ending?.code !== 'limit.deadline' || refusal?.code !== 'answer.lost') return ending;
+  return { code: refusal.code, message: `${refusal.message}; ${ending.message}` };
 }
 
 /** A guest that ends by itself has to have made every call that the journal holds. */

@@ -241,6 +241,24 @@ test('a deadline during a write kills the guest and leaves the record open', asy
   expect(journal()).toEqual([expect.objectContaining({ verdict: 'open' })]);
 });
 
+test('a deadline during a write with a key is a lost answer: the next attempt sends it again', async () => {
+  const rules = [rule({ idempotency: { header: 'Idempotency-Key', retentionHours: 24 } })];
+  const idempotency = { header: 'idempotency-key', key: `key-${id}` };
+  system.plan(id, { fault: 'stall', times: 1 });
+  const first = await start('pay', { rules, wallMs: 500 });
+  first.counterpart.intend = () => leave({ idempotency });
+  first.counterpart.outcome = [again];
+  expect(await first.run()).toMatchObject({ kind: 'again' });
+  expect(first.counterpart.outcomes[0]?.error).toEqual({
+    code: 'answer.lost',
+    message: expect.stringContaining('ran past its deadline of 500 ms'),
+  });
+  const second = await start('pay', { rules, journal: first.journal() });
+  second.counterpart.intend = () => leave({ idempotency });
+  expect(await second.run()).toEqual({ kind: 'finished', state: 'succeeded' });
+  expect([system.requests(id).length, system.effects(id)]).toEqual([2, 1]);
+});
+
 test('a newer attempt ends a write in flight; the older one reports nothing', async () => {
   system.plan(id, { fault: 'stall' });
   const { counterpart, run, journal } = await start('pay', { heartbeatMs: 100 });
