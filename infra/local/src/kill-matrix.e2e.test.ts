@@ -3,7 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { runCount } from '@portarium/contracts/testing/run-count';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { startFaultProxy } from './testing/fault-proxy.ts';
-import { countsOf, killRound, type Result, tableOf, VICTIMS } from './testing/kill-round.ts';
+import {
+  countsOf,
+  killRound,
+  type Result,
+  tableOf,
+  untilReady,
+  VICTIMS,
+} from './testing/kill-round.ts';
 import { replayStack } from './testing/replay-stack.ts';
 import { startOwnHost } from './testing/sandbox-host.ts';
 import { exportBundle } from './testing/stack-calls.ts';
@@ -126,10 +133,11 @@ for (const keyed of [true, false]) {
     async () => {
       await using late = await startFaultProxy();
       late.forwardTo(rig.stack.url);
-      await using host = startOwnHost(rig.stack, late.url);
+      await using host = await startOwnHost(rig.stack, late.url);
+      await untilReady(rig);
       const id = `w-${randomUUID()}`;
       const action = await requestWrite(rig.stack, id, keyed);
-      // The supervised host's claims are lost until the other host has claimed.
+      // While the supervised host starts anew, the other one is alone; were it not, claims are lost.
       const steer = rig.proxy.at('claims', 'before-forward', (claim) =>
         claim.action === action.id ? 'drop' : undefined,
       );
@@ -140,6 +148,7 @@ for (const keyed of [true, false]) {
         process.kill(host.pid, 'SIGSTOP');
         stopped.resolve((answer?.body as { status: string } | undefined)?.status);
       });
+      process.kill(rig.stack.pidOf('sandbox') ?? -1, 'SIGKILL');
       await approveWrite(rig.stack, action);
       expect(await stopped.promise).toBe('send');
       steer();

@@ -5,6 +5,12 @@ import { InfraError } from '../../application/ports/workspace-store.ts';
 export type Sql = postgres.Sql;
 export type TransactionSql = postgres.TransactionSql;
 
+/**
+ * Seconds until a connection that was lost is tried again. The driver's own pause grows to 20 s, and a
+ * request that meets it would wait that long for a database that is back.
+ */
+const RECONNECT_SECONDS = 0.1;
+
 /** A pool of at most `max` connections. Waits 5 s for a connection, then rejects. */
 export function connect(
   url: string,
@@ -14,6 +20,7 @@ export function connect(
     max: options.max,
     connect_timeout: 5,
     idle_timeout: 60,
+    backoff: () => RECONNECT_SECONDS,
     onnotice: () => {},
     connection: {
       application_name: options.name,

@@ -1,0 +1,39 @@
+import { expect, test } from 'bun:test';
+import { type AddressInfo, connect as dial, createServer } from 'node:net';
+import { sharedServices } from '@portarium/local/testing/shared-services';
+import { connect } from './connect.ts';
+
+/** The driver's own pause has grown to 10 s and more by then. */
+const OUTAGE_REQUESTS = 40;
+const BACK_WITHIN_MS = 4_000;
+
+test('a database that is back is used at once, however many requests failed while it was away', async () => {
+  const { postgres } = await sharedServices();
+  const target = new URL(postgres.ownerUrl);
+  const door = createServer((client) => {
+    const server = dial(Number(target.port), target.hostname);
+    client.on('error', () => server.destroy()).pipe(server);
+    server.on('error', () => client.destroy()).pipe(client);
+  });
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  const { port } = door.address() as AddressInfo;
+  await new Promise((resolve) => door.close(resolve));
+
+  const through = new URL(postgres.ownerUrl);
+  through.hostname = '127.0.0.1';
+  through.port = String(port);
+  const sql = connect(through.href, { max: 4, name: 'test' });
+  try {
+    for (let i = 0; i < OUTAGE_REQUESTS / 4; i++) {
+      const away = await Promise.allSettled([1, 2, 3, 4].map(() => sql`SELECT 1`));
+      expect(away.map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+    }
+    await new Promise<void>((resolve) => door.listen(port, '127.0.0.1', resolve));
+    const late = new Promise((resolve) => setTimeout(() => resolve('late'), BACK_WITHIN_MS));
+    const back = Promise.all([1, 2, 3, 4].map(() => sql`SELECT 1`));
+    expect(await Promise.race([back.then(() => 'back'), late])).toBe('back');
+  } finally {
+    await sql.end({ timeout: 1 });
+    door.close();
+  }
+}, 30_000);
