@@ -21,7 +21,7 @@ const TOGETHER = 8;
 
 export async function benchWrite(tell: (text: string) => void): Promise<Measured> {
   tell('starting the stack');
-  const rig = await startWriteRig(TOGETHER);
+  const rig = await startWriteRig(TOGETHER, true);
   try {
     return await measure(rig, tell);
   } finally {

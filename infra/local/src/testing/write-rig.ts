@@ -25,15 +25,18 @@ export interface WriteAction extends ActionView {
 
 const LEDGER = 'plugins/sdk/fixtures/ledger';
 
-/** @param cells attempts that the supervised host runs at once */
-export async function startWriteRig(cells: number): Promise<WriteRig> {
+/**
+ * @param cells attempts that the supervised host runs at once
+ * @param direct whether it asks the Control Plane without the proxy between, as a benchmark does
+ */
+export async function startWriteRig(cells: number, direct = false): Promise<WriteRig> {
   const dataDir = await mkdtemp(join(tmpdir(), 'portarium-writes-'));
   const proxy = await startFaultProxy();
   const counterpart = await startRecordingCounterpart();
   const environment = readEnvironment({ ...process.env, PORTARIUM_CELLS: String(cells) });
   const hostsFindControlAt = (url: string): string => {
     proxy.forwardTo(url);
-    return proxy.url;
+    return direct ? url : proxy.url;
   };
   const stack = await startStack({ dataDir, environment, hostsFindControlAt });
   const rig: WriteRig = {
