@@ -15,7 +15,8 @@ const rows = {
   'sandbox/src/': ['contracts/', 'sandbox/admission/'],
   'client/': ['contracts/'],
   'cli/': ['client/', 'contracts/', 'sandbox/admission/', 'infra/local/', 'plugins/sdk/'],
-  'infra/local/': ['contracts/'],
+  // Where the pinned Deno lies is known once.
+  'infra/local/': ['contracts/', 'sandbox/src/replay/deno-binary.ts'],
   'bench/': ['client/', 'contracts/', 'infra/local/', 'plugins/sdk/'],
   'plugins/sdk/': [],
 };

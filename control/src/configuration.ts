@@ -28,6 +28,8 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_INSTANCE: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
   /** Where `bootstrap` writes the first keys. */
   PORTARIUM_BOOTSTRAP_FILE: v.optional(v.string()),
+  /** File with the bundled workflow code; made in the cache folder when left out. */
+  PORTARIUM_WORKFLOW_BUNDLE: v.optional(v.string()),
   /** Folder for what can be made again, such as bundled workflow code. */
   PORTARIUM_CACHE_DIR: v.optional(v.string()),
 });

@@ -1,4 +1,4 @@
-/** The Control Plane as a process: `migrate`, `bootstrap`, `all` or `rewrap`. */
+/** The Control Plane as a process: `api`, `worker` and `relay`, `all` of them, or one step of work. */
 import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import {
@@ -7,15 +7,16 @@ import {
   getConsoleSink,
   jsonLinesFormatter,
 } from '@logtape/logtape';
+import * as v from 'valibot';
 import { bootstrap } from './application/bootstrap.ts';
 import { compose, MIGRATIONS, VERSION } from './compose.ts';
 import { type Configuration, readConfiguration, readVaultConfiguration } from './configuration.ts';
 import { migrate } from './infrastructure/postgres/migrate.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
-import { serve } from './serve.ts';
+import { ROLES, type Role, serve } from './serve.ts';
 
-const USAGE = 'usage: main.ts migrate | bootstrap | all | rewrap';
+const USAGE = 'usage: main.ts all | api | worker | relay | migrate | bootstrap | rewrap';
 
 async function main(role: string | undefined): Promise<void> {
   await configure({
@@ -33,7 +34,8 @@ async function main(role: string | undefined): Promise<void> {
   const configuration = readConfiguration(process.env);
   if (role === 'migrate') await runMigrations(configuration);
   else if (role === 'bootstrap') await runBootstrap(configuration);
-  else if (role === 'all') await runAll(configuration);
+  else if (role === 'all') await runRoles(configuration, ROLES);
+  else if (v.is(v.picklist(ROLES), role)) await runRoles(configuration, [role]);
   else throw new Error(USAGE);
 }
 
@@ -83,8 +85,8 @@ async function runRewrap(): Promise<void> {
   console.log(JSON.stringify({ ok: true, ...vault.rewrap }));
 }
 
-async function runAll(configuration: Configuration): Promise<void> {
-  const running = await serve(configuration);
+async function runRoles(configuration: Configuration, roles: readonly Role[]): Promise<void> {
+  const running = await serve(configuration, new Set(roles));
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);

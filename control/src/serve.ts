@@ -1,39 +1,67 @@
-/** Role `all`: HTTP, Temporal worker and relay in one process, until it is told to stop. */
+/** HTTP, Temporal worker and relay, each or all of them in one process, until it is told to stop. */
 import { getLogger } from '@logtape/logtape';
 import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import type { Configuration } from './configuration.ts';
 import { createApp } from './http/app.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
-import { listen } from './listen.ts';
+import { type Listening, listen } from './listen.ts';
 import { startRelay } from './relay.ts';
 
 const log = getLogger(['portarium', 'control']);
 
 const WORKER_RETRY_MS = 1_000;
 
+export const ROLES = ['api', 'worker', 'relay'] as const;
+export type Role = (typeof ROLES)[number];
+
 export interface RunningControlPlane {
-  readonly port: number;
   stop(): Promise<void>;
 }
 
-export async function serve(configuration: Configuration): Promise<RunningControlPlane> {
+export async function serve(
+  configuration: Configuration,
+  roles: ReadonlySet<Role>,
+): Promise<RunningControlPlane> {
   const composed = await compose(configuration);
-  const { context } = composed;
   let stopping = false;
-  const worker = keepWorker(configuration, composed, () => stopping);
-  const relay = startRelay(composed);
+  const isStopping = () => stopping;
+  const worker = roles.has('worker') ? keepWorker(configuration, composed, isStopping) : undefined;
+  const relay = roles.has('relay') ? startRelay(composed) : undefined;
+  const server = roles.has('api')
+    ? await serveHttp(configuration, composed, worker, isStopping)
+    : undefined;
+  return {
+    async stop() {
+      stopping = true;
+      await server?.stop();
+      await Promise.all([worker?.stop(), relay?.stop()]);
+      await composed.close();
+    },
+  };
+}
+
+async function serveHttp(
+  configuration: Configuration,
+  { context, publisher }: Composed,
+  worker: KeptWorker | undefined,
+  stopping: () => boolean,
+): Promise<Listening> {
   const app = createApp(context, {
     required: {
       postgres: () => context.directory.ping(),
       temporal: () => context.dispatcher.ping(),
       'evidence-store': () => context.objects.ping(),
-      worker: async () => {
-        if (!worker.running()) throw new Error('the Temporal worker is not running');
-      },
+      ...(worker === undefined
+        ? {}
+        : {
+            worker: async () => {
+              if (!worker.running()) throw new Error('the Temporal worker is not running');
+            },
+          }),
     },
-    optional: { nats: () => composed.publisher.ping() },
-    stopping: () => stopping,
+    optional: { nats: () => publisher.ping() },
+    stopping,
   });
   const server = await listen(
     app.fetch,
@@ -44,19 +72,20 @@ export async function serve(configuration: Configuration): Promise<RunningContro
     host: configuration.PORTARIUM_HTTP_HOST,
     port: server.port,
   });
-  return {
-    port: server.port,
-    async stop() {
-      stopping = true;
-      await server.stop();
-      await Promise.all([worker.stop(), relay.stop()]);
-      await composed.close();
-    },
-  };
+  return server;
+}
+
+interface KeptWorker {
+  running(): boolean;
+  stop(): Promise<void>;
 }
 
 /** Starts the worker, and starts it again whenever Temporal was away for too long. */
-function keepWorker(configuration: Configuration, { context }: Composed, stopping: () => boolean) {
+function keepWorker(
+  configuration: Configuration,
+  { context }: Composed,
+  stopping: () => boolean,
+): KeptWorker {
   let current: RunningWorker | undefined;
   const loop = (async () => {
     while (!stopping()) {
@@ -66,6 +95,7 @@ function keepWorker(configuration: Configuration, { context }: Composed, stoppin
             address: configuration.PORTARIUM_TEMPORAL_ADDRESS,
             namespace: configuration.PORTARIUM_TEMPORAL_NAMESPACE,
             cacheFolder: cacheFolder(configuration),
+            bundle: configuration.PORTARIUM_WORKFLOW_BUNDLE,
           },
           {
             look: ({ workspace, action }) => lookAtAction(context, workspace, action),

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { REPOSITORY_ROOT } from '@portarium/local/repository';
 import { readStatus } from '@portarium/local/running-stack';
 
-const dataDir = join(mkdtempSync(join(tmpdir(), 'portarium-demo-')), 'data');
+const folder = mkdtempSync(join(tmpdir(), 'portarium-demo-'));
+const dataDir = join(folder, 'data');
 const WITHIN_MS = 20 * 60_000;
 
-afterAll(() => rmSync(join(dataDir, '..'), { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Line {
   readonly step?: string;
@@ -24,9 +25,13 @@ interface Line {
   readonly version?: number;
 }
 
-async function demo(): Promise<{ code: number; lines: readonly Line[]; stderr: string }> {
-  const child = spawn(join(REPOSITORY_ROOT, 'portarium'), ['demo', '--json', '--data', dataDir], {
+async function demo(
+  data = dataDir,
+  runtime = 'bun',
+): Promise<{ code: number; lines: readonly Line[]; stderr: string }> {
+  const child = spawn(join(REPOSITORY_ROOT, 'portarium'), ['demo', '--json', '--data', data], {
     cwd: tmpdir(),
+    env: { ...process.env, PORTARIUM_RUNTIME: runtime },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
@@ -97,6 +102,19 @@ test(
     if (second.code !== 0) throw new Error(second.stderr);
     expect(second.lines.at(-1)).toMatchObject({ ok: true, steps: STEPS.length });
     expect(second.lines.find(({ step }) => step === 'credential')?.version).toBe(2);
+  },
+  WITHIN_MS,
+);
+
+test(
+  'the demo does the main job with both planes on Deno, and leaves no process',
+  async () => {
+    const data = join(folder, 'deno');
+    const { code, lines, stderr } = await demo(data, 'deno');
+    if (code !== 0) throw new Error(stderr);
+    expect(lines.slice(0, -1).map((line) => line.step)).toEqual(STEPS as never);
+    expect(lines.every((line) => line.ok)).toBe(true);
+    expect(readStatus(data).parts.every((part) => part.pid === undefined)).toBe(true);
   },
   WITHIN_MS,
 );

@@ -28,6 +28,7 @@ export const EnvironmentSchema = v.object({
   PORTARIUM_DATA: filled,
   PORTARIUM_CACHE: filled,
   PORTARIUM_HTTP_PORT: port,
+  PORTARIUM_RUNTIME: v.optional(v.picklist(['bun', 'deno'], 'expected bun or deno'), 'bun'),
   PORTARIUM_TEMPORAL_BIN: filled,
   PORTARIUM_NATS_SERVER_BIN: filled,
   PORTARIUM_STRIPE_MOCK_BIN: filled,
@@ -42,6 +43,8 @@ export interface LocalEnvironment {
   /** Cache of Bun and of server binaries; outside the repository, shared by all clones. */
   readonly cacheDir: string;
   readonly httpPort: number | undefined;
+  /** What the planes run on; the launcher and the CLI always run on Bun. */
+  readonly runtime: 'bun' | 'deno';
   /** Configured paths of server binaries, by environment variable. */
   readonly binaryPaths: Readonly<Record<string, string | undefined>>;
   readonly path: string;
@@ -69,6 +72,7 @@ export function readEnvironment(
     dataDir: found.PORTARIUM_DATA === undefined ? undefined : resolve(found.PORTARIUM_DATA),
     cacheDir: resolve(found.PORTARIUM_CACHE ?? join(cacheHome, 'portarium')),
     httpPort: found.PORTARIUM_HTTP_PORT,
+    runtime: found.PORTARIUM_RUNTIME,
     binaryPaths: {
       PORTARIUM_TEMPORAL_BIN: found.PORTARIUM_TEMPORAL_BIN,
       PORTARIUM_NATS_SERVER_BIN: found.PORTARIUM_NATS_SERVER_BIN,
@@ -92,7 +96,7 @@ export function inheritedVariables(environment: LocalEnvironment): Record<string
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
-const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|INSTANCE|RUNTIME)|OTEL_[A-Z_]+)$/;
+const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
 
 /** The tuning variables that the person who runs the launcher has set. */
 export function planeTuning(environment: LocalEnvironment): Record<string, string> {

@@ -75,7 +75,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all(engines.map((engine) => engine.remove()));
+  await Promise.all(engines.map(({ cell }) => cell.remove()));
   await program.remove();
   server.closeAllConnections();
   server.close();

@@ -41,7 +41,7 @@ export async function replay(args: readonly string[], searchPath: string): Promi
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
   } finally {
-    await Promise.all(engines.map((prepared) => prepared.remove()));
+    await Promise.all(engines.map(({ cell }) => cell.remove()));
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { type AddressInfo, connect as dial, createServer } from 'node:net';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { sharedServices } from '@portarium/local/testing/shared-services';
 import { connect } from './connect.ts';
 

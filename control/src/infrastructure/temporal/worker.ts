@@ -26,7 +26,13 @@ export interface RunningWorker {
 let runtimeInstalled = false;
 
 export async function startWorker(
-  options: { readonly address: string; readonly namespace: string; readonly cacheFolder: string },
+  options: {
+    readonly address: string;
+    readonly namespace: string;
+    readonly cacheFolder: string;
+    /** File with the bundled workflow code, where it was made ahead. */
+    readonly bundle?: string | undefined;
+  },
   activities: ControlActivities,
 ): Promise<RunningWorker> {
   if (!runtimeInstalled) {
@@ -35,7 +41,9 @@ export async function startWorker(
   }
   const [connection, code] = await Promise.all([
     NativeConnection.connect({ address: options.address }),
-    workflowBundle(options.cacheFolder),
+    options.bundle === undefined
+      ? workflowBundle(options.cacheFolder)
+      : readFile(options.bundle, 'utf8'),
   ]);
   const worker = await Worker.create({
     connection,
@@ -67,14 +75,16 @@ export async function workflowBundle(cacheFolder: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch {
-    const { code } = await bundleWorkflowCode({
-      workflowsPath: WORKFLOWS,
-      logger: new DefaultLogger('ERROR'),
-    });
+    const code = await bundleWorkflows();
     await mkdir(dirname(path), { recursive: true });
     const aside = `${path}.${process.pid}.part`;
     await writeFile(aside, code);
     await rename(aside, path);
     return code;
   }
+}
+
+export async function bundleWorkflows(): Promise<string> {
+  const logger = new DefaultLogger('ERROR');
+  return (await bundleWorkflowCode({ workflowsPath: WORKFLOWS, logger })).code;
 }

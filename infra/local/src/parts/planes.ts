@@ -4,7 +4,6 @@
  */
 
 import { join } from 'node:path';
-import { bunArguments } from '../bun-arguments.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
@@ -17,6 +16,7 @@ import { runCommand } from '../process/run-command.ts';
 import type { OnProgress } from '../progress.ts';
 import { REPOSITORY_ROOT } from '../repository.ts';
 import type { Secrets } from '../secrets.ts';
+import { planeCommand } from './plane-command.ts';
 import { POSTGRES_DATABASE, POSTGRES_OWNER, POSTGRES_RUNTIME, postgresUrl } from './postgres.ts';
 import { TEMPORAL_NAMESPACE } from './temporal.ts';
 
@@ -71,8 +71,7 @@ export function controlPart(context: StackContext): PartSpec {
     part: 'control',
     port: context.ports.http,
     prepare: async () => ({
-      file: process.execPath,
-      args: bunArguments(CONTROL_MAIN, 'all'),
+      ...planeCommand(context.environment, CONTROL_MAIN, 'all'),
       env: controlVariables(context),
       cwd: REPOSITORY_ROOT,
     }),
@@ -91,8 +90,7 @@ export function sandboxPart(context: StackContext): PartSpec {
     part: 'sandbox',
     port: ports.sandboxHealth,
     prepare: async () => ({
-      file: process.execPath,
-      args: bunArguments(SANDBOX_MAIN, 'serve'),
+      ...planeCommand(environment, SANDBOX_MAIN, 'serve'),
       env: {
         ...inheritedVariables(environment),
         PORTARIUM_TASK_QUEUE: 'sandbox.default',
@@ -127,7 +125,8 @@ export async function runControlStep(
   const began = Date.now();
   onProgress({ part: step, state: 'starting' });
   const log = new RotatingLog(join(folder.logs, `${step}.log`));
-  const command = withDeathSignal(process.execPath, bunArguments(CONTROL_MAIN, step), 'KILL');
+  const { file, args } = planeCommand(context.environment, CONTROL_MAIN, step);
+  const command = withDeathSignal(file, args, 'KILL');
   const result = await runCommand(command.file, command.args, {
     cwd: REPOSITORY_ROOT,
     env: {

@@ -1,0 +1,28 @@
+/** How the planes' own programs are run by the runtime that was chosen. */
+import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
+import { bunArguments } from '../bun-arguments.ts';
+import type { LocalEnvironment } from '../environment.ts';
+
+/**
+ * What Deno lets both planes do. Reading and writing are not narrowed to folders: Temporal's native part
+ * needs the right to load libraries, beside which narrower rights would only look like a fence.
+ */
+const DENO_FLAGS = [
+  ...['run', '--quiet', '--no-prompt', '--no-remote', '--no-lock', '--node-modules-dir=manual'],
+  ...['--allow-net', '--allow-env', '--allow-read', '--allow-write', '--allow-sys', '--allow-ffi'],
+];
+
+/**
+ * @param program file, relative to the repository
+ * @throws Error that says what to do when the runtime is not there
+ */
+export function planeCommand(
+  { runtime }: Pick<LocalEnvironment, 'runtime'>,
+  program: string,
+  ...args: readonly string[]
+): { readonly file: string; readonly args: readonly string[] } {
+  if (runtime === 'bun') return { file: process.execPath, args: bunArguments(program, ...args) };
+  // Only sandbox hosts start processes: their cells.
+  const run = program.startsWith('sandbox/') ? ['--allow-run'] : [];
+  return { file: denoBinary(), args: [...DENO_FLAGS, ...run, program, ...args] };
+}
