@@ -61,6 +61,9 @@ const PLATFORM_LIMIT_TEXT = {
   secretBytes: 'a credential’s secret, at most',
   quorum: 'people that an approval may ask for, at most',
   rationaleCharacters: 'characters of a rationale',
+  labels: 'labels of an action',
+  journalCharacters:
+    'an action’s journal over all attempts: path and response headers of each call, and 2,048 characters beside',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

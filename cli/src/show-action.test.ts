@@ -21,7 +21,7 @@ const approval = (state: string) => ({
 test('an action that waits names its approval, how far it is, and how to approve it', () => {
   const waiting = action({ state: 'waiting-approval', approval: approval('open') });
   expect(actionText(waiting)).toContain(
-    'apr_1 open, 1 of 2 agreed, to be decided before 2026-01-02T00:00:00.000Z',
+    'apr_1 open, 1 of 2 has agreed, to be decided before 2026-01-02T00:00:00.000Z',
   );
   expect(nextStep(waiting)).toContain('portarium approve act_1');
   expect(nextStep(waiting)).toContain('apr_1');

@@ -27,6 +27,7 @@ export function actionText(action: Action): string {
     ...(approval === undefined ? [] : [['  approval', approvalLine(approval)]]),
     ['  attempts', String(attempts)],
     ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
+    ...(action.decision === undefined ? [] : [['  decided', decisionLine(action.decision)]]),
     ...(error ? errorRows(error) : []),
   ];
   const output =
@@ -44,7 +45,11 @@ function approvalLine(approval: NonNullable<Action['approval']>): string {
       : state === 'granted'
         ? `, for a start before ${executeBefore}`
         : '';
-  return `${id} ${state}, ${given} of ${quorum} agreed${until}`;
+  return `${id} ${state}, ${given} of ${quorum} ${given === 1 ? 'has' : 'have'} agreed${until}`;
+}
+
+function decisionLine({ by, outcome, rationale }: NonNullable<Action['decision']>): string {
+  return plainText(`${outcome} by ${by}${rationale === undefined ? '' : `: ${rationale}`}`);
 }
 
 function errorRows({ code, message }: NonNullable<Action['error']>): string[][] {

@@ -91,6 +91,8 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 export const ActionSchema = v.looseObject({
   ...summary,
   output: v.optional(v.unknown()),
+  /** The person whose word ended it, or let it go on. */
+  decision: v.optional(v.looseObject({ by: text, outcome: text, rationale: v.optional(text) })),
   evidence: v.looseObject({ from: count, to: count }),
 });
 export type Action = v.InferOutput<typeof ActionSchema>;

@@ -62,6 +62,8 @@ const ApprovalRequestSchema = v.looseObject({
   networks: v.array(text),
   limits: v.looseObject({}),
   /** The last action of the same operation that was approved and run. */
+  /** The action that this one takes the place of. */
+  replaces: v.nullish(v.looseObject({ action: text, state: text, input: v.unknown() })),
   lastApproved: v.nullish(v.looseObject({ action: text, input: v.unknown() })),
 });
 export type ApprovalRequest = v.InferOutput<typeof ApprovalRequestSchema>;
@@ -82,6 +84,12 @@ export const ApprovalSchema = v.looseObject({
   decideBefore: text,
   decidedAt: v.nullish(text),
   consumedAt: v.nullish(text),
+  /** Whether something changed, so that no decision would hold. Not in lists. */
+  stale: v.nullish(v.boolean()),
+  /** Why the key that asks may not decide. Not in lists. */
+  refusal: v.nullish(v.looseObject({ code: text, detail: text })),
+  /** The plugin, as `name@version`. In lists only. */
+  plugin: v.nullish(text),
   /** Not in lists. */
   request: v.optional(ApprovalRequestSchema),
 });

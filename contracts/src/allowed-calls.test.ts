@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test';
+import * as fc from 'fast-check';
 import { allowedCalls } from './allowed-calls.ts';
-import type { EgressContract, EgressRule } from './egress-rule.ts';
+import { type EgressContract, type EgressRule, pathMatches } from './egress-rule.ts';
+import { runCount } from './testing/run-count.ts';
 
 const RULE: EgressRule = {
   id: 'refunds',
@@ -50,6 +52,28 @@ test('paths meet segment by segment', () => {
   expect(path('/v1/**', '/v1/refunds/{id}')).toBe('/v1/refunds/{id}');
   expect(path('/v1/refunds', '/v1/charges')).toBeUndefined();
   expect(path('/v1', '/v1/charges')).toBeUndefined();
+  expect(path('/v1/**', '/v1')).toBeUndefined();
+  // A contract of before escapes had one spelling: what a request may match is shown.
+  expect(path('/v1/%72efunds', '/v1/refunds')).toBe('/v1/%72efunds');
+});
+
+test('whatever request path two rules both match is matched by the path that is shown', () => {
+  const segment = fc.constantFrom('a', 'b', '%41', '{x}', '{y}', '');
+  const literal = fc.constantFrom('a', 'b', 'A', '%41', '');
+  const rulePath = fc
+    .tuple(fc.array(segment, { minLength: 1, maxLength: 3 }), fc.boolean())
+    .map(([parts, open]) => `/${[...parts, ...(open ? ['**'] : [])].join('/')}`);
+  const requestPath = fc
+    .array(literal, { minLength: 1, maxLength: 4 })
+    .map((parts) => `/${parts.join('/')}`);
+  fc.assert(
+    fc.property(rulePath, rulePath, requestPath, (a, b, request) => {
+      const met = shown({ path: a }, { path: b })[0]?.path;
+      const both = pathMatches(a, request) && pathMatches(b, request);
+      expect(met !== undefined && pathMatches(met, request)).toBe(both);
+    }),
+    { numRuns: runCount(2_000, 50_000), seed: 20_261_126 },
+  );
 });
 
 test('rules that can not meet show nothing', () => {

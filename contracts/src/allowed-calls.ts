@@ -4,6 +4,7 @@
  */
 import {
   DEFAULT_HEADERS,
+  decodePath,
   type EgressContract,
   type EgressRule,
   idempotencyOf,
@@ -87,11 +88,19 @@ function meetPaths(a: string, b: string): string | undefined {
   const met: string[] = [];
   for (let i = 0; i < Math.max(one.length, other.length); i++) {
     const [left, right] = [one[i], other[i]];
+    if (left === undefined || right === undefined) return undefined;
     if (left === '**') return [...met, ...other.slice(i)].join('/');
     if (right === '**') return [...met, ...one.slice(i)].join('/');
-    if (left === undefined || right === undefined) return undefined;
-    if (left !== right && !left.startsWith('{') && !right.startsWith('{')) return undefined;
-    met.push(left.startsWith('{') ? right : left);
+    const segment = meetSegments(left, right);
+    if (segment === undefined) return undefined;
+    met.push(segment);
   }
   return met.join('/');
+}
+
+/** Literal segments are compared as requests are: decoded. A parameter stands for one that is not empty. */
+function meetSegments(a: string, b: string): string | undefined {
+  if (a.startsWith('{')) return b === '' ? undefined : b;
+  if (b.startsWith('{')) return a === '' ? undefined : a;
+  return decodePath(a) === decodePath(b) ? a : undefined;
 }

@@ -198,6 +198,8 @@ test('rules that cover too much, or say nothing exact, are refused', () => {
     { path: '/a/../b' },
     { path: '/a%2fb' },
     { path: '/a?b' },
+    { path: '/v1/%72efunds' },
+    { path: '/caf%c3%a9' },
     { path: '/f/{a}.{b}' },
     { path: '/{}' },
     { path: '/f/{id}.json' },

@@ -85,9 +85,21 @@ const host = v.pipe(
 /** A segment of a rule's path that stands for one segment of a request's. */
 const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
 
+/** Escapes of characters that need none, or in small letters (RFC 3986, 6.2.2): one path, one spelling. */
+function isCanonical(text: string): boolean {
+  return [...text.matchAll(/%([0-9a-fA-F]{2})/g)].every(
+    ([, hex = '']) =>
+      hex === hex.toUpperCase() && !/[\w.~-]/.test(String.fromCharCode(Number.parseInt(hex, 16))),
+  );
+}
+
 const path = v.pipe(
   v.string(),
   v.maxLength(1024),
+  v.check(
+    isCanonical,
+    'expected no %XX for letters, digits, “-”, “.”, “_” and “~”, and capital letters in the others',
+  ),
   v.check(
     (text) =>
       pathProblem(text) === undefined &&
@@ -371,7 +383,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
   return want.length === got.length;
 }
 
-function decodePath(segment: string): string {
+export function decodePath(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {

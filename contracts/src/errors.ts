@@ -137,6 +137,10 @@ export const ATTEMPT_ERRORS = {
     'The engine refused the module',
     'Build it again; the message names the defect.',
   ],
+  'order.altered': [
+    'What is stored of the action is not what was requested',
+    'Look who changed the database; ask for the action anew.',
+  ],
   'plugin.quarantined': ['The plugin version is quarantined', 'Use another version.'],
   'attempts.exhausted': ['Every attempt was lost', 'Look at the sandbox hosts; then ask again.'],
   'dispatch.failed': [

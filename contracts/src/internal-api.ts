@@ -8,8 +8,8 @@
 import * as v from 'valibot';
 import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema } from './egress-rule.ts';
-import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
+import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
@@ -98,8 +98,21 @@ export const EgressCallSchema = v.strictObject({
 });
 export type EgressCall = v.InferOutput<typeof EgressCallSchema>;
 
+/** A record as a host may report it. */
+const ReportedCallSchema = v.pipe(
+  EgressCallSchema,
+  v.check(
+    ({ verdict, sent }) => sent === undefined || verdict === 'failed',
+    'only a failed call says whether it was sent',
+  ),
+  v.check(
+    ({ verdict, rule }) => verdict !== 'allowed' || rule !== undefined,
+    'an allowed call names its rule',
+  ),
+);
+
 const calls = v.pipe(
-  v.array(EgressCallSchema),
+  v.array(ReportedCallSchema),
   v.maxLength(PLATFORM_LIMITS.callsPerReport),
   v.check(
     (list) => new Set(list.map(({ call }) => call)).size === list.length,

@@ -22,6 +22,20 @@ export type JournalArtifactRecord = v.InferOutput<typeof JournalRecordSchema>;
 /** Every record of the action from call 0 without gaps. */
 export const JournalArtifactSchema = v.array(JournalRecordSchema);
 
+/** Characters that a record may need beside its path and response headers. */
+const RECORD_REST = 2_048;
+
+/** What a record counts against `journalCharacters`: the same to the host and to the Control Plane. */
+export function recordCharacters({
+  path,
+  responseHeaders = {},
+}: Pick<JournalArtifactRecord, 'path' | 'responseHeaders'>): number {
+  return Object.entries(responseHeaders).reduce(
+    (sum, [name, value]) => sum + name.length + value.length,
+    RECORD_REST + path.length,
+  );
+}
+
 export function journalBytes(records: readonly JournalArtifactRecord[]): Uint8Array {
   return canonicalBytes(records);
 }

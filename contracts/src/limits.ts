@@ -129,10 +129,14 @@ export const PLATFORM_LIMITS = {
   secretCharacters: 16,
   /** Longest secret of a credential. */
   secretBytes: 16 * KiB,
+  /** Labels of one action. */
+  labels: 32,
   /** People who must agree, at most. */
   quorum: 10,
   /** Characters of a rationale. */
   rationaleCharacters: 2_000,
+  /** Characters of an action's journal over all its attempts, some 2,000 a call beside its headers. */
+  journalCharacters: 8 * MiB,
   /** Egress calls that one heartbeat or outcome may carry. */
   callsPerReport: 1_000,
 } as const;

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { modulePath } from './bundle-layout.ts';
 import { type Digest, digestOf } from './digest.ts';
 import {
   BODIES_MEDIA_TYPE,
@@ -6,15 +7,14 @@ import {
   JOURNAL_MEDIA_TYPE,
   type JournalArtifactRecord,
 } from './journal-artifact.ts';
-import { modulePath } from './bundle-layout.ts';
 import { writeTar } from './tar.ts';
-import { honestLog, logKey, wholeBundle } from './testing/honest-log.ts';
-import { filesOf, pack } from './testing/repackage.ts';
-import { verifyBundle } from './verify-bundle.ts';
 import type { ActionTeller, Alterations } from './testing/action-teller.ts';
+import { honestLog, logKey, wholeBundle } from './testing/honest-log.ts';
 import type { Draft } from './testing/log-builder.ts';
 import { ORDERED_STORIES, type OrderedTell } from './testing/ordered-stories.ts';
+import { filesOf, pack } from './testing/repackage.ts';
 import { verifyTold } from './testing/told-log.ts';
+import { verifyBundle } from './verify-bundle.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as const;
 const { approvedWrite, read, refused, resent } = ORDERED_STORIES;
@@ -220,7 +220,8 @@ test('no record is outside of the contract', async () => {
   ]) {
     expect(await changed(read, 0, part), JSON.stringify(part)).toBe('journal.contract');
   }
-  const reduced = { rule: undefined, path: '', address: undefined };
+  expect(await changed(read, 0, { rule: undefined })).toBe('journal.contract');
+  const reduced = { path: '', address: undefined };
   expect(await changed(read, 0, reduced)).toBeUndefined();
   expect(await changed(read, 0, { path: '' })).toBeUndefined();
 });

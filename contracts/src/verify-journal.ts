@@ -139,7 +139,7 @@ export class JournalCheck {
     this.#compareRecord(record, say);
     if (record.verdict === 'denied') return;
     // A host whose full record was refused leaves out which rules allowed it.
-    if (record.rule !== undefined) {
+    if (record.rule !== undefined || record.verdict === 'allowed') {
       const problem = this.#facts.contract?.problem(record);
       if (problem)
         say('journal.contract', `call ${record.call} is outside the contract: ${problem}`);

@@ -2,8 +2,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import packageJson from '../../package.json' with { type: 'json' };
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import packageJson from '../../package.json' with { type: 'json' };
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';

@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type ActionId, makeId, type WorkspaceId } from '@portarium/contracts/ids';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { Client, Connection } from '@temporalio/client';
 import { AckPolicy, connect as connectNats, DeliverPolicy } from 'nats';
 import { SYSTEM_ACTOR } from './application/context.ts';
-import { forgetIdempotencyKeys, publishAll, sweep } from './relay.ts';
+import { forgetIdempotencyKeys, publishAll, reviveStalled, sweep } from './relay.ts';
+import { pushLedger, storeSecret } from './testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from './testing/test-instance.ts';
 import { uploadForm } from './testing/upload-form.ts';
+import { ask, decide, look } from './testing/writes.ts';
 
+/** The instance's clock, which a test moves. */
+let skewMs = 0;
 let instance: TestInstance;
 beforeAll(async () => {
-  instance = await startTestInstance();
+  instance = await startTestInstance({ nowMs: () => Date.now() + skewMs });
 }, 60_000);
 afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
@@ -135,7 +141,6 @@ test('the sweeper starts the workflow of an action that was committed and never 
   await sweep(context, 0);
   await sweep(context, 0);
   expect(await due()).not.toContain(id);
-  const { Client, Connection } = await import('@temporalio/client');
   const client = new Client({
     connection: await Connection.connect({
       address: instance.configuration.PORTARIUM_TEMPORAL_ADDRESS,
@@ -145,6 +150,40 @@ test('the sweeper starts the workflow of an action that was committed and never 
   expect(description.status.name).toBe('RUNNING');
   await client.connection.close();
 });
+
+test('an action whose workflow id a stranger took is told of, holds up nothing, and is given up', async () => {
+  const { context } = instance.composed;
+  await storeSecret(instance);
+  await pushLedger(instance);
+  const connection = await Connection.connect({
+    address: instance.configuration.PORTARIUM_TEMPORAL_ADDRESS,
+  });
+  try {
+    const client = new Client({ connection });
+    const [squatted, other] = [await ask(instance), await ask(instance)];
+    for (const { id } of [squatted, other]) {
+      await client.workflow.getHandle(id).terminate('the test begins');
+    }
+    await client.workflow.start('squatter', { workflowId: squatted.id, taskQueue: 'nobody' });
+    for (const action of [squatted, other]) {
+      expect((await decide(instance, action)).status).toBe(200);
+    }
+    const due = async () => (await context.directory.dueDispatches(0)).map(({ action }) => action);
+    await sweep(context, 0);
+    while ((await due()).includes(other.id as ActionId)) await sweep(context, 0);
+    // It stays in the queue, and is left alone for a while.
+    expect(await due()).not.toContain(squatted.id);
+    expect(await context.directory.dueDispatches(-60_000)).toContainEqual(
+      expect.objectContaining({ action: squatted.id }),
+    );
+    skewMs = (PLATFORM_LIMITS.dispatchHours + 2) * 60 * 60 * 1000;
+    await reviveStalled(context);
+    expect((await look(instance, squatted.id)).state).toMatch(/expired|failed/);
+  } finally {
+    skewMs = 0;
+    await connection.close();
+  }
+}, 60_000);
 
 test('an Idempotency-Key is forgotten after its time and not before', async () => {
   const send = async () => {

@@ -29,6 +29,8 @@ const FULL_SEAL_MS = 30_000;
 const SWEEP_MS = 2_000;
 /** A dispatch older than this was left behind; a younger one is still on its way. */
 const SWEEP_AGE_MS = 3_000;
+/** Until what could not be delivered, although Temporal is there, is tried again. */
+const POSTPONED_MS = 30_000;
 /** Between two looks for approvals that are out of time and actions that nobody runs. */
 const LOOK_MS = 5_000;
 /** Between two looks for idempotency keys that are past their time. */
@@ -54,6 +56,15 @@ export function startRelay(parts: {
     pending = true;
     wake();
   });
+  const stopped = Promise.withResolvers<void>();
+  const sleeper = (ms: number) => async () => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([over, stopped.promise]);
+    clearTimeout(timer);
+  };
   const nextCommit = () =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, pending ? 0 : POLL_MS);
@@ -63,8 +74,6 @@ export function startRelay(parts: {
       };
     });
   let lastFullSeal = 0;
-  let lastForget = 0;
-  let lastLook = 0;
   const loops = [
     loop(
       'publish',
@@ -90,35 +99,24 @@ export function startRelay(parts: {
           });
         }
       },
-      () => sleep(SEAL_MS),
+      sleeper(SEAL_MS),
     ),
-    loop(
-      'sweep',
-      async () => {
-        await sweep(context);
-        if (context.clock.nowMs() - lastLook >= LOOK_MS) {
-          await expireApprovals(context);
-          await reviveStalled(context);
-          lastLook = context.clock.nowMs();
-        }
-        if (context.clock.nowMs() - lastForget < FORGET_MS) return;
-        await forgetIdempotencyKeys(context);
-        lastForget = context.clock.nowMs();
-      },
-      () => sleep(SWEEP_MS),
-    ),
+    // Each for itself: what one can not do must not keep the others waiting.
+    loop('sweep', () => sweep(context), sleeper(SWEEP_MS)),
+    loop('expire', () => expireApprovals(context), sleeper(LOOK_MS)),
+    loop('revive', () => reviveStalled(context), sleeper(LOOK_MS)),
+    loop('forget', () => forgetIdempotencyKeys(context), sleeper(FORGET_MS)),
   ];
   return {
     async stop() {
       unsubscribe();
       for (const each of loops) each.stop();
       wake();
+      stopped.resolve();
       await Promise.all(loops.map((each) => each.done));
     },
   };
 }
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 function loop(
   name: string,
@@ -170,36 +168,64 @@ function byWorkspace(events: readonly OutboxEvent[]): Map<string, OutboxEvent[]>
 
 /** Delivers what was committed and never reached Temporal: workflows to start, wake-ups to tell. */
 export async function sweep(context: Context, olderThanMs = SWEEP_AGE_MS): Promise<void> {
-  for (const { workspace, action, wake } of await context.directory.dueDispatches(olderThanMs)) {
-    if (wake === null) await context.dispatcher.start(workspace, action, true);
-    else await context.dispatcher.wake(workspace, action, wake);
+  const due = await context.directory.dueDispatches(olderThanMs);
+  // An outage delays nothing: what waits is told when Temporal is back.
+  if (due.length > 0) await context.dispatcher.ping();
+  await forEach(due, async ({ workspace, action, wake }) => {
+    try {
+      if (wake === null) await context.dispatcher.start(workspace, action, true);
+      else await context.dispatcher.wake(workspace, action, wake);
+    } catch (error) {
+      await context.directory.postpone(action, wake, POSTPONED_MS);
+      throw error;
+    }
     await context.directory.dispatched(action, wake);
     log.info('told Temporal of {action}, which a crash or an outage had left behind', { action });
+  });
+}
+
+/** Does the work for each item, whatever becomes of the others, and says what failed. */
+async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (const item of items) {
+    try {
+      await work(item);
+    } catch (error) {
+      log.warn('{item} is left for later: {reason}', {
+        item: JSON.stringify(item),
+        reason: String(error),
+      });
+    }
   }
 }
 
 /** Ends approvals that are out of time, whether or not their workflows ask. */
 export async function expireApprovals(context: Context): Promise<void> {
   const at = timeText(context.clock.nowMs());
-  for (const { id: workspace } of await context.directory.listWorkspaces()) {
+  await forEach(await context.directory.listWorkspaces(), async ({ id: workspace }) => {
     const overdue = await context.store.read(workspace, (tx) => tx.overdueApprovals(at, BATCH));
-    for (const action of overdue) await lookAtAction(context, workspace, action);
-  }
+    await forEach(overdue, async (action) => {
+      await lookAtAction(context, workspace, action);
+    });
+  });
 }
 
 /**
  * Starts the workflows of actions that should be running and that no host has held for a while: one
- * whose workflow was ended from outside would wait for ever.
+ * whose workflow was ended from outside would wait for ever. Looks itself as well: a stranger's workflow
+ * under the action's id would never ask.
  */
 export async function reviveStalled(
   context: Context,
   stalledMs: number = PLATFORM_LIMITS.stalledMs,
 ): Promise<void> {
   const at = timeText(context.clock.nowMs());
-  for (const { id: workspace } of await context.directory.listWorkspaces()) {
+  await forEach(await context.directory.listWorkspaces(), async ({ id: workspace }) => {
     const stalled = await context.store.read(workspace, (tx) => tx.stalledActions(at, stalledMs));
-    for (const action of stalled) await context.dispatcher.start(workspace, action, true);
-  }
+    await forEach(stalled, async (action) => {
+      const { next } = await lookAtAction(context, workspace, action);
+      if (next === 'run') await context.dispatcher.start(workspace, action, true);
+    });
+  });
 }
 
 /** Forgets idempotency keys after `idempotencyHours`; a request with one of them is a new one then. */
@@ -207,7 +233,7 @@ export async function forgetIdempotencyKeys(context: Context): Promise<void> {
   const before = timeText(
     context.clock.nowMs() - PLATFORM_LIMITS.idempotencyHours * 60 * 60 * 1000,
   );
-  for (const { id } of await context.directory.listWorkspaces()) {
+  await forEach(await context.directory.listWorkspaces(), async ({ id }) => {
     await context.store.submit(id, (tx) => tx.forgetIdempotencyKeys(before));
-  }
+  });
 }

@@ -8,6 +8,9 @@ ALTER TABLE actions ADD COLUMN replaces uuid;
 -- What the contract's slots stood for when the action was requested: [{slot, id, version}].
 ALTER TABLE actions ADD COLUMN credentials jsonb NOT NULL DEFAULT '[]';
 
+-- Keys by what they granted: {"rule ID": key, "network NAME": key}.
+ALTER TABLE plugin_egress ADD COLUMN authors jsonb NOT NULL DEFAULT '{}';
+
 -- One ordered list of egress calls an action, over all its attempts; takes the place of egress_calls.
 CREATE TABLE journal (
   workspace_id text NOT NULL,

@@ -124,7 +124,7 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
     0,
     expect.stringContaining(`portarium approve ${id}`),
   ] as never);
-  expect(asked.out).toMatch(/approval +apr_\S+ open, 0 of 1 agreed/);
+  expect(asked.out).toMatch(/approval +apr_\S+ open, 0 of 1 have agreed/);
   expect((await cli('approver', 'approve')).out).toContain(id);
 
   const shown = await cli('approver', 'approve', id);

@@ -16,6 +16,7 @@ import { type ConnectionOptions, connect, connectionOptions } from '../connectio
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
+import { visibleLine } from '../visible-text.ts';
 
 interface ApproveOptions extends ConnectionOptions {
   readonly rationale?: string;
@@ -44,6 +45,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const approval = await client.approvals.get(await approvalIdOf(client, id));
   const checked = await checkApproval(approval, client.workspace);
   if (!options.json) print(approvalText(checked));
+  assertMayDecide(approval, options);
   const wanted = await decisionOn(checked, options);
   if (wanted === undefined) {
     if (options.json) printJson(approval);
@@ -53,6 +55,20 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (options.json) return printJson(decided);
   print(`${decided.id}  ${decided.state}  ${agreedText(decided)} agreed`);
   if (decided.state === 'granted') tell(`It goes on: portarium action tail ${decided.action}`);
+  if (decided.state === 'open') tell('Others have to agree as well: portarium approve lists it.');
+}
+
+/** Says so before it asks, when the Control Plane would refuse. */
+function assertMayDecide({ refusal, stale, state }: Approval, options: ApproveOptions): void {
+  if (refusal && state === 'open') {
+    if (decides(options)) throw new Error(`${refusal.code}: ${visibleLine(refusal.detail)}`);
+    tell(`With this key you can look, and not decide: ${visibleLine(refusal.detail)}`);
+    return;
+  }
+  if (stale !== true) return;
+  tell(
+    'The plugin, its grant, a credential or the policy changed since: approving it would only void it. It has to be asked for anew.',
+  );
 }
 
 /** Whether the options say that something is to be decided. */
@@ -101,7 +117,8 @@ async function decisionOn(
 ): Promise<ApprovalDecision | undefined> {
   const decision = options.deny ? 'deny' : options.requestChanges ? 'request-changes' : 'approve';
   const asks = isTerminal() && !options.json;
-  if (!decides(options) && (approval.state !== 'open' || !asks)) return undefined;
+  const open = approval.state === 'open' && !approval.refusal;
+  if (!decides(options) && (!open || !asks)) return undefined;
   if (!options.yes && !(await confirmed(decision))) {
     tell('Nothing was decided.');
     process.exitCode = EXIT_CODES.failed;
@@ -127,7 +144,12 @@ async function list(client: PortariumClient, options: ApproveOptions): Promise<v
   const page = await client.approvals.list({ state: 'open', limit: PLATFORM_LIMITS.pageSize });
   if (options.json) return printJson(page);
   if (page.items.length === 0) return tell('Nothing waits for approval.');
-  print(table([['APPROVAL', 'ACTION', 'OPERATION', 'AGREED', 'UNTIL'], ...page.items.map(row)]));
+  print(
+    table([
+      ['APPROVAL', 'ACTION', 'PLUGIN', 'OPERATION', 'AGREED', 'UNTIL'],
+      ...page.items.map(row),
+    ]),
+  );
   if (page.next !== undefined) tell('There are more; these are the newest.');
   tell('Look at one, and decide: portarium approve ID');
 }
@@ -135,5 +157,12 @@ async function list(client: PortariumClient, options: ApproveOptions): Promise<v
 function row(approval: Approval): string[] {
   const { id, action, statement, decideBefore } = approval;
   const operation = `${statement.operation} (${statement.effect})`;
-  return [id, action, operation, agreedText(approval), decideBefore];
+  return [
+    id,
+    action,
+    visibleLine(approval.plugin ?? ''),
+    operation,
+    agreedText(approval),
+    decideBefore,
+  ];
 }

@@ -5,7 +5,7 @@ import {
   ApprovalSchema,
 } from '@portarium/client/approval-answers';
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
-import { approvalDigest, type ApprovalStatement } from '@portarium/contracts/approval-statement';
+import { type ApprovalStatement, approvalDigest } from '@portarium/contracts/approval-statement';
 import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf, digestOfJson } from '@portarium/contracts/digest';
 import { contractStatement, type EgressRule } from '@portarium/contracts/egress-rule';

@@ -23,7 +23,7 @@ export async function bootstrap(
   context: Pick<Context, 'clock' | 'ids' | 'directory' | 'store' | 'secrets'>,
 ): Promise<Bootstrap> {
   if ((await context.directory.findWorkspace(LOCAL_WORKSPACE)) === undefined) {
-    await createWorkspace(context, SYSTEM_ACTOR, null, {
+    await createWorkspace(context, undefined, {
       id: LOCAL_WORKSPACE,
       name: 'Local',
       tenancyTier: 'A',

@@ -14,6 +14,7 @@ import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 import { storeJournal } from './store-journal.ts';
+import { submitAs } from './submit-as.ts';
 import { voidApproval } from './void-approval.ts';
 
 export const RationaleSchema = v.pipe(
@@ -41,7 +42,7 @@ export async function cancelAction(
   const wake = context.ids.randomHex(16);
   const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
   const stored = await storeJournal(context, workspace, id, before);
-  const done = await context.store.submit(workspace, async (tx) => {
+  const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
     if (caller.key.role === 'agent' && !(await isOwn(tx, caller, action))) {

@@ -4,21 +4,23 @@
  */
 import { type ActionOrder, ActionOrderSchema } from '@portarium/contracts/action-order';
 import { toBase64 } from '@portarium/contracts/base64';
+import { digestOf } from '@portarium/contracts/digest';
 import type { ClaimRequest, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 import { makeOrder } from './action-order.ts';
-import { currentDigest } from './approval-statement.ts';
+import { contractDigest, currentDigest } from './approval-statement.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
 import { maySendAgain, openWrite } from './merge-calls.ts';
+import type { ApprovalRecord } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptRecord, PluginRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 import { type StoredJournal, storeJournal } from './store-journal.ts';
-import { expireApproval, isOverdue, voidApproval } from './void-approval.ts';
+import { expireApproval, isOverdue, voidApproval, voidUnused } from './void-approval.ts';
 
 export type Claim =
   | { readonly status: 'run'; readonly order: WorkOrder }
@@ -94,6 +96,7 @@ async function take(
     await endAttempt(tx, action, last, { verdict: 'lost', at, error }, { journal, stored });
   }
   const fail = async (code: string, message: string): Promise<Result<Taken>> => {
+    await voidUnused(tx, action, at, message);
     const state = await failAction(tx, action, journal, { at, error: { code, message } });
     return success({ status: 'finished', state });
   };
@@ -107,9 +110,12 @@ async function take(
   if (plugin?.state !== 'active') {
     return fail('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
   }
-  const approved = await useApproval(context, tx, request, action, journal);
-  if (approved !== undefined) return success({ status: 'finished', state: approved });
-  const attempt = await startAttempt(context, caller, tx, request, action);
+  const approval = await useApproval(context, tx, request, action, journal);
+  if (typeof approval === 'string') return success({ status: 'finished', state: approval });
+  const altered = await alteration(request, action, plugin);
+  if (altered !== undefined) return fail('order.altered', altered);
+  const notAfter = attempts.length === 0 ? approval?.executeBefore : undefined;
+  const attempt = await startAttempt(context, caller, tx, request, action, notAfter);
   return success({ status: 'run', action, attempt, plugin, journal });
 }
 
@@ -125,7 +131,7 @@ export function requestTimeoutMs({ limits }: Pick<ActionRecord, 'limits'>): numb
 
 /**
  * An action that people had to approve runs only as what they approved, and on one approval only once.
- * @returns the state in which that ends the action, or undefined when it may run
+ * @returns the state in which that ends the action, or the approval that lets it run
  */
 async function useApproval(
   context: Context,
@@ -133,7 +139,7 @@ async function useApproval(
   request: ClaimRequest,
   action: ActionRecord,
   journal: readonly JournalRecord[],
-): Promise<string | undefined> {
+): Promise<string | ApprovalRecord | undefined> {
   if (action.tier !== 'human-approve') return undefined;
   const nowMs = context.clock.nowMs();
   const at = timeText(nowMs);
@@ -155,7 +161,27 @@ async function useApproval(
     throw new Error(`approval ${approval.id} was used under the lock of its action`);
   }
   if (!first && approval.consumedAt === null) return refuse('the action runs without its approval');
-  return undefined;
+  return approval;
+}
+
+/** How the action's row is not what its order was made from, if so. */
+async function alteration(
+  { workspace }: ClaimRequest,
+  action: ActionRecord,
+  plugin: PluginRecord,
+): Promise<string | undefined> {
+  if ((await contractDigest(action.contract)) !== action.contractDigest) {
+    return 'the stored contract is not the one that was requested';
+  }
+  const operation = plugin.manifest.operations.find(({ name }) => name === action.operation);
+  if (!operation || plugin.digest !== action.pluginDigest) {
+    return 'the stored plugin is not the one that was requested';
+  }
+  const { order, bytes } = makeOrder(workspace, action, plugin, operation);
+  const same = action.orderDigest === null || (await digestOf(bytes)) === action.orderDigest;
+  return same && order.operation.effect === action.effect
+    ? undefined
+    : 'the stored action is not the one that was requested';
 }
 
 async function startAttempt(
@@ -164,6 +190,7 @@ async function startAttempt(
   tx: WriteTransaction,
   request: ClaimRequest,
   action: ActionRecord,
+  notAfter: string | undefined,
 ): Promise<AttemptRecord> {
   const nowMs = context.clock.nowMs();
   const attempt: AttemptRecord = {
@@ -194,6 +221,7 @@ async function startAttempt(
       fence: attempt.fence,
     },
     trace: action.trace,
+    ...(notAfter === undefined ? {} : { notAfter }),
   });
   return attempt;
 }

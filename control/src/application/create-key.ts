@@ -7,6 +7,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { KeyRecord } from './ports/directory.ts';
+import { submitAs } from './submit-as.ts';
 
 /** RFC 3339 with seconds and a zone, and a day that exists. */
 const TimeSchema = v.pipe(
@@ -85,7 +86,7 @@ export async function createKey(
     createdBy: caller.key.owner,
   });
   const secretHash = await context.secrets.hash(secret);
-  await context.store.submit(workspace, async (tx) => {
+  return submitAs(context, caller, workspace, async (tx) => {
     await tx.insertKey(key, secretHash);
     tx.append({
       type: 'key.created',
@@ -98,8 +99,8 @@ export async function createKey(
       },
       trace: caller.trace,
     });
+    return success({ key, token });
   });
-  return success({ key, token });
 }
 
 /** @param workspace the reserved instance workspace revokes a key that reaches every workspace */
@@ -110,7 +111,7 @@ export async function revokeKey(
   id: KeyId,
 ): Promise<Result<null>> {
   const scope = workspace === INSTANCE_WORKSPACE ? null : workspace;
-  return context.store.submit(workspace, async (tx) => {
+  return submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const revoked = await tx.revokeKey(scope, id, timeText(context.clock.nowMs()));
     if (!revoked) return failure('not-found', `There is no live key ${id} here.`);
     tx.append({

@@ -1,14 +1,14 @@
 /** Creates a workspace with its starter policy; both are evidence. */
 
 import { digestOf } from '@portarium/contracts/digest';
-import type { Actor } from '@portarium/contracts/evidence-entry';
-import { INSTANCE_WORKSPACE, WorkspaceIdSchema } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type WorkspaceId, WorkspaceIdSchema } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import { STARTER_POLICY } from '../domain/starter-policy.ts';
-import type { Context } from './context.ts';
+import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { WorkspaceRecord } from './ports/directory.ts';
+import { submitAs, type Unit } from './submit-as.ts';
 
 export const CreateWorkspaceSchema = v.strictObject({
   id: WorkspaceIdSchema,
@@ -17,10 +17,10 @@ export const CreateWorkspaceSchema = v.strictObject({
 });
 export type CreateWorkspace = v.InferOutput<typeof CreateWorkspaceSchema>;
 
+/** @param caller who asks; the bootstrap when left out */
 export async function createWorkspace(
   context: Pick<Context, 'clock' | 'ids' | 'directory' | 'store'>,
-  actor: Actor,
-  trace: string | null,
+  caller: Caller | undefined,
   wanted: CreateWorkspace,
 ): Promise<Result<WorkspaceRecord>> {
   if (wanted.tenancyTier !== 'A') {
@@ -35,8 +35,12 @@ export async function createWorkspace(
   const policy = { id: context.ids.next('policy'), version: 1, text: STARTER_POLICY };
   const policyDigest = await digestOf(new TextEncoder().encode(policy.text));
   const { name, tenancyTier } = workspace;
+  const actor = caller ? actorOf(caller) : SYSTEM_ACTOR;
+  const trace = caller?.trace ?? null;
   // The instance's entry first: a workspace that the instance log does not know must not exist.
-  await context.store.submit(INSTANCE_WORKSPACE, async (tx) => {
+  const submit = (of: WorkspaceId, unit: Unit<null>) =>
+    caller ? submitAs(context, caller, of, unit) : context.store.submit(of, unit);
+  const told = await submit(INSTANCE_WORKSPACE, async (tx) => {
     tx.append({
       type: 'workspace.created',
       actor,
@@ -44,7 +48,9 @@ export async function createWorkspace(
       data: { workspace: workspace.id, tenancyTier },
       trace,
     });
+    return success(null);
   });
+  if (!told.ok) return told;
   return context.store.submit(workspace.id, async (tx) => {
     if (!(await tx.insertWorkspace(workspace))) return taken();
     await tx.insertPolicy(policy);

@@ -12,11 +12,13 @@ import { currentDigest } from './approval-statement.ts';
 import { cancelLocked, RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { deliverWake } from './deliver-wake.ts';
-import { failure, type Failure, type Result, success } from './failure.ts';
+import { excludedPeople } from './excluded-people.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import { type ApprovalRecord, type ApprovalState, DECISIONS } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
-import type { WriteTransaction } from './ports/workspace-store.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+import { submitAs } from './submit-as.ts';
 import { expireApproval, isOverdue } from './void-approval.ts';
 
 export const DecideApprovalSchema = v.strictObject({
@@ -38,13 +40,17 @@ export async function decideApproval(
   const found = await context.store.read(workspace, (tx) => tx.findApproval(id));
   if (!found) return failure('not-found', `The workspace has no approval ${id}.`);
   let moved = false;
-  const done = await context.store.submit(workspace, async (tx): Promise<Result<null>> => {
+  const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     moved = false;
     const action = await tx.lockAction(found.action);
     const approval = await tx.findApproval(id);
     if (!action || !approval) throw new Error(`approval ${id} lost its action`);
-    const refused = mayNotDecide(caller, approval, wanted);
+    const refused = await mayNotDecide(tx, caller, action, approval);
     if (refused) return refused;
+    if (wanted.digest !== approval.digest) {
+      const detail = `The decision names another digest than ${approval.digest}.`;
+      return failure('approval.stale', detail);
+    }
     const at = timeText(context.clock.nowMs());
     const ended = await endedMeanwhile(context, tx, workspace, action, approval, at);
     if (ended) moved = true;
@@ -60,16 +66,21 @@ export async function decideApproval(
   return done;
 }
 
-/** What can be said without changing anything. */
-function mayNotDecide(
+/** Why this caller may not decide about the approval, whatever the decision is. */
+export async function mayNotDecide(
+  tx: ReadTransaction,
   caller: Caller,
+  action: ActionRecord,
   approval: ApprovalRecord,
-  wanted: DecideApproval,
-): Failure | undefined {
+): Promise<Failure | undefined> {
   if (!approval.roles.includes(caller.key.role)) {
     return failure('auth.forbidden', `This approval asks for ${approval.roles.join(' or ')}.`);
   }
-  if (approval.excluded.includes(caller.key.owner)) {
+  const plugin = await tx.findPlugin(action.plugin, action.version);
+  const grant = await tx.findEgressGrant(action.plugin);
+  // Whoever had the same rule taken out and granted it anew since then is its author now.
+  const now = await excludedPeople(tx, action.requestedBy, plugin, grant);
+  if (approval.excluded.includes(caller.key.owner) || now.includes(caller.key.owner)) {
     return failure(
       'approval.excluded',
       `${caller.key.owner} asked for the action, or made the key, the plugin version or the grant.`,
@@ -77,9 +88,6 @@ function mayNotDecide(
   }
   if (approval.state !== 'open') {
     return failure('approval.closed', `The approval is ${approval.state}.`);
-  }
-  if (wanted.digest !== approval.digest) {
-    return failure('approval.stale', `The decision names another digest than ${approval.digest}.`);
   }
   return undefined;
 }
@@ -147,6 +155,7 @@ async function decide(
     subject: { action: action.id, approval: approval.id },
     data: { approvalDigest: approval.digest, quorum: approval.quorum, by: person, rationale },
     trace: action.trace,
+    notAfter: approval.decideBefore,
   });
   if (!closes) return success(false);
   if (!(await tx.moveApproval(approval.id, 'open', step.approval, at))) {

@@ -1,13 +1,15 @@
 /** Sets what an operator allows a plugin to reach. What the plugin's manifest lacks stays refused. */
 
+import { canonicalText, type JsonValue } from '@portarium/contracts/canonical-json';
 import { digestOfJson } from '@portarium/contracts/digest';
-import type { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import type { EgressRule, OperatorEgressSchema } from '@portarium/contracts/egress-rule';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { EgressGrantRecord, PluginRecord } from './ports/records.ts';
+import { submitAs } from './submit-as.ts';
 
 export interface EgressView {
   readonly plugin: PluginRecord;
@@ -28,7 +30,7 @@ export async function grantEgress(
   wanted: InferOutput<typeof OperatorEgressSchema>,
 ): Promise<Result<EgressView>> {
   const contractDigest = await digestOfJson([wanted.rules, wanted.networks]);
-  return context.store.submit(workspace, async (tx) => {
+  return submitAs(context, caller, workspace, async (tx): Promise<Result<EgressView>> => {
     const plugin = await tx.findPlugin(name);
     if (!plugin) return failure('not-found', `The workspace has no plugin ${name}.`);
     const before = await tx.findEgressGrant(name);
@@ -38,6 +40,7 @@ export async function grantEgress(
       networks: wanted.networks,
       changedBy: caller.key.id,
       changedAt: timeText(context.clock.nowMs()),
+      authors: authorsOf(before, wanted, caller.key.id),
     });
     const changed = differences(before, grant);
     tx.append({
@@ -57,9 +60,31 @@ export async function grantEgress(
   });
 }
 
+/** The database keeps another order of fields than a request has. */
+const textOf = (rule: EgressRule) => canonicalText(rule as unknown as JsonValue);
+
+/** Whoever writes again what stands there already does not become its author, nor frees the author. */
+function authorsOf(
+  before: EgressGrantRecord | undefined,
+  { rules, networks }: Pick<EgressGrantRecord, 'rules' | 'networks'>,
+  author: string,
+): Record<string, string> {
+  const parts = (of: Pick<EgressGrantRecord, 'rules' | 'networks'>): [string, string][] => [
+    ...of.rules.map((rule): [string, string] => [`rule ${rule.id}`, textOf(rule)]),
+    ...of.networks.map((network): [string, string] => [`network ${network}`, network]),
+  ];
+  const stood = new Map(before ? parts(before) : []);
+  return Object.fromEntries(
+    parts({ rules, networks }).map(([name, text]) => [
+      name,
+      stood.get(name) === text ? (before?.authors[name] ?? before?.changedBy ?? author) : author,
+    ]),
+  );
+}
+
 function differences(before: EgressGrantRecord | undefined, after: EgressGrantRecord) {
-  const old = new Map((before?.rules ?? []).map((rule) => [rule.id, JSON.stringify(rule)]));
-  const now = new Map(after.rules.map((rule) => [rule.id, JSON.stringify(rule)]));
+  const old = new Map((before?.rules ?? []).map((rule) => [rule.id, textOf(rule)]));
+  const now = new Map(after.rules.map((rule) => [rule.id, textOf(rule)]));
   return {
     added: [...now.keys()].filter((id) => !old.has(id)),
     removed: [...old.keys()].filter((id) => !now.has(id)),

@@ -11,7 +11,7 @@ import { endAttempt, failAction } from './end-attempt.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { expireApproval, isOverdue } from './void-approval.ts';
+import { expireApproval, isOverdue, voidUnused } from './void-approval.ts';
 
 export async function lookAtAction(
   context: Pick<Context, 'store' | 'clock'>,
@@ -62,6 +62,7 @@ async function tooLate(
     await endAttempt(tx, action, open, { verdict: 'lost', at, error }, { journal });
   }
   const message = `no attempt came to an end in ${PLATFORM_LIMITS.dispatchHours} hours`;
+  await voidUnused(tx, action, at, message);
   const state = await failAction(tx, action, journal, {
     at,
     error: { code: 'dispatch.failed', message },

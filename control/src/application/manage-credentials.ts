@@ -10,6 +10,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { CredentialRecord } from './ports/credential-store.ts';
+import { submitAs } from './submit-as.ts';
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)$/;
 
@@ -57,7 +58,7 @@ export async function createCredential(
   const taken = await context.store.read(workspace, (tx) => tx.findCredentialByName(name));
   if (taken) return exists(name);
   await context.vault.put({ workspace, credential: credential.id, version: 1 }, encode(value));
-  const stored = await context.store.submit(workspace, async (tx) => {
+  const stored = await submitAs(context, caller, workspace, async (tx) => {
     if (!(await tx.insertCredential(credential))) return exists(name);
     tx.append({
       type: 'credential.created',
@@ -98,7 +99,7 @@ export async function rotateCredential(
     if ((await context.vault.get(name)) === undefined) throw error;
     return failure('conflict', 'The credential is being rotated by somebody else.');
   }
-  return context.store.submit(workspace, async (tx) => {
+  const rotated = await submitAs(context, caller, workspace, async (tx) => {
     const credential = await tx.lockCredential(id);
     if (!credential || credential.revokedAt !== null) return missing(id);
     if (credential.version !== before.version) {
@@ -116,6 +117,9 @@ export async function rotateCredential(
     });
     return success({ ...credential, version: free, rotatedAt: at });
   });
+  // Revoked while its new secret was written: nothing may keep that.
+  if (!rotated.ok && rotated.code === 'not-found') await context.vault.destroy(workspace, id);
+  return rotated;
 }
 
 async function freeVersion(
@@ -136,9 +140,11 @@ export async function revokeCredential(
   workspace: WorkspaceId,
   id: CredentialId,
 ): Promise<Result<null>> {
-  const revoked = await context.store.submit(workspace, async (tx) => {
+  const revoked = await submitAs(context, caller, workspace, async (tx) => {
     const credential = await tx.lockCredential(id);
-    if (!credential || credential.revokedAt !== null) return missing(id);
+    if (!credential) return missing(id);
+    // Once more: what a rotation or a crash left in the vault goes as well.
+    if (credential.revokedAt !== null) return success(null);
     await tx.revokeCredential(id, timeText(context.clock.nowMs()));
     const { name, host, kind, version } = credential;
     tx.append({

@@ -6,6 +6,8 @@ import { fromBase64 } from '@portarium/contracts/base64';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { ActionId } from '@portarium/contracts/ids';
 import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
+import { recordCharacters } from '@portarium/contracts/journal-artifact';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { ShownContract } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller } from './context.ts';
@@ -66,7 +68,7 @@ export async function recordCalls(
   const merged = mergeCalls(known.journal, attempt.id, calls);
   if (!merged.ok) return merged;
   const { journal, added, answered } = merged.value;
-  const beyond = beyondContract(action, added);
+  const beyond = tooLong(action, journal) ?? beyondContract(action, added);
   if (beyond) return beyond;
   const fresh = freshBodies(action, known.kept, [...added, ...answered], bodies);
   if (!fresh.ok) return fresh;
@@ -82,6 +84,21 @@ export async function recordCalls(
     if (write) tell(tx, caller, action, attempt, 'egress.answered', record);
   }
   return success(journal);
+}
+
+/** What no honest host goes beyond: its budget, and the denial that each attempt may end with. */
+function tooLong(action: FixedAction, journal: readonly JournalRecord[]): Failure | undefined {
+  const most = action.limits.egressCalls + PLATFORM_LIMITS.attempts;
+  if (journal.length > most) {
+    return failure('body.too-large', `The journal of ${action.id} has more than ${most} calls.`);
+  }
+  const characters = journal.reduce((sum, { record }) => sum + recordCharacters(record), 0);
+  const { journalCharacters } = PLATFORM_LIMITS;
+  if (characters <= journalCharacters) return undefined;
+  return failure(
+    'body.too-large',
+    `The journal of ${action.id} has more than ${journalCharacters} characters.`,
+  );
 }
 
 /** A host may not claim that something was allowed which the contract does not allow. */

@@ -25,6 +25,7 @@ import type { ActionRecord, AttemptError } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 import {
   bodiesOf,
+  type KnownJournal,
   knownJournal,
   mostBodyBytes,
   type Report,
@@ -148,9 +149,7 @@ async function store(
     const merged = mergeCalls(known.journal, attempt.id, outcome.calls);
     if (!merged.ok) return merged;
     const { journal } = merged.value;
-    if (journal.length > 0 && (await journalDigest(journal)) !== prepared.stored?.digest) {
-      return 'journal-moved';
-    }
+    if (await hasMoved(known, journal, prepared.stored)) return 'journal-moved';
     const { bodies } = prepared;
     const recorded = await recordCalls(tx, caller, held.value, known, outcome.calls, bodies);
     if (!recorded.ok) return recorded;
@@ -158,6 +157,20 @@ async function store(
     const reported = { action, attempt, journal: recorded.value, at };
     return finish(caller, tx, reported, outcome, prepared);
   });
+}
+
+/** Whether a record, or a body that a record names, came in after the journal was stored. */
+async function hasMoved(
+  { kept }: KnownJournal,
+  journal: readonly JournalRecord[],
+  stored: StoredJournal | undefined,
+): Promise<boolean> {
+  if (journal.length === 0) return false;
+  if (!stored || (await journalDigest(journal)) !== stored.digest) return true;
+  return journal.some(
+    ({ record: { responseDigest: digest } }) =>
+      digest !== undefined && kept.has(digest) && !stored.bodies.has(digest),
+  );
 }
 
 /** Looked at before anything is stored for it; decided again on the locked row. */

@@ -7,16 +7,10 @@ import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
-import {
-  type ActionId,
-  ActionIdSchema,
-  type KeyId,
-  KeyIdSchema,
-  type WorkspaceId,
-} from '@portarium/contracts/ids';
+import { type ActionId, ActionIdSchema, type WorkspaceId } from '@portarium/contracts/ids';
 import { validateJson } from '@portarium/contracts/json-schema';
 import { isFinal } from '@portarium/contracts/life-cycle';
-import { effectiveLimits } from '@portarium/contracts/limits';
+import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { effectiveTier, initialState } from '../domain/initial-state.ts';
@@ -25,28 +19,30 @@ import { makeOrder } from './action-order.ts';
 import { contractDigest, contractOf, credentialsOf } from './approval-statement.ts';
 import { cancelLocked } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
+import { excludedPeople } from './excluded-people.ts';
 import { failure, type Result, success } from './failure.ts';
 import { insertApproval, planApproval } from './open-approval.ts';
 import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { PolicyDecision } from './ports/outside.ts';
-import type {
-  ActionRecord,
-  EgressGrantRecord,
-  PluginRecord,
-  PolicyRecord,
-  SlotCredential,
-} from './ports/records.ts';
+import type { ActionRecord, PluginRecord, PolicyRecord, SlotCredential } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+import { submitAs } from './submit-as.ts';
 
 export const RequestActionSchema = v.strictObject({
   plugin: PluginReferenceSchema,
   operation: v.pipe(v.string(), v.maxLength(64)),
   input: v.unknown(),
   labels: v.optional(
-    v.record(
-      v.pipe(v.string(), v.regex(/^[a-z][a-z0-9._-]{0,62}$/)),
-      v.pipe(v.string(), v.maxLength(256)),
+    v.pipe(
+      v.record(
+        v.pipe(v.string(), v.regex(/^[a-z][a-z0-9._-]{0,62}$/)),
+        v.pipe(v.string(), v.maxLength(256)),
+      ),
+      v.check(
+        (labels) => Object.keys(labels).length <= PLATFORM_LIMITS.labels,
+        `expected at most ${PLATFORM_LIMITS.labels} labels`,
+      ),
     ),
     {},
   ),
@@ -109,11 +105,7 @@ export async function requestAction(
   const statementDigest =
     approval && (await context.objects.put(workspace, approval.statement, 'compliance'));
   const moduleBytes = await moduleSize(context, workspace, plugin);
-  const stored = await context.store.submit(workspace, async (tx) => {
-    // The body may have taken its time; a key that was revoked meanwhile asks for nothing.
-    if (!(await tx.isKeyLive(caller.key.id, timeText(context.clock.nowMs())))) {
-      return failure('auth.invalid', 'The API key is unknown, expired or revoked.');
-    }
+  const stored = await submitAs(context, caller, workspace, async (tx) => {
     // Refused before anything is claimed or changed: what is answered as a failure is committed too.
     const replaced = await replaceable(tx, caller, wanted.replaces);
     if (!replaced.ok && !(await isRepeat(tx, caller, idempotencyKey))) return replaced;
@@ -196,7 +188,7 @@ async function plan(
       policy: await tx.activePolicy(),
       rules: await tx.approvalRules(),
       credentials: plugin ? await credentialsOf(tx, contractOf(plugin, grant)) : [],
-      excluded: await excludedPeople(tx, caller, plugin, grant),
+      excluded: await excludedPeople(tx, caller.key.id, plugin, grant),
     };
   });
   const { plugin, grant, policy, rules, credentials, excluded } = found;
@@ -240,23 +232,6 @@ async function plan(
   });
 }
 
-/**
- * Nobody approves what they asked for, what a key asked for that they made, or what runs a plugin
- * version or a grant of theirs.
- */
-async function excludedPeople(
-  tx: ReadTransaction,
-  caller: Caller,
-  plugin: PluginRecord | undefined,
-  grant: EgressGrantRecord | undefined,
-): Promise<readonly string[]> {
-  const people = [caller.key.owner, caller.key.createdBy];
-  for (const id of [plugin?.uploadedBy, grant?.changedBy]) {
-    if (v.is(KeyIdSchema, id)) people.push((await tx.findKeyPeople(id as KeyId))?.owner ?? null);
-  }
-  return people.filter((person) => person !== null);
-}
-
 /** @returns what the new action takes the place of, if that still waits; locked, and not changed yet */
 async function replaceable(
   tx: WriteTransaction,
@@ -273,6 +248,7 @@ async function replaceable(
   const owner = (await tx.findKeyPeople(replaced.requestedBy))?.owner;
   if (owner !== caller.key.owner) return wrong('somebody else asked for it');
   if (replaced.state === 'waiting-approval') return success(replaced);
+  if (replaced.state === 'succeeded') return wrong('it has succeeded; ask without replacing it');
   return isFinal(replaced.state) ? success(undefined) : wrong(`it is ${replaced.state}`);
 }
 

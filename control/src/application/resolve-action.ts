@@ -10,11 +10,12 @@ import { RationaleSchema } from './cancel-action.ts';
 import { afterLeaseMs } from './claim-attempt.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { deliverWake } from './deliver-wake.ts';
-import { failure, type Failure, type Result, success } from './failure.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 import { journalDigest, storeJournal } from './store-journal.ts';
+import { submitAs } from './submit-as.ts';
 
 export const ResolveActionSchema = v.strictObject({
   /** `dispatched`: it did not happen, send it again. */
@@ -33,7 +34,7 @@ export async function resolveAction(
   const wake = context.ids.randomHex(16);
   const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
   const stored = await storeJournal(context, workspace, id, before);
-  const done = await context.store.submit(workspace, async (tx) => {
+  const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
     const problem = await whyNot(tx, action, outcome, context.clock.nowMs());
@@ -41,7 +42,12 @@ export async function resolveAction(
     assertTransition(action.state, outcome);
     const final = outcome !== 'dispatched';
     const at = timeText(context.clock.nowMs());
-    await tx.updateAction(id, { state: outcome, ...(final ? { finishedAt: at } : {}) });
+    await tx.updateAction(id, {
+      state: outcome,
+      ...(final ? { finishedAt: at } : {}),
+      // What the attempt ended with stays with the attempt.
+      ...(outcome === 'failed' ? {} : { error: null }),
+    });
     if (!final) await tx.releaseRecords(id);
     const named = stored?.digest === (await journalDigest(await tx.listJournal(id)));
     if (final && named) await tx.dropBodies(id);

@@ -5,8 +5,10 @@ import * as v from 'valibot';
 import { APPROVAL_TIMES } from '../domain/approval-rules.ts';
 import { PERMISSIONS } from '../domain/permissions.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
+import { type Result, success } from './failure.ts';
 import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
+import { submitAs } from './submit-as.ts';
 
 const time = v.pipe(
   v.number(),
@@ -31,8 +33,8 @@ export async function setApprovalRules(
   caller: Caller,
   workspace: WorkspaceId,
   wanted: v.InferOutput<typeof ApprovalRulesSchema>,
-): Promise<ApprovalRules> {
-  return context.store.submit(workspace, async (tx) => {
+): Promise<Result<ApprovalRules>> {
+  return submitAs(context, caller, workspace, async (tx) => {
     const at = timeText(context.clock.nowMs());
     const rules = await tx.putApprovalRules(wanted, caller.key.id, at);
     tx.append({
@@ -42,6 +44,6 @@ export async function setApprovalRules(
       data: { ...rules },
       trace: caller.trace,
     });
-    return rules;
+    return success(rules);
   });
 }

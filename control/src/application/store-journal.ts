@@ -18,6 +18,8 @@ export interface StoredJournal {
   /** The entry names the artifacts only if its journal has this digest. */
   readonly digest: Digest;
   readonly artifacts: readonly Artifact[];
+  /** Bodies that are in the artifacts. */
+  readonly bodies: ReadonlySet<Digest>;
 }
 
 export function journalDigest(journal: readonly JournalRecord[]): Promise<Digest> {
@@ -41,7 +43,7 @@ export async function storeJournal(
   const bodies = await readBodies(context, workspace, action, journal, reported);
   const artifacts = [artifact];
   if (bodies.size > 0) artifacts.push(await put(bodiesBytes(bodies), BODIES_MEDIA_TYPE));
-  return { digest: artifact.digest, artifacts };
+  return { digest: artifact.digest, artifacts, bodies: new Set(bodies.keys()) };
 }
 
 function bytesOf(journal: readonly JournalRecord[]): Uint8Array {

@@ -13,6 +13,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginRecord } from './ports/records.ts';
+import { submitAs } from './submit-as.ts';
 import { violationsOf } from './violations.ts';
 
 export interface Upload {
@@ -55,7 +56,7 @@ export async function uploadPlugin(
     uploadedBy: caller.key.id,
     createdAt: timeText(context.clock.nowMs()),
   };
-  return context.store.submit(workspace, async (tx) => {
+  return submitAs(context, caller, workspace, async (tx) => {
     if (!(await tx.insertPlugin(plugin))) {
       const winner = await tx.findPlugin(plugin.name, plugin.version);
       if (!winner) throw new Error(`${plugin.name}@${plugin.version} is neither there nor free`);

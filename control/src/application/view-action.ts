@@ -6,7 +6,7 @@ import { plainText } from '@portarium/contracts/plain-text';
 import type { Context } from './context.ts';
 import { decodeValue } from './decode-value.ts';
 import type { ActionRecord } from './ports/records.ts';
-import type { ReadTransaction } from './ports/workspace-store.ts';
+import type { PersonsWord, ReadTransaction } from './ports/workspace-store.ts';
 
 export interface ActionView {
   readonly id: string;
@@ -26,6 +26,8 @@ export interface ActionView {
   readonly replaces?: string;
   /** What was asked of people, and how far it got. */
   readonly approval?: ActionApproval;
+  /** The person whose word ended it, or let it go on, and why. */
+  readonly decision?: PersonsWord;
   readonly evidence: { readonly from: number; readonly to: number };
   readonly createdAt: string;
   readonly finishedAt?: string;
@@ -55,10 +57,13 @@ export async function viewAction(
     const encoding =
       plugin?.manifest.operations.find((operation) => operation.name === action.operation)
         ?.encoding ?? 'json';
-    return { action, encoding, approval: await approvalOf(tx, id), range: await tx.entryRange(id) };
+    return {
+      ...{ action, encoding, approval: await approvalOf(tx, id) },
+      ...{ range: await tx.entryRange(id), word: await tx.lastWord(id) },
+    };
   });
   if (!found) return undefined;
-  const { action, encoding, approval, range } = found;
+  const { action, encoding, approval, range, word } = found;
   const bytes =
     action.outputDigest === null
       ? undefined
@@ -67,7 +72,15 @@ export async function viewAction(
     ...summary(action),
     ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
     ...(approval === undefined ? {} : { approval }),
+    ...(word === undefined ? {} : { decision: cleanWord(word) }),
     evidence: range ?? { from: 0, to: 0 },
+  };
+}
+
+function cleanWord({ rationale, ...word }: PersonsWord): PersonsWord {
+  return {
+    ...word,
+    ...(rationale === undefined ? {} : { rationale: plainText(rationale, 2_000) }),
   };
 }
 
@@ -105,7 +118,7 @@ export async function viewAttempts(
 /** What a list shows: everything but the output and the evidence range. */
 export function summary(
   action: ActionRecord,
-): Omit<ActionView, 'output' | 'approval' | 'evidence'> {
+): Omit<ActionView, 'output' | 'approval' | 'decision' | 'evidence'> {
   return {
     id: action.id,
     state: action.state,

@@ -3,7 +3,9 @@ import { allowedCalls } from '@portarium/contracts/allowed-calls';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Operation } from '@portarium/contracts/manifest';
 import { plainText } from '@portarium/contracts/plain-text';
-import type { Context } from './context.ts';
+import { currentDigest } from './approval-statement.ts';
+import type { Caller, Context } from './context.ts';
+import { mayNotDecide } from './decide-approval.ts';
 import { decodeValue } from './decode-value.ts';
 import type { ApprovalRecord, DecisionRecord } from './ports/approval-store.ts';
 import type { ActionRecord } from './ports/records.ts';
@@ -30,6 +32,7 @@ export function approvalSummary(
 /** @returns undefined when the workspace has no such approval */
 export async function viewApproval(
   context: Context,
+  caller: Caller,
   workspace: WorkspaceId,
   id: ApprovalId,
 ): Promise<View | undefined> {
@@ -52,14 +55,21 @@ export async function viewApproval(
       plugin: await tx.findPlugin(action.plugin, action.version),
       owner: (await tx.findKeyPeople(action.requestedBy))?.owner,
       before: await tx.lastApproved(action),
+      refusal: await mayNotDecide(tx, caller, action, approval),
+      current: await currentDigest(tx, workspace, action, approval.executeBefore),
+      replaces: action.replaces === null ? undefined : await tx.findAction(action.replaces),
     };
   });
   if (!found) return undefined;
-  const { approval, action, decisions, plugin, owner, credentials, before } = found;
+  const { approval, action, decisions, plugin, owner, credentials, before, replaces } = found;
   const operation = plugin?.manifest.operations.find(({ name }) => name === action.operation);
   const encoding = operation?.encoding ?? 'json';
   return {
     ...approvalSummary(approval, decisions),
+    ...(found.refusal === undefined
+      ? {}
+      : { refusal: { code: found.refusal.code, detail: found.refusal.detail } }),
+    stale: isPending(approval) && found.current !== approval.digest,
     request: {
       plugin: {
         name: action.plugin,
@@ -78,6 +88,15 @@ export async function viewApproval(
       credentials,
       networks: action.contract.networks,
       limits: action.limits,
+      ...(replaces === undefined
+        ? {}
+        : {
+            replaces: {
+              action: replaces.id,
+              state: replaces.state,
+              input: await inputOf(context, workspace, replaces, encoding),
+            },
+          }),
       ...(before === undefined
         ? {}
         : {
@@ -88,6 +107,11 @@ export async function viewApproval(
           }),
     },
   };
+}
+
+/** Whether it could still let something run. */
+function isPending({ state, consumedAt }: ApprovalRecord): boolean {
+  return state === 'open' || (state === 'granted' && consumedAt === null);
 }
 
 async function inputOf(

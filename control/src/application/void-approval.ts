@@ -26,6 +26,17 @@ export async function voidApproval(
   });
 }
 
+/** Voids what was granted and not used, when its action ends otherwise. */
+export async function voidUnused(
+  tx: WriteTransaction,
+  action: ActionRecord,
+  at: string,
+  reason: string,
+): Promise<void> {
+  const approval = await tx.approvalOf(action.id);
+  if (approval?.consumedAt === null) await voidApproval(tx, action, approval, at, reason);
+}
+
 /** Whether nobody may decide it any more, or it was granted and not used in time. */
 export function isOverdue(approval: ApprovalRecord, atMs: number): boolean {
   if (approval.state === 'open') return Date.parse(approval.decideBefore) <= atMs;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { approvalDigest } from '@portarium/contracts/approval-statement';
+import type { EgressRule } from '@portarium/contracts/egress-rule';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { expireApprovals } from '../relay.ts';
 import * as host from '../testing/as-host.ts';
@@ -96,6 +97,29 @@ test('nobody decides what they asked for, whose key they made, what they uploade
   expect(refused.body.code).toBe('approval.excluded');
   expect((await look(instance, action.id)).state).toBe('waiting-approval');
   expect((await decide(instance, action)).status).toBe(200);
+});
+
+test('whoever writes a grant again is not freed of it, nor is its author, and it is asked again', async () => {
+  const [carol, dave] = [await keyOf('carol', 'admin'), await keyOf('dave', 'admin')];
+  const put = (key: string, rules: readonly EgressRule[]) =>
+    send(instance, key, 'PUT', '/plugins/ledger/egress', { rules, networks: [] });
+  // Carol widens it; Dave writes the same again.
+  const wide = [...LEDGER_RULES, { ...(LEDGER_RULES[0] as EgressRule), id: 'more' }];
+  expect((await put(carol, wide)).status).toBe(200);
+  expect((await put(dave, wide)).status).toBe(200);
+  const action = await ask(instance);
+  const byCarol = await decide(instance, action, { role: carol });
+  expect([byCarol.status, byCarol.body.code]).toEqual([403, 'approval.excluded']);
+  // Dave takes a rule out and puts it back: what would run is the same, and now it is his.
+  await put(dave, LEDGER_RULES);
+  await put(dave, wide);
+  const shown = await send(instance, dave, 'GET', `/approvals/${action.approval?.id}`);
+  expect(shown.body).toMatchObject({ refusal: { code: 'approval.excluded' }, stale: false });
+  const byDave = await decide(instance, action, { role: dave });
+  expect([byDave.status, byDave.body.code]).toEqual([403, 'approval.excluded']);
+  await put(await keyOf('bootstrap-operator', 'operator'), LEDGER_RULES);
+  const after = await send(instance, 'approver', 'GET', `/approvals/${action.approval?.id}`);
+  expect(after.body.stale).toBe(true);
 });
 
 test('a role that may not decide is refused, and so is one that these rules leave out', async () => {

@@ -30,7 +30,12 @@ export function approvalRoutes(app: Api, context: Context): void {
       });
       const summaries = [];
       for (const approval of approvals) {
-        summaries.push(approvalSummary(approval, await tx.listDecisions(approval.id)));
+        const action = await tx.findAction(approval.action);
+        summaries.push({
+          id: approval.id,
+          ...approvalSummary(approval, await tx.listDecisions(approval.id)),
+          plugin: action && `${action.plugin}@${action.version}`,
+        });
       }
       return summaries;
     });
@@ -40,9 +45,9 @@ export function approvalRoutes(app: Api, context: Context): void {
   });
 
   app.get('/v1/workspaces/:ws/approvals/:id', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'approval.read');
+    const { workspace, caller } = await allowInWorkspace(context, exchange, 'approval.read');
     const id = parsePath(ApprovalIdSchema, exchange.req.param('id'), 'approval');
-    const view = await viewApproval(context, workspace, id);
+    const view = await viewApproval(context, caller, workspace, id);
     if (!view) refuse('not-found', `The workspace has no approval ${id}.`);
     return exchange.json(view);
   });
@@ -56,7 +61,7 @@ export function approvalRoutes(app: Api, context: Context): void {
       PLATFORM_LIMITS.bodyBytes,
     );
     unwrap(await decideApproval(context, caller, workspace, id, wanted));
-    return exchange.json((await viewApproval(context, workspace, id)) ?? {});
+    return exchange.json((await viewApproval(context, caller, workspace, id)) ?? {});
   });
 
   app.get('/v1/workspaces/:ws/approval-rules', async (exchange) => {
@@ -71,6 +76,6 @@ export function approvalRoutes(app: Api, context: Context): void {
       'approval-rules.manage',
     );
     const wanted = await readJson(exchange.req.raw, ApprovalRulesSchema, PLATFORM_LIMITS.bodyBytes);
-    return exchange.json(await setApprovalRules(context, caller, workspace, wanted));
+    return exchange.json(unwrap(await setApprovalRules(context, caller, workspace, wanted)));
   });
 }

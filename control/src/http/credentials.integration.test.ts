@@ -69,7 +69,7 @@ test('a credential is created, listed, rotated and revoked, and its value is in 
   expect(new TextDecoder().decode(await vault.get(secret))).toBe(NEXT);
   expect((await send(instance, 'admin', 'DELETE', `/credentials/${id}`)).status).toBe(204);
   expect(await vault.get(secret)).toBeUndefined();
-  expect((await send(instance, 'admin', 'DELETE', `/credentials/${id}`)).status).toBe(404);
+  expect((await send(instance, 'admin', 'DELETE', `/credentials/${id}`)).status).toBe(204);
   expect(
     (await send(instance, 'admin', 'POST', `/credentials/${id}/rotate`, { value: NEXT })).status,
   ).toBe(404);
@@ -122,6 +122,35 @@ test('two rotations at once give one version after the other, or one of them is 
     value: NEXT,
   });
   expect(again.status).toBe(200);
+});
+
+test('a rotation that a revocation overtakes leaves no secret, and revoking again is harmless', async () => {
+  const { body } = await create();
+  const id = String(body.id);
+  const { vault } = instance.composed.context;
+  const put = vault.put.bind(vault);
+  vault.put = async (...args) => {
+    await put(...args);
+    // The new secret is written, and the row that names it is not.
+    const revoked = await instance.call('DELETE', `/v1/workspaces/local/credentials/${id}`, {
+      role: 'admin',
+    });
+    expect(revoked.status).toBe(204);
+    await put(...args);
+  };
+  const rotated = await send(instance, 'admin', 'POST', `/credentials/${id}/rotate`, {
+    value: NEXT,
+  });
+  vault.put = put;
+  expect(rotated.status).toBe(404);
+  const workspace = 'local' as never;
+  for (const version of [1, 2]) {
+    expect(await vault.get({ workspace, credential: id as never, version })).toBeUndefined();
+  }
+  const again = await instance.call('DELETE', `/v1/workspaces/local/credentials/${id}`, {
+    role: 'admin',
+  });
+  expect(again.status).toBe(204);
 });
 
 test('bad values and hosts are refused without being told back', async () => {

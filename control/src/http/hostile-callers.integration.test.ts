@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { digestOf } from '@portarium/contracts/digest';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { readTar } from '@portarium/contracts/tar';
 import { connect } from '../infrastructure/postgres/connect.ts';
 import * as host from '../testing/as-host.ts';
+import { pushLedger } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { uploadForm } from '../testing/upload-form.ts';
+import { answered } from '../testing/writes.ts';
 
 let instance: TestInstance;
 beforeAll(async () => {
@@ -126,18 +127,21 @@ test('a call that is reported twice must say the same, and stands once in journa
 });
 
 test('the bundle holds the journal of an attempt under the digest that its entry names', async () => {
-  const { id, order } = await claimed();
-  const empty = { digest: await digestOf(new Uint8Array()), bytes: '' };
-  const answered = { verdict: 'allowed', responseDigest: empty.digest } as const;
+  await pushLedger(instance);
+  const json = { plugin: 'ledger', operation: 'look', input: {} };
+  const asked = await instance.call('POST', ACTIONS, { role: 'operator', json });
+  const { id } = (await asked.json()) as { id: string };
+  const order = await host.claimed(instance, id);
+  const look = { rule: 'look', method: 'GET' };
+  const first = await answered(look, '', { status: 204 });
   // A record is worth as much as its replay: the body has to come with it.
-  const first = call({ ...answered, status: 204 });
-  expect((await report(order, 'heartbeat', { calls: [first] })).status).toBe(409);
-  await report(order, 'heartbeat', { calls: [first], bodies: [empty] });
+  expect((await report(order, 'heartbeat', { calls: first.calls })).status).toBe(409);
+  expect((await report(order, 'heartbeat', first)).status).toBe(200);
   await report(order, 'outcome', {
     verdict: 'succeeded',
     output: btoa('{}'),
     usage: host.USAGE,
-    calls: [call({ ...answered, call: 1, status: 200 })],
+    calls: (await answered({ ...look, number: 1 }, '')).calls,
   });
   const { items } = (await (
     await instance.call('GET', `/v1/workspaces/local/evidence?action=${id}`, { role: 'auditor' })
@@ -275,38 +279,52 @@ test('a repeated request is answered before anything is planned anew', async () 
   expect(objects()).toBe(before);
 });
 
-test('a key that is revoked while its body is on the way asks for nothing', async () => {
-  const created = (await (
-    await instance.call('POST', '/v1/workspaces/local/keys', {
+test('a key that is revoked while its body is on the way asks for nothing and changes nothing', async () => {
+  const requests: readonly [string, string, object][] = [
+    ['POST', ACTIONS, good],
+    ['PUT', '/v1/workspaces/local/plugins/echo/egress', { rules: [], networks: ['loopback'] }],
+    ['POST', '/v1/workspaces/local/keys', { name: 'next', owner: 'eve', role: 'admin' }],
+    [
+      'PUT',
+      '/v1/workspaces/local/approval-rules',
+      { quorum: 1, roles: ['admin'], decideWithinMs: 60_000, executeWithinMs: 60_000 },
+    ],
+    [
+      'POST',
+      '/v1/workspaces/local/credentials',
+      { name: 'late', host: 'a.example', kind: 'bearer', value: 'a-secret-that-came-too-late' },
+    ],
+  ];
+  for (const [method, path, json] of requests) {
+    const created = (await (
+      await instance.call('POST', '/v1/workspaces/local/keys', {
+        role: 'admin',
+        json: { name: 'slow', owner: 'eve', role: 'admin' },
+      })
+    ).json()) as { id: string; key: string };
+    const rest = Promise.withResolvers<void>();
+    const text = new TextEncoder().encode(JSON.stringify(json));
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(text.subarray(0, 10));
+        await rest.promise;
+        controller.enqueue(text.subarray(10));
+        controller.close();
+      },
+    });
+    const pending = instance.call(method, path, {
+      key: created.key,
+      body: body as unknown as BodyInit,
+      headers: { 'content-type': 'application/json' },
+    });
+    await Bun.sleep(100);
+    const revoked = await instance.call('DELETE', `/v1/workspaces/local/keys/${created.id}`, {
       role: 'admin',
-      json: { name: 'slow', owner: 'eve', role: 'agent' },
-    })
-  ).json()) as { id: string; key: string };
-  let finish: () => void = () => undefined;
-  const rest = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
-  const text = new TextEncoder().encode(JSON.stringify(good));
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      controller.enqueue(text.subarray(0, 10));
-      await rest;
-      controller.enqueue(text.subarray(10));
-      controller.close();
-    },
-  });
-  const pending = instance.call('POST', ACTIONS, {
-    key: created.key,
-    body: body as unknown as BodyInit,
-    headers: { 'content-type': 'application/json' },
-  });
-  await Bun.sleep(200);
-  expect(
-    (await instance.call('DELETE', `/v1/workspaces/local/keys/${created.id}`, { role: 'admin' }))
-      .status,
-  ).toBe(204);
-  finish();
-  expect((await pending).status).toBe(401);
+    });
+    expect(revoked.status).toBe(204);
+    rest.resolve();
+    expect((await pending).status, `${method} ${path}`).toBe(401);
+  }
 });
 
 test('a key and its evidence, and a revocation and its evidence, are stored together', async () => {

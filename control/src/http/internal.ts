@@ -27,6 +27,9 @@ import { parsePath, readBytes, readJson } from './read-body.ts';
 const OUTCOME_BYTES =
   Math.ceil(MAX_LIMITS.outputBytes * 1.4) + 2 * MAX_LIMITS.logBytes + 4 * 1024 * 1024;
 
+/** Half a mebibyte of records in characters, and a quarter of bodies: with room for any encoding. */
+const REPORT_BYTES = 8 * 1024 * 1024;
+
 export function internalRoutes(app: Api, context: Context): void {
   app.post('/internal/v1/claims', async (exchange) => {
     const caller = await allow(context, exchange, 'attempt.run');
@@ -50,13 +53,13 @@ export function internalRoutes(app: Api, context: Context): void {
 
   app.post('/internal/v1/attempts/:attempt/heartbeat', async (exchange) => {
     const { ticket, caller } = await ticketed(context, exchange);
-    const report = await readJson(exchange.req.raw, HeartbeatSchema, OUTCOME_BYTES);
+    const report = await readJson(exchange.req.raw, HeartbeatSchema, REPORT_BYTES);
     return exchange.json(unwrap(await reportHeartbeat(context, caller, ticket, report)));
   });
 
   app.post('/internal/v1/attempts/:attempt/intents', async (exchange) => {
     const { ticket, caller } = await ticketed(context, exchange);
-    const intent = await readJson(exchange.req.raw, IntentSchema, OUTCOME_BYTES);
+    const intent = await readJson(exchange.req.raw, IntentSchema, REPORT_BYTES);
     const answer = unwrap(await intendCall(context, caller, ticket, intent));
     return exchange.json(answer, 200, { 'cache-control': 'no-store' });
   });

@@ -1,6 +1,6 @@
 /** `/v1/workspaces`. */
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { actorOf, type Context } from '../application/context.ts';
+import type { Context } from '../application/context.ts';
 import { CreateWorkspaceSchema, createWorkspace } from '../application/create-workspace.ts';
 import { type Api, allow, allowInWorkspace, unwrap } from './api.ts';
 import { readJson } from './read-body.ts';
@@ -13,7 +13,7 @@ export function workspaceRoutes(app: Api, context: Context): void {
       CreateWorkspaceSchema,
       PLATFORM_LIMITS.bodyBytes,
     );
-    const workspace = unwrap(await createWorkspace(context, actorOf(caller), caller.trace, wanted));
+    const workspace = unwrap(await createWorkspace(context, caller, wanted));
     return exchange.json(workspace, 201, { location: `/v1/workspaces/${workspace.id}` });
   });
 

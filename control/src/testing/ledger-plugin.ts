@@ -33,6 +33,7 @@ export async function pushLedger(
   instance: TestInstance,
   version = '1.0.0',
   rules: readonly EgressRule[] = LEDGER_RULES,
+  limits: Readonly<Record<string, number>> = {},
 ): Promise<void> {
   const form = new FormData();
   const manifest = {
@@ -45,6 +46,7 @@ export async function pushLedger(
       operation('wipe', 'destructive'),
     ],
     egress: rules,
+    limits,
     credentials: [{ slot: 'ledger', kind: 'bearer', host: LEDGER_HOST }],
   };
   form.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }));

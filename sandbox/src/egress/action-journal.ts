@@ -3,8 +3,13 @@
  * and what it adds. A record never changes once it is added; an open one is never added here.
  */
 import type { EgressCall } from '@portarium/contracts/internal-api';
+import { recordCharacters } from '@portarium/contracts/journal-artifact';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { InFlightBytes } from './response-buffer.ts';
 import { safeCall } from './safe-call.ts';
+
+/** Characters of the largest record (`recordCharacters`), rounded up. */
+const MOST_RECORD = 72 * 1024;
 
 /** A finished call of this attempt. */
 export interface JournalEntry {
@@ -20,6 +25,7 @@ export class ActionJournal {
   /** Bodies of `#records` by their places. */
   readonly #bodies = new Map<number, Uint8Array>();
   #taken = 0;
+  #characters: number;
 
   /**
    * @param earlier the records of earlier attempts, from call 0 without gaps
@@ -28,6 +34,12 @@ export class ActionJournal {
   constructor(earlier: readonly EgressCall[], inFlight?: InFlightBytes) {
     this.#earlier = earlier;
     this.#inFlight = inFlight;
+    this.#characters = earlier.reduce((sum, record) => sum + recordCharacters(record), 0);
+  }
+
+  /** Whether one more record fits, whatever its response's headers, and a denial after it. */
+  get hasRoom(): boolean {
+    return this.#characters + 2 * MOST_RECORD <= PLATFORM_LIMITS.journalCharacters;
   }
 
   /** Calls that this attempt has made so far, replayed ones included. */
@@ -59,6 +71,7 @@ export class ActionJournal {
       this.#bodies.set(this.#records.length, body);
     }
     this.#records.push(record);
+    this.#characters += recordCharacters(record);
     return record;
   }
 

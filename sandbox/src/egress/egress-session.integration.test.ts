@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EgressRule, EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
+import { recordCharacters } from '@portarium/contracts/journal-artifact';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
 import { type EgressRig, EgressRigs, type RigOrder } from '../testing/egress-rig.ts';
@@ -29,6 +31,10 @@ type Route = (request: IncomingMessage, response: ServerResponse) => void;
 
 const ROUTES: Readonly<Record<string, Route>> = {
   '/big': (_request, response) => response.end('x'.repeat(100_000)),
+  '/headers': (_request, response) => {
+    // As many as Node's client takes.
+    response.setHeader('x-a', 'h'.repeat(12_000)).end('small');
+  },
   '/slow': (_request, response) => {
     const drip = setInterval(() => response.write('.'), 20);
     response.on('close', () => clearInterval(drip));
@@ -276,6 +282,22 @@ test('a response over the byte limit ends the attempt and is recorded', async ()
   expect(broker.calls[0]).toMatchObject({ verdict: 'failed', layer: 'budget' });
   valid(broker);
 });
+
+test('a journal that has no room for another record takes no further call', async () => {
+  const limits = { ...LIMITS, egressCalls: 1_000, egressBytesIn: 100_000_000 };
+  const broker = session({ limits });
+  let last: unknown;
+  for (let i = 0; i < 1_000 && last === undefined; i++) {
+    const answer = await broker.request(get('/headers'));
+    if (answer.kind !== 'response') last = answer;
+  }
+  expect(last).toMatchObject({ kind: 'refused', code: 'limit.egress' });
+  expect(broker.calls.at(-1)).toMatchObject({ verdict: 'denied', layer: 'budget' });
+  const characters = broker.calls.reduce((sum, call) => sum + recordCharacters(call), 0);
+  expect(characters).toBeLessThanOrEqual(PLATFORM_LIMITS.journalCharacters);
+  expect(characters).toBeGreaterThan(0.9 * PLATFORM_LIMITS.journalCharacters);
+  valid(broker);
+}, 30_000);
 
 test('budgets of calls and bytes, of the attempt and of a rule, are kept', async () => {
   const calls = session({ limits: { ...LIMITS, egressCalls: 1 } });

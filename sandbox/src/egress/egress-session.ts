@@ -153,7 +153,9 @@ export class EgressSession {
     }
     const { request } = judged;
     const rules = [judged.rules.plugin, judged.rules.operator];
-    const over = this.#budget.begin(rules, bytesOutOf(request));
+    const over =
+      this.#budget.begin(rules, bytesOutOf(request)) ??
+      (earlier || this.#journal.hasRoom ? undefined : 'the journal has no room for more');
     if (earlier && earlier.verdict !== 'open') {
       return { answer: await this.#replay(earlier, rules), request };
     }

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cellCommand, type Runtime } from './cell-program.ts';
 import { denoBinary } from '../replay/deno-binary.ts';
+import { cellCommand, type Runtime } from './cell-program.ts';
 
 let root = '';
 beforeAll(async () => {

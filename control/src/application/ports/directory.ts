@@ -46,6 +46,8 @@ export interface Directory {
   dueDispatches(olderThanMs: number): Promise<readonly DueDispatch[]>;
   /** Takes it out of the queue, unless a newer wake stands there by now. */
   dispatched(action: ActionId, wake: string | null): Promise<void>;
+  /** Leaves it in the queue for at least `ms` more. */
+  postpone(action: ActionId, wake: string | null, ms: number): Promise<void>;
   /** Resolves when the database answers; rejects with `InfraError` otherwise. */
   ping(): Promise<void>;
 }

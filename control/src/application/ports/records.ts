@@ -38,6 +38,8 @@ export interface EgressGrantRecord {
   readonly revision: number;
   readonly changedBy: string;
   readonly changedAt: string;
+  /** Keys by what they granted: `rule ID` or `network NAME`, as it stands. */
+  readonly authors: Readonly<Record<string, string>>;
 }
 
 export interface PolicyRecord {

@@ -79,6 +79,8 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** First and last sequence number of the action's entries. */
+  /** The newest entry of the action that holds a person's word about it. */
+  lastWord(action: ActionId): Promise<PersonsWord | undefined>;
   entryRange(action: ActionId): Promise<{ readonly from: number; readonly to: number } | undefined>;
   /** Entries with `seq > after`, in order. */
   listEntries(filter: {
@@ -114,6 +116,11 @@ export interface EntryDraft {
   readonly data: Readonly<Record<string, unknown>>;
   readonly artifacts?: readonly Artifact[];
   readonly trace: string | null;
+  /**
+   * The entry may not be of a later time, by the database's clock: the unit then rejects with a
+   * retryable {@link InfraError} and leaves nothing. RFC 3339.
+   */
+  readonly notAfter?: string;
 }
 
 export interface WriteTransaction
@@ -161,11 +168,20 @@ export interface WriteTransaction
   replaceCheckpoint(previousSize: number | undefined, next: CheckpointRecord): Promise<boolean>;
 }
 
+/** What a person decided about an action. */
+export interface PersonsWord {
+  readonly by: string;
+  /** `cancelled`, `denied`, `changes-requested`, or what it was resolved as. */
+  readonly outcome: string;
+  readonly rationale?: string;
+}
+
 export interface ActionChange {
   readonly state: ActionState;
   readonly fence?: number;
   readonly outputDigest?: Digest;
-  readonly error?: AttemptError;
+  /** Null forgets the one of before. */
+  readonly error?: AttemptError | null;
   readonly finishedAt?: string;
 }
 

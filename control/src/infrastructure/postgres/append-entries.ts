@@ -10,7 +10,7 @@ import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { CloudEvent } from 'cloudevents';
 import type { Ids } from '../../application/ports/clock.ts';
-import type { EntryDraft } from '../../application/ports/workspace-store.ts';
+import { type EntryDraft, InfraError } from '../../application/ports/workspace-store.ts';
 import type { TransactionSql } from './connect.ts';
 
 /** The channel that one NOTIFY a commit goes to: `{w: workspace, a: action ids}`. */
@@ -41,6 +41,7 @@ export async function appendEntries(
   const appended: Appended[] = [];
   let { size, hash } = head;
   for (const draft of drafts) {
+    inTime(draft, head.time);
     const action = draft.subject.action;
     const tail = action === undefined ? undefined : tails.get(action);
     const actionSeq = tail === undefined ? 0 : tail.seq + 1;
@@ -74,6 +75,11 @@ export async function appendEntries(
     appended.push({ entry, bytes, hash });
   }
   await store(tx, workspace, appended, { size, hash, time: head.time }, ids);
+}
+
+function inTime({ type, notAfter }: EntryDraft, time: string): void {
+  if (notAfter === undefined || Date.parse(time) <= Date.parse(notAfter)) return;
+  throw new InfraError(`${type} came too late, after ${notAfter}`, { retryable: true });
 }
 
 async function lockHead(

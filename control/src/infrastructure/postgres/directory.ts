@@ -80,6 +80,12 @@ export function createDirectory(sql: Sql): Directory {
       guarded(async () => {
         await sql`DELETE FROM dispatch_queue WHERE action_id = ${uuidOf(action)} AND wake_id IS NOT DISTINCT FROM ${wake}`;
       }),
+    postpone: (action, wake, ms) =>
+      guarded(async () => {
+        await sql`
+          UPDATE dispatch_queue SET due_at = now() + make_interval(secs => ${ms / 1000})
+          WHERE action_id = ${uuidOf(action)} AND wake_id IS NOT DISTINCT FROM ${wake}`;
+      }),
     ping: () =>
       guarded(async () => {
         await sql`SELECT 1`;

@@ -86,7 +86,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     async findEgressGrant(plugin) {
       const [row] =
-        await tx`SELECT plugin, rules, networks, revision, changed_by, changed_at FROM plugin_egress WHERE workspace_id = ${workspace} AND plugin = ${plugin}`;
+        await tx`SELECT plugin, rules, networks, revision, changed_by, changed_at, authors FROM plugin_egress WHERE workspace_id = ${workspace} AND plugin = ${plugin}`;
       return row && grantOf(row);
     },
     async activePolicy() {
@@ -169,15 +169,42 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
   };
 }
 
+const SYSTEM = 'control-plane';
+/** Entries that hold the word of a person who ended an action, or let it go on. */
+const WORDS = [
+  'approval.denied',
+  'approval.changes-requested',
+  'action.cancelled',
+  'action.outcome-unknown',
+  'action.resolved',
+];
+
 function readLog(
   tx: TransactionSql,
   workspace: WorkspaceId,
-): Pick<ReadTransaction, 'entryRange' | 'listEntries' | 'leafHashes' | 'logSize' | 'checkpoint'> {
+): Pick<
+  ReadTransaction,
+  'entryRange' | 'lastWord' | 'listEntries' | 'leafHashes' | 'logSize' | 'checkpoint'
+> {
   return {
     async entryRange(action) {
       const [row] =
         await tx`SELECT min(seq) AS first, max(seq) AS last FROM log_entries WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)}`;
       return row?.first == null ? undefined : { from: Number(row.first), to: Number(row.last) };
+    },
+    async lastWord(action) {
+      const [row] = await tx`
+        SELECT bytes FROM log_entries WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)}
+          AND type IN ${tx(WORDS)} ORDER BY action_seq DESC LIMIT 1`;
+      if (!row) return undefined;
+      const { type, data } = JSON.parse(Buffer.from(row.bytes as Uint8Array).toString()) as {
+        type: string;
+        data: { by?: string; outcome?: string; rationale?: string };
+      };
+      // The platform itself ends what is void: nobody's word.
+      if (data.by === undefined || data.by === SYSTEM) return undefined;
+      const { by, outcome = type.slice(type.indexOf('.') + 1), rationale } = data;
+      return { by, outcome, ...(rationale === undefined ? {} : { rationale }) };
     },
     async listEntries({ after, limit, action }) {
       const rows = await tx`

@@ -48,6 +48,7 @@ export function grantOf(row: Row): EgressGrantRecord {
     revision: Number(row.revision),
     changedBy: text(row, 'changed_by'),
     changedAt: time(row, 'changed_at'),
+    authors: row.authors as EgressGrantRecord['authors'],
   };
 }
 

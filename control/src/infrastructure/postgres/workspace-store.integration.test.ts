@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { entryHash } from '@portarium/contracts/evidence-entry';
 import { makeId, type WorkspaceId } from '@portarium/contracts/ids';
 import { SYSTEM_ACTOR } from '../../application/context.ts';
-import type { EntryDraft } from '../../application/ports/workspace-store.ts';
+import type { EntryDraft, InfraError } from '../../application/ports/workspace-store.ts';
 import { startTestInstance, type TestInstance } from '../../testing/test-instance.ts';
 import { connect, type Sql } from './connect.ts';
 
@@ -187,6 +187,23 @@ test('an entry that would not fit a tile is refused with its unit', async () => 
     tx.append(draft('x'.repeat(70_000)));
   });
   await expect(unit).rejects.toThrow('65535');
+});
+
+test('an entry that comes after its time is not stored, and its batch is made without it', async () => {
+  const mark = `late-${Date.now()}`;
+  const notAfter = (ms: number) => new Date(Date.now() + ms).toISOString();
+  const units = [60_000, -1, 60_000].map((ms, i) =>
+    instance.composed.context.store
+      .submit(LOCAL, async (tx) => {
+        tx.append({ ...draft(`${mark} ${i}`), notAfter: notAfter(ms) });
+        return i;
+      })
+      .catch((error: InfraError) => [error.name, error.retryable]),
+  );
+  expect(await Promise.all(units)).toEqual([0, ['InfraError', true], 2]);
+  const [row] =
+    await owner`SELECT count(*) AS entries FROM portarium.log_entries WHERE workspace_id = 'local' AND convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`}`;
+  expect(Number(row?.entries)).toBe(2);
 });
 
 test('units in flight at once share a few commits, and one that fails costs the others nothing', async () => {

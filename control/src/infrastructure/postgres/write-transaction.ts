@@ -34,11 +34,11 @@ export function writeTransaction(
     },
     async putEgressGrant(grant) {
       const [row] = await tx`
-        INSERT INTO plugin_egress (workspace_id, plugin, rules, networks, revision, changed_by, changed_at)
-        VALUES (${workspace}, ${grant.plugin}, ${json(grant.rules)}, ${json(grant.networks)}, 1, ${grant.changedBy}, ${grant.changedAt})
+        INSERT INTO plugin_egress (workspace_id, plugin, rules, networks, revision, changed_by, changed_at, authors)
+        VALUES (${workspace}, ${grant.plugin}, ${json(grant.rules)}, ${json(grant.networks)}, 1, ${grant.changedBy}, ${grant.changedAt}, ${json(grant.authors)})
         ON CONFLICT (workspace_id, plugin) DO UPDATE SET rules = excluded.rules, networks = excluded.networks,
-          revision = plugin_egress.revision + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at
-        RETURNING plugin, rules, networks, revision, changed_by, changed_at`;
+          revision = plugin_egress.revision + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at, authors = excluded.authors
+        RETURNING plugin, rules, networks, revision, changed_by, changed_at, authors`;
       if (!row) throw new Error('the egress grant was not stored');
       return grantOf(row);
     },
@@ -134,7 +134,7 @@ function writeActions(
       await tx`
         UPDATE actions SET state = ${change.state}, fence = coalesce(${change.fence ?? null}, fence),
           output_digest = coalesce(${change.outputDigest ?? null}, output_digest),
-          error = coalesce(${change.error === undefined ? null : json(change.error)}, error),
+          error = ${change.error === undefined ? tx`error` : change.error === null ? null : json(change.error)},
           finished_at = coalesce(${change.finishedAt ?? null}, finished_at)
         WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)}`;
     },
