@@ -17,7 +17,8 @@ test('text stands for itself and @file for what the file holds', async () => {
   }
 });
 
-test('a file that is not there and text that is not JSON are named', async () => {
+test('a file that is not there and text that is not usable JSON are named', async () => {
   await expect(readArgument('@no/such/file')).rejects.toThrow('no/such/file');
-  await expect(readJsonArgument('--input', '{a}')).rejects.toThrow('--input is not JSON');
+  await expect(readJsonArgument('--input', '{"a":1,"a":2}')).rejects.toThrow('duplicate');
+  await expect(readJsonArgument('--input', '{a}')).rejects.toThrow('--input is not usable JSON');
 });

@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
 import { messageOf } from '@portarium/local/local-stack-error';
 import { readSentence } from './file-sentence.ts';
 import { UsageError } from './usage-error.ts';
@@ -32,8 +33,11 @@ export async function readArgument(argument: string): Promise<string> {
 export async function readJsonArgument(option: string, argument: string): Promise<unknown> {
   const given = await readArgument(argument);
   try {
-    return JSON.parse(given) as unknown;
+    return parseStrictJson(given);
   } catch (error) {
-    throw new UsageError(`${option} is not JSON: ${messageOf(error)}. Expected JSON, @file or @-.`);
+    const where = error instanceof CanonicalJsonError && error.path !== '' ? ` ${error.path}:` : '';
+    throw new UsageError(
+      `${option} is not usable JSON:${where} ${messageOf(error)}. Expected JSON, @file or @-.`,
+    );
   }
 }

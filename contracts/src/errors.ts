@@ -123,7 +123,7 @@ export const ATTEMPT_ERRORS = {
   'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],
   'egress.denied': [
     'A call outside the grant was refused',
-    'Ask for the call in the manifest and have it granted.',
+    'The manifest has to ask for the call and an operator to grant it: portarium plugin egress NAME shows both.',
   ],
   'output.invalid': [
     'The output does not match the operation’s schema',
@@ -167,7 +167,7 @@ export const ATTEMPT_ERRORS = {
   ],
   'credential.unavailable': [
     'The credential of the matched rule is missing, revoked, or bound to another host',
-    'Create it or rotate it: portarium credential list shows what there is.',
+    'portarium credential list shows what there is and for which host. Create it; one for another host has to be revoked first.',
   ],
   'outcome.unknown': [
     'A write was sent and its answer was not seen',

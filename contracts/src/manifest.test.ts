@@ -93,3 +93,20 @@ test('U+0000 is refused in every string and name, however deep', () => {
     expect(parsed.issues?.[0].message, JSON.stringify(change)).toContain('U+0000');
   }
 });
+
+test('a rule may name only a credential slot that the manifest has', () => {
+  const rule = {
+    ...{ id: 'a', methods: ['GET'], scheme: 'https', host: 'a.example.com', port: 443, path: '/' },
+    credential: 'key',
+  };
+  const asking = (slot: string) => ({
+    ...MINIMAL,
+    egress: [rule],
+    credentials: [{ slot, kind: 'bearer', host: 'a.example.com' }],
+  });
+  expect(v.safeParse(ManifestSchema, asking('key')).success).toBe(true);
+  const { issues = [] } = v.safeParse(ManifestSchema, asking('other'));
+  expect(issues.map((issue) => [v.getDotPath(issue), issue.message])).toEqual([
+    ['egress', 'each credential that a rule names has to be a slot of credentials'],
+  ]);
+});

@@ -92,6 +92,17 @@ export const ManifestSchema = v.pipe(
     (manifest) => !hasNul(manifest),
     'a string or name holds U+0000, which PostgreSQL can not store; leave it out',
   ),
+  v.forward(
+    v.partialCheck(
+      [['egress'], ['credentials']],
+      ({ egress, credentials }) => {
+        const slots = new Set(credentials.map(({ slot }) => slot));
+        return egress.every(({ credential }) => credential === undefined || slots.has(credential));
+      },
+      'each credential that a rule names has to be a slot of credentials',
+    ),
+    ['egress'],
+  ),
 );
 
 function hasNul(value: unknown): boolean {

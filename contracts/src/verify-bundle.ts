@@ -204,7 +204,10 @@ async function checkSince(
   if (now && now.origin !== origin) {
     findings.add('since.origin', `the older checkpoint is of ${origin}, this log ${now.origin}`);
   } else if (!now || now.size < size) {
-    findings.add('since.size', `the log had ${size} signed entries, now ${now?.size ?? 0}`);
+    findings.add(
+      'since.size',
+      `the log had ${size} signed entries then, and this bundle ends at ${now?.size ?? 0}: it was exported before, or the log was cut; a new export tells which`,
+    );
   } else if (now.size === size) {
     if (toHex(now.root) !== toHex(root)) {
       findings.add('since.root', `two different logs of size ${size} are signed: a fork`);

@@ -43,8 +43,8 @@ export const DEFENCES: readonly Defence[] = [
   {
     name: 'owner check',
     file: 'control/src/application/decide-approval.ts',
-    source: 'if (approval.excluded.includes(caller.key.owner)) {',
-    without: "if (approval.excluded.includes('')) {",
+    source: 'if (approval.excluded.includes(caller.key.owner) || now.includes(caller.key.owner)) {',
+    without: "if (approval.excluded.includes('') || now.includes('')) {",
     tests: 'control/src/http/approvals.integration.test.ts',
     watching: 'nobody decides what they asked for',
   },

@@ -1,8 +1,8 @@
 /**
- * `portarium action run|get|list|tail|logs`. Side effects: `run` asks for an action; `cancel` and
+ * `portarium action run|get|list|tail|logs|journal`. Side effects: `run` asks for an action; `cancel` and
  * `resolve` are in `action-outcome.ts`.
  */
-import type { Action, Attempt } from '@portarium/client/answers';
+import type { Action, Attempt, JournalCall } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -14,6 +14,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { readArgument, readJsonArgument } from '../read-argument.ts';
 import { showAction } from '../show-action.ts';
+import { visibleLine } from '../visible-text.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { registerActionOutcome } from './action-outcome.ts';
 
@@ -88,6 +89,12 @@ export function registerAction(program: Command): void {
       .argument('<id>')
       .description('print what the plugin logged, attempt by attempt'),
   ).action(logs);
+  connectionOptions(
+    action
+      .command('journal')
+      .argument('<id>')
+      .description('print each request that the action made or was refused, in order'),
+  ).action(journal);
   registerActionOutcome(action);
 }
 
@@ -154,6 +161,37 @@ async function logs(id: string, options: ConnectionOptions): Promise<void> {
 function attemptLine({ fence, id, host, startedAt, verdict, error }: Attempt): string {
   const ended = error ? `${error.code}: ${error.message}` : (verdict ?? 'not ended');
   return plainText(`attempt ${fence}  ${id}  ${host}  ${startedAt}  ${ended}`);
+}
+
+async function journal(id: string, options: ConnectionOptions): Promise<void> {
+  const calls = await connect(options).actions.journal(id);
+  if (options.json) return printJson({ items: calls });
+  if (calls.length === 0) return tell(`${id} has made no request.`);
+  print(
+    table([
+      ['CALL', 'VERDICT', 'REQUEST', 'RULE', 'STATUS', 'OUT', 'IN', 'MS'],
+      ...calls.map(callRow),
+    ]),
+  );
+  for (const { call, reason, layer } of calls) {
+    if (reason === undefined) continue;
+    print(visibleLine(`call ${call}: ${layer === undefined ? '' : `${layer}: `}${reason}`));
+  }
+}
+
+function callRow(call: JournalCall): string[] {
+  const { method, scheme, host, port, path, status, bytesOut, bytesIn, ms } = call;
+  const request = `${method} ${scheme}://${host}:${port}${path}`;
+  return [
+    String(call.call),
+    call.verdict,
+    request,
+    call.rule ?? '',
+    status === undefined ? '' : String(status),
+    String(bytesOut),
+    String(bytesIn),
+    String(ms),
+  ].map(visibleLine);
 }
 
 async function tail(id: string, options: ConnectionOptions): Promise<void> {

@@ -161,6 +161,8 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
     expect(tail.out).toContain(type);
   }
   expect(tail.out).toContain('rationale=ticket 4711, checked');
+  const journal = await cli('auditor', 'action', 'journal', id);
+  expect(journal.out).toMatch(/0 +allowed +POST http:\/\/127\.0\.0\.1:\d+\/v1\/refunds +\S+ +200/);
   const sent = stripe
     .requests('ch_1')
     .map(({ method, body, headers }) => [

@@ -45,7 +45,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const approval = await client.approvals.get(await approvalIdOf(client, id));
   const checked = await checkApproval(approval, client.workspace);
   if (!options.json) print(approvalText(checked));
-  assertMayDecide(approval, options);
+  if (!decides(options)) tellIfFutile(approval);
   const wanted = await decisionOn(checked, options);
   if (wanted === undefined) {
     if (options.json) printJson(approval);
@@ -58,17 +58,16 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (decided.state === 'open') tell('Others have to agree as well: portarium approve lists it.');
 }
 
-/** Says so before it asks, when the Control Plane would refuse. */
-function assertMayDecide({ refusal, stale, state }: Approval, options: ApproveOptions): void {
+/** Says so before anything is asked, when the Control Plane would refuse. */
+function tellIfFutile({ refusal, stale, state }: Approval): void {
   if (refusal && state === 'open') {
-    if (decides(options)) throw new Error(`${refusal.code}: ${visibleLine(refusal.detail)}`);
     tell(`With this key you can look, and not decide: ${visibleLine(refusal.detail)}`);
-    return;
   }
-  if (stale !== true) return;
-  tell(
-    'The plugin, its grant, a credential or the policy changed since: approving it would only void it. It has to be asked for anew.',
-  );
+  if (stale === true) {
+    tell(
+      'The plugin, its grant, a credential or the policy changed since: approving it would only void it. It has to be asked for anew.',
+    );
+  }
 }
 
 /** Whether the options say that something is to be decided. */

@@ -62,7 +62,11 @@ test('a changed byte exits with 1 and names the entry', () => {
 test('what is no bundle, no file or no key exits with 2', () => {
   expect(verify('pin', '--pin', pin).status).toBe(2);
   expect(verify('missing.tar', '--pin', pin).status).toBe(2);
-  expect(verify('honest.tar', '--pin', 'nonsense').status).toBe(2);
+  const malformed = verify('honest.tar', '--pin', 'nonsense');
+  expect([malformed.status, malformed.stderr]).toEqual([
+    2,
+    expect.stringContaining('Expected NAME+HASH+BASE64'),
+  ]);
   expect(verify('honest.tar', '--pin', pin, '--since', 'pin').status).toBe(2);
 });
 

@@ -6,6 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ActionIdSchema } from '@portarium/contracts/ids';
+import { parseVerifierKey } from '@portarium/contracts/signed-note';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { type Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
@@ -44,7 +45,10 @@ export function registerEvidence(program: Command): void {
     .command('verify')
     .argument('<bundle>', 'the tar file that evidence export wrote')
     .description('check a bundle; no network, no running system')
-    .option('--pin <key>', 'verifier key of the log (name+hash+base64) or @file with it')
+    .option(
+      '--pin <key>',
+      'verifier key of the log (name+hash+base64) or @file with it; evidence export prints it',
+    )
     .option('--since <file>', 'a checkpoint that you kept from before')
     .option('--json', 'print the report as one line of JSON')
     .addHelpText(
@@ -98,13 +102,22 @@ async function writeWhole(out: string, bundle: Uint8Array): Promise<void> {
 
 async function verify(path: string, options: VerifyOptions): Promise<void> {
   const bundle = await readInputFile(path);
-  const pin = options.pin === undefined ? undefined : await readArgument(options.pin);
+  const pin = options.pin === undefined ? undefined : await readPin(options.pin);
   const since = options.since === undefined ? undefined : await readTextFile(options.since);
-  const report = await verifyBundle(bundle, { pin: pin?.split('\n')[0], since });
+  const report = await verifyBundle(bundle, { pin, since });
   process.exitCode = report.exitCode;
   if (options.json) printJson(report);
   else print(verifyText(path, report));
   if (report.findings.some(({ rule }) => NO_BUNDLE.has(rule))) tell(noBundle(bundle));
+}
+
+/** @throws UsageError when it is no verifier key */
+async function readPin(argument: string): Promise<string> {
+  const pin = (await readArgument(argument)).split('\n')[0]?.trim() ?? '';
+  if (await parseVerifierKey(pin)) return pin;
+  throw new UsageError(
+    `--pin is not a verifier key. Expected NAME+HASH+BASE64, or @file with it, as portarium evidence export prints and GET …/evidence/vkeys answers.`,
+  );
 }
 
 const NO_BUNDLE: ReadonlySet<string> = new Set(['bundle.tar', 'bundle.manifest']);

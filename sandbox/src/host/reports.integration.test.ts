@@ -36,7 +36,14 @@ async function start(timeoutMs = 1_000) {
   const add = async (text: string, over: Partial<EgressCall> = {}) => {
     const body = new TextEncoder().encode(text);
     const responseDigest = await digestOf(body);
-    const known = { method: 'GET', scheme: 'http', host: 'a.test', port: 80, path: '/' };
+    const known = {
+      method: 'GET',
+      scheme: 'http',
+      host: 'a.test',
+      port: 80,
+      path: '/',
+      rule: 'main',
+    };
     const counts = { bytesOut: 0, bytesIn: body.length, ms: 1 };
     const call = { call: calls++, ...known, ...counts, requestDigest, responseDigest };
     journal.add({ ...call, verdict: 'allowed', status: 200, ...over }, body);
