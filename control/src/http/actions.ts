@@ -1,18 +1,16 @@
 /** `/v1/workspaces/{ws}/actions`. */
-import { ActionIdSchema } from '@portarium/contracts/ids';
-import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
-import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { isSettled } from '@portarium/contracts/life-cycle';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
-import { CancelActionSchema, cancelAction } from '../application/cancel-action.ts';
+import { cancelAction } from '../application/cancel-action.ts';
 import type { Context } from '../application/context.ts';
-import { RequestActionSchema, requestAction } from '../application/request-action.ts';
-import { ResolveActionSchema, resolveAction } from '../application/resolve-action.ts';
+import { requestAction } from '../application/request-action.ts';
+import { resolveAction } from '../application/resolve-action.ts';
 import { summary, viewAction, viewAttempts, waitForAction } from '../application/view-action.ts';
-import { type Api, allowInWorkspace, type Exchange, unwrap } from './api.ts';
-import { pageLimit } from './page-limit.ts';
+import { type Api, type Exchange, unwrap } from './api.ts';
+import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
-import { parseInput, parsePath, readJson } from './read-body.ts';
+import { route } from './route.ts';
 
 const IdempotencyKeySchema = v.pipe(
   v.string(),
@@ -23,27 +21,11 @@ const WaitSchema = v.pipe(
   v.regex(/^(.*,)?\s*wait=\d{1,4}\s*(,.*)?$/, 'expected wait=N in seconds'),
 );
 
-const ListSchema = v.strictObject({
-  limit: pageLimit(50),
-  cursor: v.optional(ActionIdSchema),
-  state: v.optional(v.picklist(ACTION_STATES)),
-  plugin: v.optional(PluginNameSchema),
-});
-
 export function actionRoutes(app: Api, context: Context): void {
-  app.post('/v1/workspaces/:ws/actions', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'action.request');
+  route(app, context, OPERATIONS.requestAction, async ({ exchange, caller, workspace, body }) => {
     const key = idempotencyKey(exchange);
     const seconds = waitSeconds(exchange);
-    const wanted = await readJson(
-      exchange.req.raw,
-      RequestActionSchema,
-      MAX_LIMITS.inputBytes * 2 + PLATFORM_LIMITS.bodyBytes,
-      ['input'],
-    );
-    const { action, replayed } = unwrap(
-      await requestAction(context, caller, workspace, wanted, key),
-    );
+    const { action, replayed } = unwrap(await requestAction(context, caller, workspace, body, key));
     const view = await waitForAction(context, workspace, action.id, seconds);
     if (!view) throw new Error(`action ${action.id} vanished`);
     const settled = isSettled(action.state) || (seconds > 0 && view.finishedAt !== undefined);
@@ -55,9 +37,8 @@ export function actionRoutes(app: Api, context: Context): void {
     return exchange.json(view, settled ? 200 : 202, headers);
   });
 
-  app.get('/v1/workspaces/:ws/actions', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
-    const { limit, cursor, state, plugin } = parseInput(ListSchema, exchange.req.query());
+  route(app, context, OPERATIONS.listActions, async ({ exchange, workspace, query }) => {
+    const { limit, cursor, state, plugin } = query;
     const rows = await context.store.read(workspace, (tx) =>
       tx.listActions({
         limit: limit + 1,
@@ -71,47 +52,38 @@ export function actionRoutes(app: Api, context: Context): void {
     return exchange.json({ items, ...(rows.length > limit && last ? { next: last.id } : {}) });
   });
 
-  app.get('/v1/workspaces/:ws/actions/:id', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
-    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
-    const view = await viewAction(context, workspace, id);
-    if (!view) refuse('not-found', `The workspace has no action ${id}.`);
-    return exchange.json(view);
+  route(app, context, OPERATIONS.getAction, async ({ exchange, workspace, params }) => {
+    const view = await viewAction(context, workspace, params.id);
+    return exchange.json(view ?? noAction(params.id));
   });
 
-  app.get('/v1/workspaces/:ws/actions/:id/attempts', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
-    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
-    const items = await viewAttempts(context, workspace, id);
-    if (!items) refuse('not-found', `The workspace has no action ${id}.`);
-    return exchange.json({ items });
+  route(app, context, OPERATIONS.listAttempts, async ({ exchange, workspace, params }) => {
+    const items = await viewAttempts(context, workspace, params.id);
+    return exchange.json({ items: items ?? noAction(params.id) });
   });
 
-  app.get('/v1/workspaces/:ws/actions/:id/journal', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'action.read');
-    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
+  route(app, context, OPERATIONS.getJournal, async ({ exchange, workspace, params }) => {
     const calls = await context.store.read(workspace, async (tx) =>
-      (await tx.findAction(id)) ? tx.listJournal(id) : undefined,
+      (await tx.findAction(params.id)) ? tx.listJournal(params.id) : noAction(params.id),
     );
-    if (!calls) refuse('not-found', `The workspace has no action ${id}.`);
     return exchange.json({ items: calls.map(({ attempt, record }) => ({ attempt, ...record })) });
   });
 
-  app.post('/v1/workspaces/:ws/actions/:id/cancel', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'action.cancel');
-    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
-    const wanted = await readJson(exchange.req.raw, CancelActionSchema, PLATFORM_LIMITS.bodyBytes);
-    unwrap(await cancelAction(context, caller, workspace, id, wanted));
-    return exchange.json(await viewAction(context, workspace, id));
+  route(app, context, OPERATIONS.cancelAction, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    unwrap(await cancelAction(context, caller, workspace, params.id, body));
+    return exchange.json(await viewAction(context, workspace, params.id));
   });
 
-  app.post('/v1/workspaces/:ws/actions/:id/resolve', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'action.resolve');
-    const id = parsePath(ActionIdSchema, exchange.req.param('id'), 'action');
-    const wanted = await readJson(exchange.req.raw, ResolveActionSchema, PLATFORM_LIMITS.bodyBytes);
-    unwrap(await resolveAction(context, caller, workspace, id, wanted));
-    return exchange.json(await viewAction(context, workspace, id));
+  route(app, context, OPERATIONS.resolveAction, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    unwrap(await resolveAction(context, caller, workspace, params.id, body));
+    return exchange.json(await viewAction(context, workspace, params.id));
   });
+}
+
+function noAction(id: string): never {
+  return refuse('not-found', `The workspace has no action ${id}.`);
 }
 
 function idempotencyKey(exchange: Exchange): string | undefined {

@@ -7,6 +7,7 @@ import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
 import { approvalRoutes } from './approvals.ts';
 import { credentialRoutes } from './credentials.ts';
+import { documentationRoutes } from './documentation.ts';
 import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
@@ -50,6 +51,7 @@ export function createApp(context: Context, probes: HealthProbes): Api {
     exchange.header('x-content-type-options', 'nosniff');
   });
   healthRoutes(app, context, probes);
+  documentationRoutes(app);
   workspaceRoutes(app, context);
   keyRoutes(app, context);
   pluginRoutes(app, context);

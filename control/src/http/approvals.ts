@@ -1,27 +1,16 @@
 /** `/v1/workspaces/{ws}/approvals` and `…/approval-rules`. */
-import { ApprovalIdSchema } from '@portarium/contracts/ids';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import * as v from 'valibot';
 import type { Context } from '../application/context.ts';
-import { DecideApprovalSchema, decideApproval } from '../application/decide-approval.ts';
-import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
-import { ApprovalRulesSchema, setApprovalRules } from '../application/set-approval-rules.ts';
+import { decideApproval } from '../application/decide-approval.ts';
+import { setApprovalRules } from '../application/set-approval-rules.ts';
 import { approvalSummary, viewApproval } from '../application/view-approval.ts';
-import { type Api, allowInWorkspace, unwrap } from './api.ts';
-import { pageLimit } from './page-limit.ts';
+import { type Api, unwrap } from './api.ts';
+import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
-import { parseInput, parsePath, readJson } from './read-body.ts';
-
-const ListSchema = v.strictObject({
-  limit: pageLimit(50),
-  cursor: v.optional(ApprovalIdSchema),
-  state: v.optional(v.picklist(APPROVAL_STATES)),
-});
+import { route } from './route.ts';
 
 export function approvalRoutes(app: Api, context: Context): void {
-  app.get('/v1/workspaces/:ws/approvals', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'approval.read');
-    const { limit, cursor, state } = parseInput(ListSchema, exchange.req.query());
+  route(app, context, OPERATIONS.listApprovals, async ({ exchange, workspace, query }) => {
+    const { limit, cursor, state } = query;
     const rows = await context.store.read(workspace, async (tx) => {
       const approvals = await tx.listApprovals({
         limit: limit + 1,
@@ -44,38 +33,24 @@ export function approvalRoutes(app: Api, context: Context): void {
     return exchange.json({ items, ...(rows.length > limit && last ? { next: last.id } : {}) });
   });
 
-  app.get('/v1/workspaces/:ws/approvals/:id', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'approval.read');
-    const id = parsePath(ApprovalIdSchema, exchange.req.param('id'), 'approval');
-    const view = await viewApproval(context, caller, workspace, id);
-    if (!view) refuse('not-found', `The workspace has no approval ${id}.`);
+  route(app, context, OPERATIONS.getApproval, async ({ exchange, caller, workspace, params }) => {
+    const view = await viewApproval(context, caller, workspace, params.id);
+    if (!view) refuse('not-found', `The workspace has no approval ${params.id}.`);
     return exchange.json(view);
   });
 
-  app.post('/v1/workspaces/:ws/approvals/:id/decisions', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'approval.decide');
-    const id = parsePath(ApprovalIdSchema, exchange.req.param('id'), 'approval');
-    const wanted = await readJson(
-      exchange.req.raw,
-      DecideApprovalSchema,
-      PLATFORM_LIMITS.bodyBytes,
-    );
-    unwrap(await decideApproval(context, caller, workspace, id, wanted));
-    return exchange.json((await viewApproval(context, caller, workspace, id)) ?? {});
+  route(app, context, OPERATIONS.decideApproval, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    unwrap(await decideApproval(context, caller, workspace, params.id, body));
+    return exchange.json((await viewApproval(context, caller, workspace, params.id)) ?? {});
   });
 
-  app.get('/v1/workspaces/:ws/approval-rules', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'approval.read');
-    return exchange.json(await context.store.read(workspace, (tx) => tx.approvalRules()));
-  });
+  route(app, context, OPERATIONS.getApprovalRules, async ({ exchange, workspace }) =>
+    exchange.json(await context.store.read(workspace, (tx) => tx.approvalRules())),
+  );
 
-  app.put('/v1/workspaces/:ws/approval-rules', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(
-      context,
-      exchange,
-      'approval-rules.manage',
-    );
-    const wanted = await readJson(exchange.req.raw, ApprovalRulesSchema, PLATFORM_LIMITS.bodyBytes);
-    return exchange.json(unwrap(await setApprovalRules(context, caller, workspace, wanted)));
+  route(app, context, OPERATIONS.setApprovalRules, async (asked) => {
+    const { exchange, caller, workspace, body } = asked;
+    return exchange.json(unwrap(await setApprovalRules(context, caller, workspace, body)));
   });
 }

@@ -441,13 +441,16 @@ test('connections that PostgreSQL ends under load fail their requests and nothin
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
   });
-  for (let i = 0; i < 6; i++) {
-    await Bun.sleep(250);
-    await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portarium-control'`;
+  try {
+    for (let i = 0; i < 6; i++) {
+      await Bun.sleep(250);
+      await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portarium-control'`;
+    }
+  } finally {
+    running = false;
+    await Promise.all(lanes);
+    await owner.end();
   }
-  running = false;
-  await Promise.all(lanes);
-  await owner.end();
   expect([...statuses.keys()].filter((status) => status !== 202 && status !== 503)).toEqual([]);
   const { id } = (await (
     await instance.call('POST', ACTIONS, { role: 'operator', json: good })

@@ -1,63 +1,49 @@
 /** `/v1/workspaces/{ws}/plugins` and their egress. */
-import { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
 import { plainText } from '@portarium/contracts/plain-text';
 import type { Context } from '../application/context.ts';
 import { type EgressView, grantEgress } from '../application/grant-egress.ts';
 import type { PluginRecord } from '../application/ports/records.ts';
 import { uploadPlugin } from '../application/upload-plugin.ts';
-import { type Api, allowInWorkspace, unwrap } from './api.ts';
+import { type Api, unwrap } from './api.ts';
+import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
-import { parsePath, readBytes, readJson } from './read-body.ts';
+import { readBytes } from './read-body.ts';
+import { route } from './route.ts';
 
 /** Room for the multipart frame around module, manifest and signature. */
 const MULTIPART_OVERHEAD = 64 * 1024;
 
 export function pluginRoutes(app: Api, context: Context): void {
-  app.post('/v1/workspaces/:ws/plugins', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'plugin.upload');
+  route(app, context, OPERATIONS.uploadPlugin, async ({ exchange, caller, workspace }) => {
     const upload = await readUpload(exchange.req.raw);
     const plugin = unwrap(await uploadPlugin(context, caller, workspace, upload));
     return exchange.json(pluginView(plugin), 201);
   });
 
-  app.get('/v1/workspaces/:ws/plugins', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'plugin.read');
+  route(app, context, OPERATIONS.listPlugins, async ({ exchange, workspace }) => {
     const plugins = await context.store.read(workspace, (tx) => tx.listPlugins());
     return exchange.json({ items: plugins.map(pluginView) });
   });
 
-  app.get('/v1/workspaces/:ws/plugins/:name', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'plugin.read');
-    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
-    const plugin = await context.store.read(workspace, (tx) => tx.findPlugin(name));
-    if (!plugin) refuse('not-found', `The workspace has no plugin ${name}.`);
+  route(app, context, OPERATIONS.getPlugin, async ({ exchange, workspace, params }) => {
+    const plugin = await context.store.read(workspace, (tx) => tx.findPlugin(params.name));
+    if (!plugin) refuse('not-found', `The workspace has no plugin ${params.name}.`);
     return exchange.json({ ...pluginView(plugin), manifest: plugin.manifest });
   });
 
-  app.put('/v1/workspaces/:ws/plugins/:name/egress', async (exchange) => {
-    const { workspace, caller } = await allowInWorkspace(context, exchange, 'egress.grant');
-    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
-    const wanted = await readJson(
-      exchange.req.raw,
-      OperatorEgressSchema,
-      PLATFORM_LIMITS.bodyBytes,
-    );
-    return exchange.json(
-      egressView(unwrap(await grantEgress(context, caller, workspace, name, wanted))),
-    );
+  route(app, context, OPERATIONS.grantEgress, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    const view = await grantEgress(context, caller, workspace, params.name, body);
+    return exchange.json(egressView(unwrap(view)));
   });
 
-  app.get('/v1/workspaces/:ws/plugins/:name/egress', async (exchange) => {
-    const { workspace } = await allowInWorkspace(context, exchange, 'egress.read');
-    const name = parsePath(PluginNameSchema, exchange.req.param('name'), 'plugin');
-    const view = await context.store.read(workspace, async (tx) => ({
-      plugin: await tx.findPlugin(name),
-      grant: await tx.findEgressGrant(name),
+  route(app, context, OPERATIONS.getEgress, async ({ exchange, workspace, params }) => {
+    const { plugin, grant } = await context.store.read(workspace, async (tx) => ({
+      plugin: await tx.findPlugin(params.name),
+      grant: await tx.findEgressGrant(params.name),
     }));
-    const { plugin, grant } = view;
-    if (!plugin) refuse('not-found', `The workspace has no plugin ${name}.`);
+    if (!plugin) refuse('not-found', `The workspace has no plugin ${params.name}.`);
     return exchange.json(egressView({ plugin, grant }));
   });
 }

@@ -37,3 +37,32 @@ test('a database that is back is used at once, however many requests failed whil
     door.close();
   }
 }, 30_000);
+
+test('connections that are ended while they begin fail their requests and nothing else', async () => {
+  const { postgres } = await sharedServices();
+  const owner = connect(postgres.ownerUrl, { max: 1, name: 'test-owner' });
+  const end = () =>
+    owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test-begins'`;
+  let running = true;
+  const ending = (async () => {
+    while (running) await end();
+  })();
+  let answered = 0;
+  let refused = 0;
+  try {
+    // A driver's own queries at the start of a connection are nobody's: what becomes of them is told to none.
+    for (let round = 0; round < 40; round++) {
+      const sql = connect(postgres.ownerUrl, { max: 5, name: 'test-begins' });
+      const all = await Promise.allSettled([1, 2, 3, 4, 5].map(() => sql`SELECT 1`));
+      answered += all.filter(({ status }) => status === 'fulfilled').length;
+      refused += all.filter(({ status }) => status === 'rejected').length;
+      await sql.end({ timeout: 0 });
+    }
+  } finally {
+    running = false;
+    await ending;
+    await owner.end();
+  }
+  expect(answered + refused).toBe(200);
+  expect(refused).toBeGreaterThan(0);
+}, 60_000);

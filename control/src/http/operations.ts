@@ -1,0 +1,389 @@
+/**
+ * Every public operation of the HTTP API: its route, who may use it, what it takes and how it answers. The
+ * routes are made from this table, and so is the OpenAPI document.
+ */
+import { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import type { ApiErrorCode } from '@portarium/contracts/errors';
+import {
+  ActionIdSchema,
+  ApprovalIdSchema,
+  CredentialIdSchema,
+  KeyIdSchema,
+} from '@portarium/contracts/ids';
+import { ACTION_STATES } from '@portarium/contracts/life-cycle';
+import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { PluginNameSchema } from '@portarium/contracts/manifest';
+import * as v from 'valibot';
+import { CancelActionSchema } from '../application/cancel-action.ts';
+import { CreateKeySchema } from '../application/create-key.ts';
+import { CreateWorkspaceSchema } from '../application/create-workspace.ts';
+import { DecideApprovalSchema } from '../application/decide-approval.ts';
+import {
+  CreateCredentialSchema,
+  RotateCredentialSchema,
+} from '../application/manage-credentials.ts';
+import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
+import { RequestActionSchema } from '../application/request-action.ts';
+import { ResolveActionSchema } from '../application/resolve-action.ts';
+import { ApprovalRulesSchema } from '../application/set-approval-rules.ts';
+import type { Permission } from '../domain/permissions.ts';
+import { pageLimit } from './page-limit.ts';
+
+/** The name of a shape of an answer (`scripts/generate-openapi.ts`), a media type, or no body. */
+export type AnswerName = string | null;
+
+export interface Operation {
+  readonly id: string;
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** With `{name}` for parameters. */
+  readonly path: string;
+  readonly permission: Permission;
+  readonly summary: string;
+  /** Schemas of the path's parameters, without `ws`. */
+  readonly params?: Readonly<Record<string, v.GenericSchema>>;
+  readonly query?: v.GenericSchema;
+  readonly body?: v.GenericSchema;
+  /** Of a JSON body, when it is not the platform's. */
+  readonly maxBytes?: number;
+  /** Fields of the body that may hold any text. */
+  readonly free?: readonly string[];
+  /** Multipart instead of JSON: the parts `manifest` and `module`. */
+  readonly upload?: true;
+  /** Request headers that change what happens. */
+  readonly headers?: readonly ('Idempotency-Key' | 'Prefer')[];
+  readonly answers: Readonly<Record<number, AnswerName>>;
+  /** Beside those that every operation with its parts has. */
+  readonly errors?: readonly ApiErrorCode[];
+}
+
+const WS = '/v1/workspaces/{ws}';
+const action = { id: ActionIdSchema };
+const approval = { id: ApprovalIdSchema };
+const credential = { id: CredentialIdSchema };
+const key = { id: KeyIdSchema };
+const plugin = { name: PluginNameSchema };
+
+export const OPERATIONS = {
+  createWorkspace: {
+    id: 'createWorkspace',
+    method: 'post',
+    path: '/v1/workspaces',
+    permission: 'workspace.create',
+    summary: 'Create a workspace with the starter policy',
+    body: CreateWorkspaceSchema,
+    answers: { 201: 'Workspace' },
+    errors: ['workspace.exists', 'tenancy.unavailable'],
+  },
+  listWorkspaces: {
+    id: 'listWorkspaces',
+    method: 'get',
+    path: '/v1/workspaces',
+    permission: 'workspace.list',
+    summary: 'List the workspaces of the instance',
+    answers: { 200: 'Workspaces' },
+  },
+  getWorkspace: {
+    id: 'getWorkspace',
+    method: 'get',
+    path: WS,
+    permission: 'workspace.read',
+    summary: 'Show a workspace',
+    answers: { 200: 'Workspace' },
+  },
+  createKey: {
+    id: 'createKey',
+    method: 'post',
+    path: `${WS}/keys`,
+    permission: 'key.manage',
+    summary: 'Create an API key; its secret is in this answer and in no other',
+    body: CreateKeySchema,
+    answers: { 201: 'CreatedKey' },
+  },
+  listKeys: {
+    id: 'listKeys',
+    method: 'get',
+    path: `${WS}/keys`,
+    permission: 'key.manage',
+    summary: 'List the keys of the workspace, without their secrets',
+    answers: { 200: 'Keys' },
+  },
+  revokeKey: {
+    id: 'revokeKey',
+    method: 'delete',
+    path: `${WS}/keys/{id}`,
+    permission: 'key.manage',
+    summary: 'Revoke a key of the workspace',
+    params: key,
+    answers: { 204: null },
+  },
+  listInstanceKeys: {
+    id: 'listInstanceKeys',
+    method: 'get',
+    path: '/v1/keys',
+    permission: 'key.manage',
+    summary: 'List the keys that reach every workspace',
+    answers: { 200: 'Keys' },
+  },
+  revokeInstanceKey: {
+    id: 'revokeInstanceKey',
+    method: 'delete',
+    path: '/v1/keys/{id}',
+    permission: 'key.manage',
+    summary: 'Revoke a key that reaches every workspace',
+    params: key,
+    answers: { 204: null },
+    errors: ['not-found'],
+  },
+  uploadPlugin: {
+    id: 'uploadPlugin',
+    method: 'post',
+    path: `${WS}/plugins`,
+    permission: 'plugin.upload',
+    summary: 'Upload a version of a plugin; it is admitted or refused with findings',
+    upload: true,
+    answers: { 201: 'Plugin' },
+    errors: ['plugin.version-exists', 'plugin.not-admitted'],
+  },
+  listPlugins: {
+    id: 'listPlugins',
+    method: 'get',
+    path: `${WS}/plugins`,
+    permission: 'plugin.read',
+    summary: 'List the versions of all plugins',
+    answers: { 200: 'Plugins' },
+  },
+  getPlugin: {
+    id: 'getPlugin',
+    method: 'get',
+    path: `${WS}/plugins/{name}`,
+    permission: 'plugin.read',
+    summary: 'Show the newest version of a plugin with its manifest',
+    params: plugin,
+    answers: { 200: 'Plugin' },
+  },
+  grantEgress: {
+    id: 'grantEgress',
+    method: 'put',
+    path: `${WS}/plugins/{name}/egress`,
+    permission: 'egress.grant',
+    summary: 'Set what the operator lets a plugin reach',
+    params: plugin,
+    body: OperatorEgressSchema,
+    answers: { 200: 'Egress' },
+  },
+  getEgress: {
+    id: 'getEgress',
+    method: 'get',
+    path: `${WS}/plugins/{name}/egress`,
+    permission: 'egress.read',
+    summary: 'Show what a plugin asks to reach and what is granted',
+    params: plugin,
+    answers: { 200: 'Egress' },
+  },
+  createCredential: {
+    id: 'createCredential',
+    method: 'post',
+    path: `${WS}/credentials`,
+    permission: 'credential.manage',
+    summary: 'Store a credential for one host; no answer ever holds its value',
+    body: CreateCredentialSchema,
+    answers: { 201: 'Credential' },
+    errors: ['credential.exists'],
+  },
+  listCredentials: {
+    id: 'listCredentials',
+    method: 'get',
+    path: `${WS}/credentials`,
+    permission: 'credential.read',
+    summary: 'List credentials, without their values',
+    answers: { 200: 'Credentials' },
+  },
+  rotateCredential: {
+    id: 'rotateCredential',
+    method: 'post',
+    path: `${WS}/credentials/{id}/rotate`,
+    permission: 'credential.manage',
+    summary:
+      'Put another value in the place of a credential’s; approvals that name the old one are void',
+    params: credential,
+    body: RotateCredentialSchema,
+    answers: { 200: 'Credential' },
+    errors: ['conflict'],
+  },
+  revokeCredential: {
+    id: 'revokeCredential',
+    method: 'delete',
+    path: `${WS}/credentials/{id}`,
+    permission: 'credential.manage',
+    summary: 'Revoke a credential and destroy its values',
+    params: credential,
+    answers: { 204: null },
+  },
+  requestAction: {
+    id: 'requestAction',
+    method: 'post',
+    path: `${WS}/actions`,
+    permission: 'action.request',
+    summary: 'Ask for an action: policy decides, and people where it says so',
+    body: RequestActionSchema,
+    maxBytes: MAX_LIMITS.inputBytes * 2 + PLATFORM_LIMITS.bodyBytes,
+    free: ['input'],
+    headers: ['Idempotency-Key', 'Prefer'],
+    answers: { 200: 'Action', 202: 'Action' },
+    errors: ['conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+  },
+  listActions: {
+    id: 'listActions',
+    method: 'get',
+    path: `${WS}/actions`,
+    permission: 'action.read',
+    summary: 'List actions, newest first',
+    query: v.strictObject({
+      limit: pageLimit(50),
+      cursor: v.optional(ActionIdSchema),
+      state: v.optional(v.picklist(ACTION_STATES)),
+      plugin: v.optional(PluginNameSchema),
+    }),
+    answers: { 200: 'ActionPage' },
+  },
+  getAction: {
+    id: 'getAction',
+    method: 'get',
+    path: `${WS}/actions/{id}`,
+    permission: 'action.read',
+    summary: 'Show an action with its output',
+    params: action,
+    answers: { 200: 'Action' },
+  },
+  listAttempts: {
+    id: 'listAttempts',
+    method: 'get',
+    path: `${WS}/actions/{id}/attempts`,
+    permission: 'action.read',
+    summary: 'List the attempts of an action with what the plugin logged',
+    params: action,
+    answers: { 200: 'Attempts' },
+  },
+  getJournal: {
+    id: 'getJournal',
+    method: 'get',
+    path: `${WS}/actions/{id}/journal`,
+    permission: 'action.read',
+    summary: 'Show the egress calls of an action in order, over all its attempts',
+    params: action,
+    answers: { 200: 'Journal' },
+  },
+  cancelAction: {
+    id: 'cancelAction',
+    method: 'post',
+    path: `${WS}/actions/{id}/cancel`,
+    permission: 'action.cancel',
+    summary: 'End an action; what was asked of people is void',
+    params: action,
+    body: CancelActionSchema,
+    answers: { 200: 'Action' },
+    errors: ['conflict'],
+  },
+  resolveAction: {
+    id: 'resolveAction',
+    method: 'post',
+    path: `${WS}/actions/{id}/resolve`,
+    permission: 'action.resolve',
+    summary: 'Say what came of an action whose outcome only a person can know',
+    params: action,
+    body: ResolveActionSchema,
+    answers: { 200: 'Action' },
+    errors: ['conflict'],
+  },
+  listApprovals: {
+    id: 'listApprovals',
+    method: 'get',
+    path: `${WS}/approvals`,
+    permission: 'approval.read',
+    summary: 'List approvals, newest first',
+    query: v.strictObject({
+      limit: pageLimit(50),
+      cursor: v.optional(ApprovalIdSchema),
+      state: v.optional(v.picklist(APPROVAL_STATES)),
+    }),
+    answers: { 200: 'ApprovalPage' },
+  },
+  getApproval: {
+    id: 'getApproval',
+    method: 'get',
+    path: `${WS}/approvals/{id}`,
+    permission: 'approval.read',
+    summary: 'Show an approval with exactly what would run',
+    params: approval,
+    answers: { 200: 'Approval' },
+  },
+  decideApproval: {
+    id: 'decideApproval',
+    method: 'post',
+    path: `${WS}/approvals/{id}/decisions`,
+    permission: 'approval.decide',
+    summary: 'Decide about what was shown, and nothing else',
+    params: approval,
+    body: DecideApprovalSchema,
+    answers: { 200: 'Approval' },
+    errors: ['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'],
+  },
+  getApprovalRules: {
+    id: 'getApprovalRules',
+    method: 'get',
+    path: `${WS}/approval-rules`,
+    permission: 'approval.read',
+    summary: 'Show what the workspace asks of approvals',
+    answers: { 200: 'ApprovalRules' },
+  },
+  setApprovalRules: {
+    id: 'setApprovalRules',
+    method: 'put',
+    path: `${WS}/approval-rules`,
+    permission: 'approval-rules.manage',
+    summary: 'Set what the workspace asks of approvals from now on',
+    body: ApprovalRulesSchema,
+    answers: { 200: 'ApprovalRules' },
+  },
+  listEvidence: {
+    id: 'listEvidence',
+    method: 'get',
+    path: `${WS}/evidence`,
+    permission: 'evidence.read',
+    summary: 'Read entries of the evidence log as exact bytes',
+    query: v.strictObject({
+      after: v.optional(v.pipe(v.string(), v.regex(/^(-1|\d{1,15})$/), v.transform(Number)), '-1'),
+      limit: pageLimit(100),
+      action: v.optional(ActionIdSchema),
+    }),
+    answers: { 200: 'EvidencePage' },
+  },
+  getCheckpoint: {
+    id: 'getCheckpoint',
+    method: 'get',
+    path: `${WS}/evidence/log/checkpoint`,
+    permission: 'evidence.read',
+    summary: 'Get the newest signed checkpoint of the log',
+    answers: { 200: 'text/plain' },
+  },
+  getVerifierKeys: {
+    id: 'getVerifierKeys',
+    method: 'get',
+    path: `${WS}/evidence/vkeys`,
+    permission: 'evidence.read',
+    summary: 'Get the keys that verify the log, the newest first',
+    answers: { 200: 'text/plain' },
+  },
+  exportEvidence: {
+    id: 'exportEvidence',
+    method: 'get',
+    path: `${WS}/evidence/export`,
+    permission: 'evidence.export',
+    summary: 'Export a bundle that a stranger can verify offline',
+    query: v.strictObject({ action: v.optional(ActionIdSchema) }),
+    answers: { 200: 'application/x-tar' },
+    errors: ['body.too-large'],
+  },
+} as const satisfies Readonly<Record<string, Operation>>;
+
+export type OperationId = keyof typeof OPERATIONS;

@@ -1,0 +1,50 @@
+/** Makes a route of an operation: permission first, then parameters, query and body, each parsed. */
+import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { GenericSchema, InferOutput } from 'valibot';
+import type { Caller, Context } from '../application/context.ts';
+import { type Api, allow, allowInWorkspace, type Exchange } from './api.ts';
+import type { Operation } from './operations.ts';
+import { parseInput, parsePath, readJson } from './read-body.ts';
+
+type Parsed<S> = S extends GenericSchema ? InferOutput<S> : undefined;
+type Part<O, Name extends string> = O extends { readonly [N in Name]: infer P } ? P : undefined;
+
+/** What a handler gets; nothing in it is unparsed but the request itself. */
+export interface Asked<O extends Operation> {
+  readonly exchange: Exchange;
+  readonly caller: Caller;
+  /** Of the path; the instance's own when it names none. */
+  readonly workspace: WorkspaceId;
+  readonly params: { readonly [N in keyof Part<O, 'params'>]: Parsed<Part<O, 'params'>[N]> };
+  readonly query: Parsed<Part<O, 'query'>>;
+  readonly body: Parsed<Part<O, 'body'>>;
+}
+
+export function route<const O extends Operation>(
+  app: Api,
+  context: Context,
+  operation: O,
+  handle: (asked: Asked<O>) => Promise<Response> | Response,
+): void {
+  const { method, permission, params = {}, query, body, maxBytes, free } = operation as Operation;
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1');
+  app[method](path, async (exchange) => {
+    const { caller, workspace } = operation.path.includes('{ws}')
+      ? await allowInWorkspace(context, exchange, permission)
+      : { caller: await allow(context, exchange, permission), workspace: INSTANCE_WORKSPACE };
+    const named = Object.entries(params).map(([name, schema]) => [
+      name,
+      parsePath(schema, exchange.req.param(name), name),
+    ]);
+    const limit = maxBytes ?? PLATFORM_LIMITS.bodyBytes;
+    return handle({
+      exchange,
+      caller,
+      workspace,
+      params: Object.fromEntries(named),
+      query: query && parseInput(query, exchange.req.query()),
+      body: body && (await readJson(exchange.req.raw, body, limit, free)),
+    } as Asked<O>);
+  });
+}
