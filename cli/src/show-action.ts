@@ -65,7 +65,7 @@ export function nextStep({ id, state, approval }: Action): string | undefined {
     case 'waiting-manual':
       return `A person does it, and then says so: portarium action resolve ${id} --outcome succeeded --rationale TEXT`;
     case 'outcome-unknown':
-      return `Look at the system, then say what happened: portarium action resolve ${id} --outcome succeeded|failed|dispatched --rationale TEXT`;
+      return `A write was sent and nobody knows what came of it (portarium action journal ${id}). See in the system, then say what happened: portarium action resolve ${id} --outcome succeeded|failed|dispatched --rationale TEXT`;
     case 'changes-requested':
       return `Ask for another in its place: portarium action run … --replaces ${id}`;
     default:
