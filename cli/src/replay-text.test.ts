@@ -46,7 +46,7 @@ test('what can not be replayed says why', () => {
 test('the summary counts, and says what it rests on', () => {
   expect(replayText(summary({ ok: true }))).toBe('Of 3 attempts, 3 agree. The bundle is verified.');
   expect(replayText(summary({ findings: 1, notReplayable: 1, bundle: 'unpinned' }))).toBe(
-    'Of 3 attempts, 1 agree, 1 differ, 1 can not be replayed. The bundle contradicts nothing, but no key was pinned: --pin KEY.',
+    'Of 3 attempts, 1 agree, 1 differ, 1 can not be replayed. The bundle contradicts nothing, but no key was pinned: --pin KEY (portarium evidence key prints it).',
   );
   expect(replayText(summary({ attempts: 0, reason: 'log.leaf: changed' }))).toBe(
     'Nothing was replayed: log.leaf: changed',

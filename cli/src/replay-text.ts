@@ -102,6 +102,7 @@ function summaryText(line: v.InferOutput<typeof SummarySchema>): string {
 /** What the answer rests on. */
 const BUNDLES: Readonly<Record<string, string>> = {
   verified: 'The bundle is verified.',
-  unpinned: 'The bundle contradicts nothing, but no key was pinned: --pin KEY.',
+  unpinned:
+    'The bundle contradicts nothing, but no key was pinned: --pin KEY (portarium evidence key prints it).',
   incomplete: 'The bundle is not complete: portarium evidence verify says what is missing.',
 };

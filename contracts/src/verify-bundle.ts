@@ -204,7 +204,8 @@ async function checkSince(
   if (now && now.origin !== origin) {
     findings.add('since.origin', `the older checkpoint is of ${origin}, this log ${now.origin}`);
   } else if (!now || now.size < size) {
-    findings.add('since.size', `the log had ${size} signed entries, now ${now?.size ?? 0}`);
+    const message = `the bundle ends after ${now?.size ?? 0} signed entries, before the ${size} of the checkpoint: it is older than that, or its end was cut off; export again`;
+    findings.addMissing('since.size', message);
   } else if (now.size === size) {
     if (toHex(now.root) !== toHex(root)) {
       findings.add('since.root', `two different logs of size ${size} are signed: a fork`);
