@@ -13,6 +13,7 @@ import { type CheckedApproval, checkApproval } from '../approval-check.ts';
 import { agreedText, approvalText } from '../approval-text.ts';
 import { ask, isTerminal } from '../ask-person.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { doomsOf } from '../doomed-write.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
@@ -44,6 +45,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const approval = await client.approvals.get(await approvalIdOf(client, id));
   const checked = await checkApproval(approval, client.workspace);
   if (!options.json) print(approvalText(checked));
+  if (approval.state === 'open' && !options.deny) await warn(client, checked);
   const wanted = await decisionOn(checked, options);
   if (wanted === undefined) {
     if (options.json) printJson(approval);
@@ -53,6 +55,13 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (options.json) return printJson(decided);
   print(`${decided.id}  ${decided.state}  ${agreedText(decided)} agreed`);
   if (decided.state === 'granted') tell(`It goes on: portarium action tail ${decided.action}`);
+}
+
+/** An approval does not make possible what can not happen. Nobody is kept from deciding. */
+async function warn({ credentials }: PortariumClient, checked: CheckedApproval): Promise<void> {
+  // Not every key that may approve may list them, and none has to.
+  const live = await credentials.list().catch(() => undefined);
+  for (const problem of doomsOf(checked, live)) tell(`WARNING: it may fail. ${problem}`);
 }
 
 /** Whether the options say that something is to be decided. */
@@ -127,13 +136,24 @@ async function list(client: PortariumClient, options: ApproveOptions): Promise<v
   const page = await client.approvals.list({ state: 'open', limit: PLATFORM_LIMITS.pageSize });
   if (options.json) return printJson(page);
   if (page.items.length === 0) return tell('Nothing waits for approval.');
-  print(table([['APPROVAL', 'ACTION', 'OPERATION', 'AGREED', 'UNTIL'], ...page.items.map(row)]));
+  const plugins = await pluginsThatWait(client);
+  const rows = page.items.map((approval) => row(approval, plugins));
+  print(table([['APPROVAL', 'ACTION', 'PLUGIN', 'OPERATION', 'AGREED', 'UNTIL'], ...rows]));
   if (page.next !== undefined) tell('There are more; these are the newest.');
   tell('Look at one, and decide: portarium approve ID');
 }
 
-function row(approval: Approval): string[] {
+/** `name@version` by action; approvals name the plugin by its digest alone. */
+async function pluginsThatWait({ actions }: PortariumClient): Promise<ReadonlyMap<string, string>> {
+  const { items } = await actions.list({
+    state: 'waiting-approval',
+    limit: PLATFORM_LIMITS.pageSize,
+  });
+  return new Map(items.map(({ id, plugin }) => [id, `${plugin.name}@${plugin.version}`]));
+}
+
+function row(approval: Approval, plugins: ReadonlyMap<string, string>): string[] {
   const { id, action, statement, decideBefore } = approval;
   const operation = `${statement.operation} (${statement.effect})`;
-  return [id, action, operation, agreedText(approval), decideBefore];
+  return [id, action, plugins.get(action) ?? '?', operation, agreedText(approval), decideBefore];
 }
