@@ -1,10 +1,9 @@
 /** Entry of the `portarium` command: runs it and turns its outcome into an exit code. */
 import { type Command, CommanderError } from 'commander';
-import { EXIT_CODES } from './exit-codes.ts';
+import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import { failureJson, failureText } from './failure-text.ts';
 import { reportFailure } from './output.ts';
 import { createProgram } from './program.ts';
-import { UsageError } from './usage-error.ts';
 
 /** Runs one command line (without the program's name) and returns its exit code. */
 async function run(args: readonly string[]): Promise<number> {
@@ -22,7 +21,7 @@ async function run(args: readonly string[]): Promise<number> {
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
     reportFailure(failureText(error, command), args.includes('--json'), failureJson(error));
-    return error instanceof UsageError ? EXIT_CODES.usage : EXIT_CODES.failed;
+    return exitCodeOf(error);
   }
 }
 
