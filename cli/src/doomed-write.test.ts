@@ -25,9 +25,9 @@ test('a closed network is told with the command that opens it', async () => {
   const local = { ...REFUNDS, scheme: 'http', host: '127.0.0.1', port: 8099 } as const;
   const { credential: _, ...bare } = local;
   const none = { statement: { credentials: [] }, request: { credentials: [] } };
-  const [first, last] = doomsOf(await checked({ rules: [bare], ...none }), []);
+  const [first] = doomsOf(await checked({ rules: [bare], ...none }), []);
+  expect(first).toStartWith('Calls by rule create-refund would fail: ');
   expect(first).toContain('portarium plugin grant stripe-refunds --network loopback');
-  expect(last).toContain('--replaces');
 });
 
 test('a plugin of which nothing is granted is told', async () => {

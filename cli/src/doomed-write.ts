@@ -19,52 +19,48 @@ export function doomsOf(
   { request, calls }: Pick<CheckedApproval, 'request' | 'calls'>,
   credentials?: readonly Credential[],
 ): readonly string[] {
-  const { name } = request.plugin;
-  const found = new Set<string>();
-  if (calls.length === 0 && request.contract.plugin.length > 0) {
-    found.add(
-      `None of the calls that ${name} asks for is granted: portarium plugin grant ${name} --own`,
-    );
+  const { plugin, contract } = request;
+  const grant = `portarium plugin grant ${plugin.name}`;
+  if (calls.length === 0 && contract.plugin.length > 0) {
+    return [visibleLine(`None of the calls that it asks for is granted: ${grant} --own`)];
   }
-  for (const call of calls) {
-    if (isClosedHost(call.host, request.contract.networks)) {
-      const network = isClosedHost(call.host, ['loopback']) ? 'CIDR' : 'loopback';
-      found.add(
-        `The network of ${call.host} is closed: portarium plugin grant ${name} --network ${network}`,
-      );
-    }
-    const problem = credentialProblem(call, request.credentials, credentials);
-    if (problem !== undefined) found.add(problem);
-  }
-  const last =
-    'What waits is bound to how things were when it was asked for: mend that, then ask again with --replaces.';
-  return found.size === 0 ? [] : [...[...found].map(visibleLine), last];
+  const found = calls.flatMap((call) => {
+    const network = isClosedHost(call.host, ['loopback']) ? 'CIDR' : 'loopback';
+    const closed = isClosedHost(call.host, contract.networks)
+      ? `the network of ${call.host} is closed: ${grant} --network ${network}`
+      : undefined;
+    const problems = [closed, credentialProblem(call, request.credentials, credentials)];
+    return problems
+      .filter((problem) => problem !== undefined)
+      .map((problem) => visibleLine(`Calls by rule ${call.rule} would fail: ${problem}`));
+  });
+  return [...new Set(found)];
 }
 
 /** The same checks as where the Control Plane opens a credential. */
 function credentialProblem(
-  { credential: slot, host, scheme, rule }: AllowedCall,
+  { credential: slot, host, scheme }: AllowedCall,
   filled: readonly Slot[],
   credentials: readonly Credential[] | undefined,
 ): string | undefined {
   if (slot === undefined) return undefined;
   const used = filled.find((one) => one.slot === slot);
   if (!used) {
-    return `Rule ${rule} sends the credential ${slot}, and the workspace had none when it was asked for: portarium credential create ${slot} --host ${host}`;
+    return `there was no credential ${slot} when it was asked for: portarium credential create ${slot} --host ${host}`;
   }
   if (!covers(host, used.host)) {
-    return `The credential ${slot} is bound to ${used.host}, not to ${host}: revoke it, and create it for that host (portarium credential revoke|create ${slot})`;
+    return `the credential ${slot} is bound to ${used.host}, not to ${host}: revoke it, and create it for that host (portarium credential revoke|create ${slot})`;
   }
   if (scheme !== 'https' && !isLoopbackHost(host)) {
-    return `The credential ${slot} goes over https only, and rule ${rule} names ${scheme}.`;
+    return `the credential ${slot} goes over https only`;
   }
   const now = credentials?.find(({ id }) => id === used.id);
   if (credentials === undefined || (now && !now.revokedAt && now.version === used.version)) {
     return undefined;
   }
   return now && !now.revokedAt
-    ? `The credential ${slot} was rotated since.`
-    : `The credential ${slot} was revoked since: portarium credential create ${slot} --host ${used.host}`;
+    ? `the credential ${slot} was rotated since`
+    : `the credential ${slot} was revoked since: portarium credential create ${slot} --host ${used.host}`;
 }
 
 function covers(pattern: string, host: string): boolean {

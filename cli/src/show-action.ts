@@ -27,7 +27,7 @@ export function actionText(action: Action): string {
     ...(approval === undefined ? [] : [['  approval', approvalLine(approval)]]),
     ['  attempts', String(attempts)],
     ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
-    ...(error ? errorRows(error) : []),
+    ...(error ? errorRows(error, state) : []),
   ];
   const output =
     action.output === undefined
@@ -47,10 +47,16 @@ function approvalLine(approval: NonNullable<Action['approval']>): string {
   return `${id} ${state}, ${given} of ${quorum} agreed${until}`;
 }
 
-function errorRows({ code, message }: NonNullable<Action['error']>): string[][] {
-  const hint = Object.hasOwn(ATTEMPT_ERRORS, code)
-    ? ATTEMPT_ERRORS[code as keyof typeof ATTEMPT_ERRORS][1]
-    : undefined;
+function errorRows(
+  { code, message }: NonNullable<Action['error']>,
+  state: Action['state'],
+): string[][] {
+  // Once a person has said what came of it, nothing is left to be said.
+  const resolved = code === 'outcome.unknown' && state !== 'outcome-unknown';
+  const hint =
+    Object.hasOwn(ATTEMPT_ERRORS, code) && !resolved
+      ? ATTEMPT_ERRORS[code as keyof typeof ATTEMPT_ERRORS][1]
+      : undefined;
   return [
     ['  error', plainText(`${code}: ${message}`)],
     ...(hint === undefined ? [] : [['  hint', hint]]),

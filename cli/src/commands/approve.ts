@@ -61,7 +61,11 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
 async function warn({ credentials }: PortariumClient, checked: CheckedApproval): Promise<void> {
   // Not every key that may approve may list them, and none has to.
   const live = await credentials.list().catch(() => undefined);
-  for (const problem of doomsOf(checked, live)) tell(`WARNING: it may fail. ${problem}`);
+  const dooms = doomsOf(checked, live);
+  for (const doom of dooms) tell(`WARNING: ${doom}`);
+  if (dooms.length > 0) {
+    tell('What waits is bound to how things were when it was asked for: mend it, then ask again.');
+  }
 }
 
 /** Whether the options say that something is to be decided. */
