@@ -5,13 +5,13 @@
  */
 import { Agent, request as httpRequest } from 'node:http';
 import type { RecordingCounterpart } from '@portarium/local/testing/recording-counterpart';
+import { callStack } from '@portarium/local/testing/stack-calls';
 import {
   approveWrite,
   startWriteRig,
   untilEnded,
   type WriteRig,
 } from '@portarium/local/testing/write-rig';
-import { callStack } from '@portarium/local/testing/stack-calls';
 import { type Case, type Measured, summarise } from './measure.ts';
 
 const AIM_MS = 5;

@@ -97,15 +97,6 @@ test('decisions so far are counted and told with their reasons', async () => {
   expect(shown).toContain(`${at}  bob  approve: fine`);
 });
 
-test('calls that would fail as things stand are told, and nothing is told of the others', async () => {
-  expect(await text()).not.toContain('would fail');
-  const local = await text({ rules: [{ ...REFUNDS, host: '127.0.0.1' }] });
-  expect(local).toContain('the network loopback is not opened');
-  expect(local).toContain('and the credential stripe to api.stripe.com only');
-  const without = await text({ request: { credentials: [] }, statement: { credentials: [] } });
-  expect(without).toContain('needs the credential stripe, and there is none');
-});
-
 test('what an action takes the place of is shown with its state and the difference', async () => {
   const replaces = { action: 'act_0', state: 'denied', input: { charge: 'ch_1', amount: 20 } };
   const shown = await text({ request: { replaces } });

@@ -31,7 +31,6 @@ export function approvalText(checked: CheckedApproval): string {
     'It may make these calls, and no others:',
     ...(calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines)),
     ...credentialLines(request),
-    ...doomedLines(checked),
     rows([
       ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
       ['limits', limitsText(statement.limits)],
@@ -89,36 +88,6 @@ function replacedLines(
     ),
     ...difference.map((line) => `  │ ${line}`),
   ];
-}
-
-/** What can be seen to fail, so that nobody agrees to it in vain. */
-function doomedLines({ request, calls }: CheckedApproval): string[] {
-  const problems = new Set<string>();
-  for (const { host, rule, credential } of calls) {
-    if (isLocal(host) && !request.contract.networks.includes('loopback')) {
-      problems.add(
-        `rule ${rule} goes to ${host}, and the network loopback is not opened to the plugin`,
-      );
-    }
-    if (credential === undefined) continue;
-    const found = request.credentials.find(({ slot }) => slot === credential);
-    if (!found) problems.add(`rule ${rule} needs the credential ${credential}, and there is none`);
-    else if (found.host !== host) {
-      problems.add(
-        `rule ${rule} goes to ${host}, and the credential ${credential} to ${found.host} only`,
-      );
-    }
-  }
-  if (problems.size === 0) return [];
-  return [
-    'Calls that would fail as things stand:',
-    ...[...problems].map((text) => visibleLine(`  ! ${text}`)),
-  ];
-}
-
-/** A literal loopback address, or the name that stands for one. */
-function isLocal(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
 }
 
 function callLines(call: AllowedCall): string[] {

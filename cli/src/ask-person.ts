@@ -22,8 +22,9 @@ export function ask(question: string): Promise<string | undefined> {
 /** Asks without showing what is typed or pasted. @returns undefined when the person gave up */
 export async function askHidden(question: string): Promise<string | undefined> {
   const { stdin, stderr } = process;
-  stderr.write(question);
+  // Before the question: what is typed or pasted at once must not show either.
   stdin.setRawMode(true);
+  stderr.write(question);
   stdin.setEncoding('utf8');
   stdin.resume();
   try {

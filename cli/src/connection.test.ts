@@ -50,5 +50,6 @@ test('the stack’s key never goes to an address that was named', () => {
 
 test('without address and stack the error says what to do', () => {
   expect(() => resolveConnection({}, {}, none)).toThrow('portarium up');
+  expect(() => resolveConnection({}, {}, none)).toThrow('--data or PORTARIUM_DATA');
   expect(() => resolveConnection({ url: '' }, { PORTARIUM_URL: '' }, none)).toThrow('--url');
 });

@@ -61,7 +61,7 @@ export function resolveConnection(
   const running = stack();
   if (!running) {
     throw new Error(
-      'No Control Plane is named, and no stack runs on this data folder. Start one with portarium up, name the folder of one that runs (--data or PORTARIUM_DATA), or give --url, --key and --workspace (PORTARIUM_URL, PORTARIUM_KEY, PORTARIUM_WORKSPACE).',
+      'No Control Plane is named and no stack runs in the data folder. Start one with portarium up; name the data folder of one that runs elsewhere with --data or PORTARIUM_DATA; or give --url, --key and --workspace (PORTARIUM_URL, PORTARIUM_KEY, PORTARIUM_WORKSPACE).',
     );
   }
   return {

@@ -3,6 +3,7 @@
  * rules, so their text is made safe to show.
  */
 import type { Egress } from '@portarium/client/answers';
+import { isClosedHost } from '@portarium/contracts/network';
 import { plainText } from '@portarium/contracts/plain-text';
 
 type Rule = Egress['operator']['rules'][number];
@@ -70,10 +71,10 @@ export function egressNotes({ plugin, operator }: Egress): string[] {
   ];
 }
 
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
-
 function loopbackNote({ rules, networks }: Egress['operator']): string[] {
-  const closed = networks.length === 0 && rules.some(({ host }) => LOOPBACK.test(host));
+  const closed = rules.some(
+    ({ host }) => isClosedHost(host, networks) && !isClosedHost(host, ['loopback']),
+  );
   return closed
     ? ['A rule names this machine, which stays closed without --network loopback.']
     : [];

@@ -1,12 +1,13 @@
 import { expect, test } from 'bun:test';
 import { errorOf } from '@portarium/client/portarium-error';
+import { API_ERRORS } from '@portarium/contracts/errors';
+import { AdvisedError } from './advised-error.ts';
+import { exitCodeOf } from './exit-codes.ts';
 import { failureJson, failureText } from './failure-text.ts';
 import { UsageError } from './usage-error.ts';
 
-const refused = (problem: object) =>
-  errorOf(
-    new Response(JSON.stringify({ detail: 'No.', hint: 'Do.', ...problem }), { status: 422 }),
-  );
+const refused = (problem: object, status = 422) =>
+  errorOf(new Response(JSON.stringify({ detail: 'No.', hint: 'Do.', ...problem }), { status }));
 
 test('each admission finding is told with its place and its hint, and made safe to show', async () => {
   const finding = {
@@ -48,4 +49,29 @@ test('a usage error points to the help of its own subcommand', () => {
     error: 'No.',
     errors: [{ pointer: '/a', message: 'missing' }],
   });
+});
+
+test('input that is not usable ends with 2, whoever found it; every other failure with 1', async () => {
+  expect(exitCodeOf(new UsageError('No.'))).toBe(2);
+  for (const status of [400, 413, 415, 422]) {
+    expect([status, exitCodeOf(await refused({ code: 'x' }, status))]).toEqual([status, 2]);
+  }
+  for (const status of [401, 403, 404, 409, 429, 500, 503]) {
+    expect([status, exitCodeOf(await refused({ code: 'x' }, status))]).toEqual([status, 1]);
+  }
+  expect(exitCodeOf(new Error('No.'))).toBe(1);
+});
+
+test('advice stands below the failure, whose code and problem stay', async () => {
+  const failure = await refused({ code: 'input.invalid' });
+  const error = new AdvisedError(failure, 'An example: portarium action run p o');
+  expect(failureText(error, 'portarium action run')).toBe(
+    `${failure.message}\nAn example: portarium action run p o`,
+  );
+  expect(failureJson(error)).toMatchObject({ ok: false, problem: { code: 'input.invalid' } });
+  expect(exitCodeOf(error)).toBe(2);
+});
+
+test('no hint of the Control Plane names a part of the document that a terminal does not show', () => {
+  for (const [, , hint] of Object.values(API_ERRORS)) expect(hint).not.toContain('errors[]');
 });

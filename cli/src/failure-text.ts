@@ -3,6 +3,7 @@ import { PortariumError } from '@portarium/client/portarium-error';
 import { plainText } from '@portarium/contracts/plain-text';
 import { messageOf } from '@portarium/local/local-stack-error';
 import * as v from 'valibot';
+import { AdvisedError } from './advised-error.ts';
 import { UsageError } from './usage-error.ts';
 
 const AdmissionSchema = v.looseObject({
@@ -35,6 +36,9 @@ const WHAT_TO_RUN: ReadonlyMap<string, string> = new Map([
  * @param command the subcommand that ran, such as `portarium plugin push`
  */
 export function failureText(error: unknown, command: string): string {
+  if (error instanceof AdvisedError) {
+    return [failureText(error.failure, command), error.advice].join('\n');
+  }
   const lines = [messageOf(error)];
   if (error instanceof UsageError) lines.push(`(${command} --help tells what it takes)`);
   if (error instanceof PortariumError) {
@@ -47,6 +51,7 @@ export function failureText(error: unknown, command: string): string {
 
 /** The line that `--json` prints: the problem document too, when the Control Plane sent one. */
 export function failureJson(error: unknown): Readonly<Record<string, unknown>> {
+  if (error instanceof AdvisedError) return failureJson(error.failure);
   const failure = { ok: false, error: messageOf(error) };
   if (error instanceof UsageError && error.errors.length > 0) {
     return { ...failure, errors: error.errors };

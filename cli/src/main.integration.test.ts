@@ -19,12 +19,22 @@ async function portarium(...args: string[]): Promise<{ code: number | null; outp
 test('an unknown command, an unknown option and a bad value end with code 2', async () => {
   expect((await portarium('frobnicate')).code).toBe(2);
   expect((await portarium('status', '--nonsense')).code).toBe(2);
+  for (const args of [['frobnicate'], ['plugin', 'frobnicate']]) {
+    const { code, output } = await portarium(...args, '--help');
+    expect([args, code, output]).toEqual([
+      args,
+      2,
+      expect.stringContaining("has no command 'frobnicate'"),
+    ] as never);
+  }
   expect((await portarium('up', '--port', '70000')).output).toContain('from 1 to 65535');
 });
 
 test('help and version end with code 0', async () => {
   expect((await portarium('--version')).output).toMatch(/^\d+\.\d+\.\d+\n$/);
-  expect((await portarium('up', '--help')).code).toBe(0);
+  for (const args of [['--help'], ['up', '--help'], ['plugin', '--help'], ['help', 'plugin']]) {
+    expect([args, (await portarium(...args)).code]).toEqual([args, 0]);
+  }
 });
 
 test('the status of a folder where nothing ever ran is stopped, with code 1', async () => {
@@ -127,6 +137,11 @@ test('what is not usable ends with code 2 and says what to do, before anything i
     [['action', 'list', '--url', 'nonsense', '--key', 'k', '--workspace', 'w'], 'no address'],
     [['action', 'run', 'p', 'o', '--input', '@none.json'], 'none.json'],
     [['action', 'run', 'p', 'o', '--input', `@${root}`], 'it is a folder'],
+    [['action', 'run', 'p', 'o', '--input', '{"a":1,"a":2}'], 'duplicate key "a"'],
+    [['action', 'run', 'p', 'o', '--replaces', 'act_1'], 'act_ and the 32'],
+    [['action', 'get', 'act_1'], 'act_ and the 32', 'portarium action get --help'],
+    [['action', 'journal', 'x'], 'act_ and the 32'],
+    [['key', 'revoke', 'x'], 'key_ and the 32'],
     [['action', 'resolve', 'act_1', '--outcome', 'maybe'], 'succeeded, failed, dispatched'],
     [['action', 'resolve', 'act_1', '--outcome', 'failed'], '--rationale'],
     [['approve', 'nonsense'], 'apr_'],
@@ -146,6 +161,7 @@ test('what is not usable ends with code 2 and says what to do, before anything i
     [['evidence', 'export', '-o', join(root, 'no', 'x.tar')], 'Create it first'],
     [['evidence', 'verify', 'none.tar'], 'there is no such file'],
     [['evidence', 'verify', root], 'it is a folder'],
+    [['replay', join(wrong, 'plugin.json'), '--pin', 'x'], 'no verifier key', 'evidence key'],
   ];
   for (const [args, ...said] of cases) {
     const { code, output } = await portarium(...args);

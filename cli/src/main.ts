@@ -1,11 +1,9 @@
 /** Entry of the `portarium` command: runs it and turns its outcome into an exit code. */
-import { PortariumError } from '@portarium/client/portarium-error';
 import { type Command, CommanderError } from 'commander';
-import { EXIT_CODES } from './exit-codes.ts';
+import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
 import { failureJson, failureText } from './failure-text.ts';
 import { reportFailure } from './output.ts';
 import { createProgram } from './program.ts';
-import { UsageError } from './usage-error.ts';
 
 /** Runs one command line (without the program's name) and returns its exit code. */
 async function run(args: readonly string[]): Promise<number> {
@@ -23,22 +21,8 @@ async function run(args: readonly string[]): Promise<number> {
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
     reportFailure(failureText(error, command), args.includes('--json'), failureJson(error));
-    return isUsage(error) ? EXIT_CODES.usage : EXIT_CODES.failed;
+    return exitCodeOf(error);
   }
-}
-
-/** Codes by which the Control Plane says what a command line or a file can not be. */
-const BAD_INPUT: ReadonlySet<string> = new Set([
-  'request.malformed',
-  'input.invalid',
-  'body.too-large',
-  'media.unsupported',
-]);
-
-function isUsage(error: unknown): boolean {
-  return (
-    error instanceof UsageError || (error instanceof PortariumError && BAD_INPUT.has(error.code))
-  );
 }
 
 /** `portarium plugin push` */

@@ -16,6 +16,7 @@ import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVault } from './commands/vault.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 
 const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerDemo,
@@ -47,6 +48,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(portarium --help lists commands and options)')
     .exitOverride();
   for (const register of REGISTRATIONS) register(program);
+  refuseUnknown(program, 'portarium');
   for (const command of program.commands) inherit(command, program, 'portarium');
   return program;
 }
@@ -57,7 +59,19 @@ function inherit(command: Command, parent: Command, parentName: string): void {
   command
     .copyInheritedSettings(parent)
     .showHelpAfterError(`(${name} --help lists its arguments and options)`);
+  refuseUnknown(command, name);
   for (const inner of command.commands) inherit(inner, command, name);
+}
+
+/** Commander shows the help of the parent for `frobnicate --help`, and calls that a success. */
+function refuseUnknown(command: Command, name: string): void {
+  if (command.commands.length === 0) return;
+  command.on('beforeHelp', () => {
+    const [first] = command.args;
+    const known = command.commands.some((inner) => inner.name() === first);
+    if (first === undefined || known || first === 'help' || first.startsWith('-')) return;
+    command.error(`error: ${name} has no command '${first}'`, { exitCode: EXIT_CODES.usage });
+  });
 }
 
 function optionDescription(option: Option): string {

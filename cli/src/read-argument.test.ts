@@ -17,8 +17,13 @@ test('text stands for itself and @file for what the file holds', async () => {
   }
 });
 
-test('a file that is not there and text that is not usable JSON are named', async () => {
+test('a file that is not there and text that is not JSON are named', async () => {
   await expect(readArgument('@no/such/file')).rejects.toThrow('no/such/file');
-  await expect(readJsonArgument('--input', '{"a":1,"a":2}')).rejects.toThrow('duplicate');
-  await expect(readJsonArgument('--input', '{a}')).rejects.toThrow('--input is not usable JSON');
+  await expect(readJsonArgument('--input', '{a}')).rejects.toThrow('--input is not usable');
+});
+
+test('JSON that two readers would read in two ways is refused, and said why', async () => {
+  const twice = '{"charge":"ch_1","charge":"ch_2"}';
+  await expect(readJsonArgument('--input', twice)).rejects.toThrow('duplicate key "charge"');
+  await expect(readJsonArgument('--input', '{"a":9007199254740993}')).rejects.toThrow('2^53');
 });

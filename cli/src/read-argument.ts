@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
+import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import { messageOf } from '@portarium/local/local-stack-error';
 import { readSentence } from './file-sentence.ts';
 import { UsageError } from './usage-error.ts';
@@ -29,15 +29,18 @@ export async function readArgument(argument: string): Promise<string> {
   return argument === '@-' ? text(process.stdin) : readTextFile(argument.slice(1));
 }
 
-/** @throws UsageError that names the option when its text is not JSON */
+/**
+ * JSON as the Control Plane takes it: what would be read in two ways, such as a key that stands twice,
+ * is refused here.
+ * @throws UsageError that names the option when its text is not such JSON
+ */
 export async function readJsonArgument(option: string, argument: string): Promise<unknown> {
   const given = await readArgument(argument);
   try {
     return parseStrictJson(given);
   } catch (error) {
-    const where = error instanceof CanonicalJsonError && error.path !== '' ? ` ${error.path}:` : '';
     throw new UsageError(
-      `${option} is not usable JSON:${where} ${messageOf(error)}. Expected JSON, @file or @-.`,
+      `${option} is not usable JSON: ${messageOf(error)}. Expected JSON, @file or @-.`,
     );
   }
 }

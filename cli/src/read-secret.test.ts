@@ -20,7 +20,8 @@ test('the line feed that ends a file is no part of the value, and nothing else i
 
 test('a value that can not be stored is refused without a word of it', () => {
   const short = 'fifteen_letters';
-  for (const value of ['', short, ` ${short}${short}`, `${short}é${short}`, 'a'.repeat(16_385)]) {
+  expect(() => usableSecret('\n')).toThrow('what was read is empty');
+  for (const value of [short, ` ${short}${short}`, `${short}é${short}`, 'a'.repeat(16_385)]) {
     const refuse = () => usableSecret(value);
     expect(refuse).toThrow('16 to 16384 visible ASCII characters');
     expect(refuse).not.toThrow(short);

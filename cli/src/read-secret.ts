@@ -26,6 +26,11 @@ async function fromInput(file: '-' | undefined): Promise<string> {
 export function usableSecret(given: string): string {
   const value = given.replace(/\r?\n$/, '');
   const { secretCharacters, secretBytes } = PLATFORM_LIMITS;
+  if (value === '') {
+    throw new UsageError(
+      'No value was given: what was read is empty. Give it in a file (--value-file FILE), on standard input (--value-file -), or at the prompt of a terminal.',
+    );
+  }
   if (
     /^[\x21-\x7e]*$/.test(value) &&
     value.length >= secretCharacters &&

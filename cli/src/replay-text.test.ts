@@ -43,10 +43,21 @@ test('what can not be replayed says why', () => {
   );
 });
 
+test('an attempt that failed agrees by its same end, which is told in words', () => {
+  const agrees = { status: 'agrees', calls: 2, ms: 40, engine: 'bun' } as const;
+  expect(replayText({ ...ABOUT, verdict: 'outcome.unknown', results: [agrees] })).toContain(
+    '2 calls, and the same end, outcome.unknown (A write was sent and its answer was not seen)',
+  );
+});
+
 test('the summary counts, and says what it rests on', () => {
+  expect(replayText(summary({ attempts: 1, ok: true }))).toBe(
+    'The attempt agrees. The bundle is verified.',
+  );
+  expect(replayText(summary({ attempts: 1, findings: 1 }))).toStartWith('The attempt differs. ');
   expect(replayText(summary({ ok: true }))).toBe('Of 3 attempts, 3 agree. The bundle is verified.');
   expect(replayText(summary({ findings: 1, notReplayable: 1, bundle: 'unpinned' }))).toBe(
-    'Of 3 attempts, 1 agree, 1 differ, 1 can not be replayed. The bundle contradicts nothing, but no key was pinned: --pin KEY.',
+    'Of 3 attempts, 1 agree, 1 differ, 1 can not be replayed. The bundle contradicts nothing, but no key was pinned: --pin KEY (portarium evidence key prints it).',
   );
   expect(replayText(summary({ attempts: 0, reason: 'log.leaf: changed' }))).toBe(
     'Nothing was replayed: log.leaf: changed',

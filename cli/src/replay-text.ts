@@ -1,4 +1,5 @@
 /** What a replay prints, line by line, in words for people. */
+import { ATTEMPT_ERRORS, type AttemptErrorCode } from '@portarium/contracts/errors';
 import * as v from 'valibot';
 import { visibleLine } from './visible-text.ts';
 
@@ -67,8 +68,17 @@ function attemptText(line: v.InferOutput<typeof AttemptSchema>): string {
 /** What was compared, and how the attempt ended. */
 function agreedText(result: Result & { status: 'agrees' }, verdict: string): string {
   const calls = result.calls === 1 ? '1 call' : `${result.calls} calls`;
-  const end = result.outputDigest === undefined ? verdict : `output ${result.outputDigest}`;
+  const end =
+    result.outputDigest === undefined ? endText(verdict) : `output ${result.outputDigest}`;
   return `${calls}, ${visibleLine(end)}`;
+}
+
+/** An attempt that failed agrees when it fails again in the same way. */
+function endText(verdict: string): string {
+  const known = Object.hasOwn(ATTEMPT_ERRORS, verdict)
+    ? ATTEMPT_ERRORS[verdict as AttemptErrorCode][0]
+    : undefined;
+  return known === undefined ? verdict : `and the same end, ${verdict} (${known})`;
 }
 
 function otherText(result: Result): string {
@@ -95,13 +105,16 @@ function summaryText(line: v.InferOutput<typeof SummarySchema>): string {
     ...(findings > 0 ? [`${findings} differ`] : []),
     ...(notReplayable > 0 ? [`${notReplayable} can not be replayed`] : []),
   ];
-  const all = attempts === 1 ? 'the attempt' : `${attempts} attempts`;
-  return `Of ${all}, ${parts.join(', ')}. ${BUNDLES[bundle] ?? ''}`.trim();
+  const one = agree > 0 ? 'agrees' : findings > 0 ? 'differs' : 'can not be replayed';
+  const all =
+    attempts === 1 ? `The attempt ${one}` : `Of ${attempts} attempts, ${parts.join(', ')}`;
+  return `${all}. ${BUNDLES[bundle] ?? ''}`.trim();
 }
 
 /** What the answer rests on. */
 const BUNDLES: Readonly<Record<string, string>> = {
   verified: 'The bundle is verified.',
-  unpinned: 'The bundle contradicts nothing, but no key was pinned: --pin KEY.',
+  unpinned:
+    'The bundle contradicts nothing, but no key was pinned: --pin KEY (portarium evidence key prints it).',
   incomplete: 'The bundle is not complete: portarium evidence verify says what is missing.',
 };

@@ -34,8 +34,9 @@ test('an error comes with what to do about it', () => {
   const error = { code: 'outcome.unknown', message: 'x\u001b[2J' };
   const unknown = action({ state: 'outcome-unknown', error });
   expect(actionText(unknown)).toContain('outcome.unknown: x[2J');
-  expect(actionText(unknown)).toContain('Look at the system, then resolve the action.');
+  expect(actionText(unknown)).toContain('See in the system whether it happened');
   expect(nextStep(unknown)).toContain('action resolve act_1');
+  expect(actionText(action({ state: 'failed', error }))).not.toContain('hint');
   const newer = action({ state: 'failed', error: { code: 'constructor', message: 'm' } });
   expect(actionText(newer)).not.toContain('hint');
 });

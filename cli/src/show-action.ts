@@ -28,7 +28,7 @@ export function actionText(action: Action): string {
     ['  attempts', String(attempts)],
     ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
     ...(action.decision === undefined ? [] : [['  decided', decisionLine(action.decision)]]),
-    ...(error ? errorRows(error) : []),
+    ...(error ? errorRows(error, state) : []),
   ];
   const output =
     action.output === undefined
@@ -52,10 +52,16 @@ function decisionLine({ by, outcome, rationale }: NonNullable<Action['decision']
   return plainText(`${outcome} by ${by}${rationale === undefined ? '' : `: ${rationale}`}`);
 }
 
-function errorRows({ code, message }: NonNullable<Action['error']>): string[][] {
-  const hint = Object.hasOwn(ATTEMPT_ERRORS, code)
-    ? ATTEMPT_ERRORS[code as keyof typeof ATTEMPT_ERRORS][1]
-    : undefined;
+function errorRows(
+  { code, message }: NonNullable<Action['error']>,
+  state: Action['state'],
+): string[][] {
+  // Once a person has said what came of it, nothing is left to be said.
+  const resolved = code === 'outcome.unknown' && state !== 'outcome-unknown';
+  const hint =
+    Object.hasOwn(ATTEMPT_ERRORS, code) && !resolved
+      ? ATTEMPT_ERRORS[code as keyof typeof ATTEMPT_ERRORS][1]
+      : undefined;
   return [
     ['  error', plainText(`${code}: ${message}`)],
     ...(hint === undefined ? [] : [['  hint', hint]]),
@@ -70,7 +76,7 @@ export function nextStep({ id, state, approval }: Action): string | undefined {
     case 'waiting-manual':
       return `A person does it, and then says so: portarium action resolve ${id} --outcome succeeded --rationale TEXT`;
     case 'outcome-unknown':
-      return `Look at the system, then say what happened: portarium action resolve ${id} --outcome succeeded|failed|dispatched --rationale TEXT`;
+      return `A write was sent and nobody knows what came of it (portarium action journal ${id}). See in the system, then say what happened: portarium action resolve ${id} --outcome succeeded|failed|dispatched --rationale TEXT`;
     case 'changes-requested':
       return `Ask for another in its place: portarium action run … --replaces ${id}`;
     default:

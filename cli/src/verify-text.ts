@@ -60,6 +60,6 @@ function closing(report: VerifyReport): string {
     case 'unreadable':
       return 'Nothing can be said about this file.';
     case 'unpinned':
-      return 'Nothing contradicts itself, but anyone can make such a bundle. Give the log’s key, got by a way that you trust: --pin KEY.';
+      return 'Nothing contradicts itself, but anyone can make such a bundle. Give the log’s key, got by a way that you trust: --pin KEY. Whoever runs the log prints it with portarium evidence key.';
   }
 }

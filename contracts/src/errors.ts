@@ -7,7 +7,7 @@ export const API_ERRORS = {
   'request.malformed': [
     400,
     'The request is not what this route reads',
-    'Send what errors[] asks for.',
+    'Correct what is named, and send it again.',
   ],
   'auth.missing': [401, 'No API key was sent', 'Send Authorization: Bearer ptk_….'],
   'auth.invalid': [
@@ -82,7 +82,7 @@ export const API_ERRORS = {
   'input.invalid': [
     422,
     'A field is missing, unknown or of the wrong shape',
-    'Correct what errors[] points at.',
+    'Correct each place that is named, and send it again.',
   ],
   'idempotency.mismatch': [
     422,
@@ -123,7 +123,7 @@ export const ATTEMPT_ERRORS = {
   'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],
   'egress.denied': [
     'A call outside the grant was refused',
-    'The manifest has to ask for the call and an operator to grant it: portarium plugin egress NAME shows both.',
+    'The manifest has to ask for the call, and an operator to grant it: portarium plugin egress NAME shows both, portarium plugin grant NAME grants.',
   ],
   'output.invalid': [
     'The output does not match the operation’s schema',
@@ -167,11 +167,11 @@ export const ATTEMPT_ERRORS = {
   ],
   'credential.unavailable': [
     'The credential of the matched rule is missing, revoked, or bound to another host',
-    'portarium credential list shows what there is and for which host. Create it; one for another host has to be revoked first.',
+    'See what there is: portarium credential list. Create one that is missing or revoked; for another host, revoke it and create it again with --host. Then ask for the action again.',
   ],
   'outcome.unknown': [
     'A write was sent and its answer was not seen',
-    'Look at the system, then resolve the action.',
+    'See in the system whether it happened, then say so: portarium action resolve ID.',
   ],
 } as const satisfies Record<string, readonly [string, string]>;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { networkProblem, parseNetwork } from './network.ts';
+import { isClosedHost, isLoopbackHost, networkProblem, parseNetwork } from './network.ts';
 
 test('networks that an administrator may open', () => {
   for (const text of [
@@ -73,4 +73,23 @@ test('an IPv6 block is read in all its forms', () => {
   expect(parseNetwork('1::2/128')).toEqual({ bytes, bits: 128 });
   expect(parseNetwork('1:0:0:0:0:0:0:2/128')).toEqual({ bytes, bits: 128 });
   expect(parseNetwork('1::0.0.0.2/128')).toEqual({ bytes, bits: 128 });
+});
+
+test('an address that is written in a rule is closed unless its network is opened', () => {
+  for (const host of ['127.0.0.1', '127.9.9.9', '[::1]']) {
+    expect([host, isLoopbackHost(host)]).toEqual([host, true]);
+    expect([host, isClosedHost(host, [])]).toEqual([host, true]);
+    expect([host, isClosedHost(host, ['10.0.0.0/8', 'loopback'])]).toEqual([host, false]);
+  }
+  for (const host of ['10.1.2.3', '172.31.0.1', '192.168.1.7', '[fd00::1]']) {
+    expect([host, isLoopbackHost(host)]).toEqual([host, false]);
+    expect([host, isClosedHost(host, ['loopback'])]).toEqual([host, true]);
+  }
+  expect([isLoopbackHost('localhost'), isClosedHost('localhost', [])]).toEqual([false, true]);
+  expect(isClosedHost('localhost', ['loopback'])).toBe(false);
+  expect(isClosedHost('10.1.2.3', ['10.1.0.0/16'])).toBe(false);
+  expect(isClosedHost('[fd00::1]', ['fd00::/8'])).toBe(false);
+  for (const host of ['api.example.com', '*.example.com', '172.32.0.1', '[2606::1]']) {
+    expect([host, isClosedHost(host, [])]).toEqual([host, false]);
+  }
 });

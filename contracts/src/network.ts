@@ -38,6 +38,38 @@ export function networkProblem(text: string): string | undefined {
   return closed && `this network holds ${closed}, which can never be opened; name a narrower one`;
 }
 
+const LOOPBACK: readonly Block[] = [block([127, 0, 0, 0], 8), block(wide(...zeros(15), 1), 128)];
+const PRIVATE: readonly Block[] = [
+  block([10, 0, 0, 0], 8),
+  block([172, 16, 0, 0], 12),
+  block([192, 168, 0, 0], 16),
+  block(wide(0xfc), 7),
+];
+
+/** Whether `host` of a rule is written as an address of the machine itself; no name is. */
+export function isLoopbackHost(host: string): boolean {
+  const address = literal(host);
+  return address !== undefined && LOOPBACK.some((one) => overlaps(one, address));
+}
+
+/**
+ * Whether `host` of a rule is `localhost`, or a loopback or private address, that none of `networks` opens. A
+ * first look for people: other names, and what else is special, are the broker's to judge.
+ */
+export function isClosedHost(host: string, networks: readonly string[]): boolean {
+  const address = literal(host === 'localhost' ? '127.0.0.1' : host);
+  if (!address || ![...LOOPBACK, ...PRIVATE].some((one) => overlaps(one, address))) return false;
+  const opened = networks.flatMap((text) =>
+    text === 'loopback' ? LOOPBACK : (parseNetwork(text) ?? []),
+  );
+  return !opened.some((one) => overlaps(one, address));
+}
+
+function literal(host: string): Block | undefined {
+  const [, v6] = /^\[(.+)\]$/.exec(host) ?? [];
+  return parseNetwork(v6 === undefined ? `${host}/32` : `${v6}/128`);
+}
+
 function closedKind(network: Block): string | undefined {
   const direct = CLOSED.find(([, closed]) => overlaps(network, closed))?.[0];
   if (direct !== undefined || network.bits <= 96) return direct;

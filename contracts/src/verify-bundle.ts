@@ -90,7 +90,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     hashed,
     findings,
   );
-  if (!whole) checkWholeAction(stored.length, stories.openActions, findings);
+  if (!whole) checkWholeAction(entries, stories.openActions, findings);
   const included = await checkContents(hashed, manifest, { entries, size }, findings);
   const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
   const problem = await checkSince(since, signed, findings);
@@ -142,9 +142,14 @@ function checkSigned(
 }
 
 /** Nothing signed says how many entries an action has, until its final one does. */
-function checkWholeAction(entries: number, open: number, findings: Findings): void {
-  if (entries === 0) {
+function checkWholeAction(entries: readonly ReadEntry[], open: number, findings: Findings): void {
+  const last = entries.findLast(({ entry }) => entry.type.startsWith('action.'));
+  if (entries.length === 0) {
     findings.add('bundle.empty', 'no entry of the action that was asked for');
+  } else if (open > 0 && last?.entry.type === 'action.outcome-unknown') {
+    const message =
+      'a write was sent, and nobody has said yet what came of it: resolve the action, then export again once it has ended';
+    findings.addMissing('story.open', message);
   } else if (open > 0) {
     const message =
       'the action had not ended when this was exported, or its end was cut off; export again once it has ended';
@@ -204,10 +209,8 @@ async function checkSince(
   if (now && now.origin !== origin) {
     findings.add('since.origin', `the older checkpoint is of ${origin}, this log ${now.origin}`);
   } else if (!now || now.size < size) {
-    findings.add(
-      'since.size',
-      `the log had ${size} signed entries then, and this bundle ends at ${now?.size ?? 0}: it was exported before, or the log was cut; a new export tells which`,
-    );
+    const message = `the bundle ends after ${now?.size ?? 0} signed entries, before the ${size} of the checkpoint: it is older than that, or its end was cut off; export again`;
+    findings.addMissing('since.size', message);
   } else if (now.size === size) {
     if (toHex(now.root) !== toHex(root)) {
       findings.add('since.root', `two different logs of size ${size} are signed: a fork`);

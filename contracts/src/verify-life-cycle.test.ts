@@ -182,6 +182,28 @@ test('an outcome is unknown only after a write', async () => {
   expect(await rulesOf(tell)).toEqual(['action.open-write']);
 });
 
+test('a bundle of an action whose outcome nobody knows yet says that a person has to resolve it', async () => {
+  const unknown: OrderedTell = async (action) => {
+    await approved(action);
+    await action.intend('unkeyed');
+    await action.finish('failed', 'outcome.unknown');
+    await action.unknown();
+  };
+  const { report } = await verifyTold(unknown, { alone: true });
+  expect(report).toMatchObject({ verdict: 'incomplete', exitCode: 1 });
+  expect(report.findings).toEqual([
+    { rule: 'story.open', message: expect.stringContaining('resolve the action, then export') },
+  ]);
+  const again: OrderedTell = async (action) => {
+    await unknown(action);
+    await action.resolve('dispatched');
+  };
+  const { report: released } = await verifyTold(again, { alone: true });
+  expect(released.findings).toEqual([
+    { rule: 'story.open', message: expect.stringContaining('the action had not ended') },
+  ]);
+});
+
 test('an action with an order counts its entries wherever it ends', async () => {
   const rewrite = (entries: EntryObject[]) => {
     for (const { data } of entries) delete (data as EntryObject).entries;

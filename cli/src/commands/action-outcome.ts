@@ -3,9 +3,13 @@
  * the action changes, and its evidence holds who did it and why.
  */
 import type { ActionResolution } from '@portarium/client/actions';
+import type { PortariumClient } from '@portarium/client/portarium-client';
+import { PortariumError } from '@portarium/client/portarium-error';
 import { type Command, Option } from 'commander';
+import { AdvisedError } from '../advised-error.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { showAction } from '../show-action.ts';
+import { actionId } from '../id-argument.ts';
+import { nextStep, showAction } from '../show-action.ts';
 
 interface CancelOptions extends ConnectionOptions {
   readonly rationale?: string;
@@ -20,14 +24,14 @@ export function registerActionOutcome(action: Command): void {
   connectionOptions(
     action
       .command('cancel')
-      .argument('<id>')
+      .argument('<id>', 'the action', actionId)
       .description('stop an action that is not over')
       .option('--rationale <text>', 'why; it stands in the evidence'),
   ).action(cancel);
   connectionOptions(
     action
       .command('resolve')
-      .argument('<id>')
+      .argument('<id>', 'the action', actionId)
       .description('say what came of an action whose outcome is unknown, or that a person did')
       .addOption(
         new Option('--outcome <outcome>', 'dispatched: it did not happen, send it again')
@@ -40,15 +44,26 @@ export function registerActionOutcome(action: Command): void {
 
 async function cancel(id: string, options: CancelOptions): Promise<void> {
   const { rationale } = options;
-  const done = await connect(options).actions.cancel(
-    id,
-    rationale === undefined ? {} : { rationale },
-  );
+  const client = connect(options);
+  const said = rationale === undefined ? {} : { rationale };
+  const done = await client.actions.cancel(id, said).catch((error) => advised(client, id, error));
   showAction(done, options.json === true);
+}
+
+/** What can be done instead about an action whose state does not allow it. */
+async function advised({ actions }: PortariumClient, id: string, error: unknown): Promise<never> {
+  const refused = error instanceof PortariumError && error.code === 'conflict';
+  const action = refused ? await actions.get(id).catch(() => undefined) : undefined;
+  const step = action && nextStep(action);
+  throw step === undefined ? error : new AdvisedError(error, step);
 }
 
 async function resolve(id: string, options: ResolveOptions): Promise<void> {
   const { outcome, rationale } = options;
-  const done = await connect(options).actions.resolve(id, { outcome, rationale });
+  const client = connect(options);
+  const resolution = { outcome, rationale };
+  const done = await client.actions
+    .resolve(id, resolution)
+    .catch((error) => advised(client, id, error));
   showAction(done, options.json === true);
 }

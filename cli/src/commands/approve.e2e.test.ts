@@ -125,7 +125,8 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
     expect.stringContaining(`portarium approve ${id}`),
   ] as never);
   expect(asked.out).toMatch(/approval +apr_\S+ open, 0 of 1 have agreed/);
-  expect((await cli('approver', 'approve')).out).toContain(id);
+  const waiting = (await cli('approver', 'approve')).out;
+  expect(waiting).toMatch(new RegExp(`${id} +stripe-refunds@1\\.1\\.0-at-\\S+ +createRefund`));
 
   const shown = await cli('approver', 'approve', id);
   for (const part of [
@@ -161,8 +162,10 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
     expect(tail.out).toContain(type);
   }
   expect(tail.out).toContain('rationale=ticket 4711, checked');
-  const journal = await cli('auditor', 'action', 'journal', id);
-  expect(journal.out).toMatch(/0 +allowed +POST http:\/\/127\.0\.0\.1:\d+\/v1\/refunds +\S+ +200/);
+  const journal = await cli('agent', 'action', 'journal', id);
+  expect(journal.out.split('\n')[1]).toMatch(
+    /^0 +1 +POST http:\/\/127\.0\.0\.1:\d+\/v1\/refunds +allowed +200 /,
+  );
   const sent = stripe
     .requests('ch_1')
     .map(({ method, body, headers }) => [
@@ -179,6 +182,38 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
   expect((await cli('approver', 'approve', next.id)).out).toContain('  │ -   "charge": "ch_1"');
   expect((await cli('operator', 'action', 'cancel', next.id)).code).toBe(0);
 }, 180_000);
+
+test('an input that is not taken is answered with the schema and an example', async () => {
+  const run = ['action', 'run', 'stripe-refunds', 'createRefund'];
+  for (const args of [run, [...run, '--input', '{"charge":7}']]) {
+    const { code, err } = await cli('agent', ...args);
+    expect(code).toBe(2);
+    expect(err).toContain('createRefund takes: {"type":"object"');
+    expect(err).toContain(`portarium ${run.join(' ')} --input '{"charge":"ch_1"}'`);
+  }
+  const unknown = await cli('agent', 'action', 'run', 'stripe-refunds', 'nope');
+  expect([unknown.code, unknown.err]).toEqual([
+    1,
+    expect.stringContaining('it has listRefunds, createRefund'),
+  ] as never);
+}, 60_000);
+
+test('whoever decides about a write that can not happen is told why before', async () => {
+  await cli('operator', 'plugin', 'grant', 'stripe-refunds', '--own', '--no-network');
+  try {
+    const closed = await ask('ch_7');
+    const shown = await cli('approver', 'approve', closed.id);
+    expect(shown.err).toContain('plugin grant stripe-refunds --network loopback');
+    const { id } = await ask('ch_7', '--replaces', closed.id);
+    await cli('operator', 'action', 'cancel', id);
+  } finally {
+    await cli('operator', 'plugin', 'grant', 'stripe-refunds', '--own', '--network', 'loopback');
+  }
+  const fine = await ask('ch_7');
+  expect((await cli('approver', 'approve', fine.id)).err).not.toContain('WARNING');
+  await cli('operator', 'action', 'cancel', fine.id);
+  expect(stripe.requests('ch_7')).toEqual([]);
+}, 120_000);
 
 test('a denial, a request for changes, a replacement and a cancellation send nothing', async () => {
   const denied = await ask('ch_3');
@@ -226,8 +261,20 @@ test('a write whose outcome nobody knows is resolved by a person', async () => {
   expect((await cli('approver', 'approve', id, ...YES)).code).toBe(0);
   const tail = await cli('auditor', 'action', 'tail', id);
   expect([tail.code, tail.out]).toEqual([1, expect.stringContaining('outcome-unknown')] as never);
+  expect(tail.out).toMatch(
+    /call 0 {2}GET http:\S+ {2}allowed 200, \d+ ms\n\S+ {2}egress\.intended/,
+  );
+  const journal = await cli('operator', 'action', 'journal', id);
+  expect(journal.out).toContain('Call 1 was sent, or may have been; its answer was not seen.');
+  const { items } = JSON.parse((await cli('operator', 'action', 'journal', id, '--json')).out);
+  expect(items).toMatchObject([{ method: 'GET' }, { verdict: 'open' }]);
+  const cancelled = await cli('operator', 'action', 'cancel', id);
+  expect([cancelled.code, cancelled.err]).toEqual([
+    1,
+    expect.stringContaining(`portarium action resolve ${id}`),
+  ] as never);
   const told = await cli('operator', 'action', 'get', id);
-  expect(told.out).toContain('Look at the system, then resolve the action.');
+  expect(told.out).toContain('See in the system whether it happened');
   expect(told.err).toContain(`portarium action resolve ${id}`);
   const resolve = ['action', 'resolve', id, '--outcome', 'succeeded'];
   expect((await cli('operator', ...resolve)).code).toBe(2);

@@ -13,6 +13,7 @@ import { type CheckedApproval, checkApproval } from '../approval-check.ts';
 import { agreedText, approvalText } from '../approval-text.ts';
 import { ask, isTerminal } from '../ask-person.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { doomsOf } from '../doomed-write.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
@@ -46,6 +47,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const checked = await checkApproval(approval, client.workspace);
   if (!options.json) print(approvalText(checked));
   if (!decides(options)) tellIfFutile(approval);
+  if (approval.state === 'open' && !options.deny) await warn(client, checked);
   const wanted = await decisionOn(checked, options);
   if (wanted === undefined) {
     if (options.json) printJson(approval);
@@ -67,6 +69,17 @@ function tellIfFutile({ refusal, stale, state }: Approval): void {
     tell(
       'The plugin, its grant, a credential or the policy changed since: approving it would only void it. It has to be asked for anew.',
     );
+  }
+}
+
+/** An approval does not make possible what can not happen. Nobody is kept from deciding. */
+async function warn({ credentials }: PortariumClient, checked: CheckedApproval): Promise<void> {
+  // Not every key that may approve may list them, and none has to.
+  const live = await credentials.list().catch(() => undefined);
+  const dooms = doomsOf(checked, live);
+  for (const doom of dooms) tell(`WARNING: ${doom}`);
+  if (dooms.length > 0) {
+    tell('What waits is bound to how things were when it was asked for: mend it, then ask again.');
   }
 }
 

@@ -14,7 +14,7 @@ const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
   fetch: async (request) => {
-    stored.push(await request.json());
+    stored.push(request.method === 'GET' ? request.url : await request.json());
     const problem = { code: 'credential.exists', detail: 'There is one.', hint: 'Rotate it.' };
     return Response.json(problem, { status: 409 });
   },
@@ -26,6 +26,7 @@ afterAll(() => {
 });
 
 const where = ['--url', server.url.href, '--key', 'ptk_x', '--workspace', 'acme'];
+const rotate = [process.execPath, 'run', MAIN, 'credential', 'rotate', 'stripe', ...where];
 const create = (...args: string[]) =>
   [process.execPath, 'run', MAIN, 'credential', 'create', 'stripe', '--host', 'h', ...where].concat(
     args,
@@ -80,6 +81,11 @@ test('what is no value is refused before anything is sent, without a word of it'
   expect(said).toContain('on one line');
   expect(said).not.toContain(VALUE);
   expect((await run('', '--value', VALUE)).code).toBe(2);
+  for (const command of [create(), create('--value-file', '-'), rotate]) {
+    const ran = Bun.spawn(command, { cwd: folder, stdin: Buffer.from(''), stderr: 'pipe' });
+    expect(await text(ran.stderr)).toContain('No value was given: what was read is empty');
+    expect(await ran.exited).toBe(2);
+  }
   expect((await run('', '--value-file', 'none.txt')).said).toContain('there is no such file');
   expect(stored).toEqual([]);
 });

@@ -93,8 +93,8 @@ async function list(options: ConnectionOptions): Promise<void> {
 
 async function rotate(named: string, options: ValueOptions): Promise<void> {
   const client = connect(options);
-  const id = await credentialId(client, named);
-  const rotated = await client.credentials.rotate(id, await readSecret(options.valueFile));
+  const value = await readSecret(options.valueFile);
+  const rotated = await client.credentials.rotate(await credentialId(client, named), value);
   if (options.json) return printJson(rotated);
   print(credentialLine(rotated));
   tell('Approvals that wait for the version before are void.');

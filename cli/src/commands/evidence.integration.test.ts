@@ -27,6 +27,8 @@ beforeAll(async () => {
   const at = Buffer.from(changed).indexOf('listRefunds');
   changed[at] = (changed[at] ?? 0) ^ 1;
   await writeFile(join(folder, 'changed.tar'), changed);
+  const cut = await honestLog(['succeeded']);
+  await writeFile(join(folder, 'early.tar'), await wholeBundle(cut, cut.log.entries.length));
   await writeFile(join(folder, 'pin'), `${pin}\n`);
   await writeFile(join(folder, 'older'), await checkpointAt(honest.log, 10, await logKey()));
 });
@@ -52,6 +54,14 @@ test('a bundle verifies offline with a key and an older checkpoint, and exits wi
   expect(status).toBe(0);
 });
 
+test('a bundle that is older than the checkpoint is told so, and is neither verified nor falsified', () => {
+  const { status, stdout } = verify('early.tar', '--pin', '@pin', '--since', 'older');
+  expect(stdout).toStartWith('INCOMPLETE, NOT VERIFIED');
+  expect(stdout).toContain('before the 10 of the checkpoint: it is older than that');
+  expect(stdout).not.toContain('FALSIFIED');
+  expect(status).toBe(1);
+});
+
 test('a changed byte exits with 1 and names the entry', () => {
   const { status, stdout } = verify('changed.tar', '--pin', pin, '--json');
   const report = JSON.parse(stdout);
@@ -62,17 +72,20 @@ test('a changed byte exits with 1 and names the entry', () => {
 test('what is no bundle, no file or no key exits with 2', () => {
   expect(verify('pin', '--pin', pin).status).toBe(2);
   expect(verify('missing.tar', '--pin', pin).status).toBe(2);
-  const malformed = verify('honest.tar', '--pin', 'nonsense');
-  expect([malformed.status, malformed.stderr]).toEqual([
-    2,
-    expect.stringContaining('Expected NAME+HASH+BASE64'),
-  ]);
+  for (const args of [['honest.tar'], ['pin'], ['honest.tar', '--json']]) {
+    const malformed = verify(...args, '--pin', 'nonsense');
+    expect(malformed.status).toBe(2);
+    expect(malformed.stdout + malformed.stderr).not.toContain('UNREADABLE');
+    expect(malformed.stderr).toContain('no verifier key. Expected one line, name+hash+base64');
+    expect(malformed.stderr).toContain('portarium evidence key');
+  }
   expect(verify('honest.tar', '--pin', pin, '--since', 'pin').status).toBe(2);
 });
 
 test('without a key it exits with 3 and does not say verified', () => {
   const { status, stdout } = verify('honest.tar');
   expect(stdout).toStartWith('CONSISTENT, NOT VERIFIED');
+  expect(stdout).toContain('portarium evidence key');
   expect(status).toBe(3);
 });
 

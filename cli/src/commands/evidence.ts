@@ -1,19 +1,18 @@
 /**
- * `portarium evidence export|verify`. Side effects: `export` writes one file; `verify` only reads,
- * needs no network and no running system.
+ * `portarium evidence export|key|checkpoint|verify`. Side effects: `export` writes one file; `verify`
+ * only reads, needs no network and no running system.
  */
 import { existsSync, statSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { ActionIdSchema } from '@portarium/contracts/ids';
-import { parseVerifierKey } from '@portarium/contracts/signed-note';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
-import { type Command, InvalidArgumentError } from 'commander';
-import * as v from 'valibot';
+import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { writeSentence } from '../file-sentence.ts';
+import { actionId } from '../id-argument.ts';
 import { print, printJson, tell } from '../output.ts';
-import { readArgument, readInputFile, readTextFile } from '../read-argument.ts';
+import { readInputFile, readTextFile } from '../read-argument.ts';
+import { pinOption, readPin } from '../read-pin.ts';
 import { UsageError } from '../usage-error.ts';
 import { verifyText } from '../verify-text.ts';
 
@@ -41,26 +40,42 @@ export function registerEvidence(program: Command): void {
       .requiredOption('-o, --out <file>', 'where the bundle goes')
       .option('--force', 'replace the file when there is one'),
   ).action(exportBundle);
+  connectionOptions(
+    evidence
+      .command('key')
+      .description('print the keys that the log signs with, newest first; one is what --pin takes'),
+  ).action(key);
+  connectionOptions(
+    evidence
+      .command('checkpoint')
+      .description('print what the log signed last; a file with it is what --since takes'),
+  ).action(checkpoint);
   evidence
     .command('verify')
     .argument('<bundle>', 'the tar file that evidence export wrote')
     .description('check a bundle; no network, no running system')
-    .option(
-      '--pin <key>',
-      'verifier key of the log (name+hash+base64) or @file with it; evidence export prints it',
-    )
-    .option('--since <file>', 'a checkpoint that you kept from before')
+    .addOption(pinOption())
+    .option('--since <file>', 'a checkpoint that you kept from before (evidence checkpoint)')
     .option('--json', 'print the report as one line of JSON')
     .addHelpText(
       'after',
-      '\nExit codes: 0 verified, 1 falsified, 2 unreadable, 3 consistent but no key pinned.',
+      '\nExit codes: 0 verified, 1 falsified or incomplete, 2 unreadable, 3 consistent but no key pinned.',
     )
     .action(verify);
 }
 
-function actionId(text: string): string {
-  if (v.is(ActionIdSchema, text)) return text;
-  throw new InvalidArgumentError('Expected an action id: act_ and 32 hexadecimal digits.');
+async function key(options: ConnectionOptions): Promise<void> {
+  const verifierKeys = await connect(options).evidence.verifierKeys();
+  if (options.json) return printJson({ verifierKeys });
+  for (const line of verifierKeys) print(line);
+  tell('Keep it apart from the evidence: --pin KEY, or --pin @file, believes this key alone.');
+}
+
+async function checkpoint(options: ConnectionOptions): Promise<void> {
+  const note = await connect(options).evidence.checkpoint();
+  if (options.json) return printJson({ checkpoint: note });
+  print(note.replace(/\n$/, ''));
+  tell('Keep it: --since FILE then finds a log that was cut, forked or rewritten.');
 }
 
 async function exportBundle(options: ExportOptions): Promise<void> {
@@ -102,22 +117,13 @@ async function writeWhole(out: string, bundle: Uint8Array): Promise<void> {
 
 async function verify(path: string, options: VerifyOptions): Promise<void> {
   const bundle = await readInputFile(path);
-  const pin = options.pin === undefined ? undefined : await readPin(options.pin);
+  const pin = await readPin(options.pin);
   const since = options.since === undefined ? undefined : await readTextFile(options.since);
   const report = await verifyBundle(bundle, { pin, since });
   process.exitCode = report.exitCode;
   if (options.json) printJson(report);
   else print(verifyText(path, report));
   if (report.findings.some(({ rule }) => NO_BUNDLE.has(rule))) tell(noBundle(bundle));
-}
-
-/** @throws UsageError when it is no verifier key */
-async function readPin(argument: string): Promise<string> {
-  const pin = (await readArgument(argument)).split('\n')[0]?.trim() ?? '';
-  if (await parseVerifierKey(pin)) return pin;
-  throw new UsageError(
-    `--pin is not a verifier key. Expected NAME+HASH+BASE64, or @file with it, as portarium evidence export prints and GET …/evidence/vkeys answers.`,
-  );
 }
 
 const NO_BUNDLE: ReadonlySet<string> = new Set(['bundle.tar', 'bundle.manifest']);

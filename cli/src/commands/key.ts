@@ -1,6 +1,7 @@
 /** `portarium key create|list|revoke`. Side effects: `create` and `revoke` change the workspace's keys. */
 import { type Command, Option } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { keyId } from '../id-argument.ts';
 import { print, printJson, table, tell } from '../output.ts';
 
 const ROLES = ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'] as const;
@@ -36,7 +37,7 @@ export function registerKey(program: Command): void {
   connectionOptions(
     key
       .command('revoke')
-      .argument('<id>')
+      .argument('<id>', 'key_…, as key list shows it', keyId)
       .description('refuse a key from now on')
       .option('--instance', INSTANCE_TEXT),
   ).action(revoke);

@@ -18,7 +18,8 @@ import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { usableEnvironment } from '../data-option.ts';
 import { print, printJson } from '../output.ts';
-import { readArgument, readInputFile } from '../read-argument.ts';
+import { readInputFile } from '../read-argument.ts';
+import { pinOption, readPin } from '../read-pin.ts';
 import { ReplayLineSchema, replayText } from '../replay-text.ts';
 
 interface ReplayOptions extends ConnectionOptions {
@@ -39,7 +40,7 @@ export function registerReplay(program: Command): void {
           .choices(['bun', 'deno', 'both'])
           .default('both'),
       )
-      .option('--pin <key>', 'verifier key of the log (name+hash+base64) or @file with it'),
+      .addOption(pinOption()),
   )
     .addHelpText(
       'after',
@@ -53,9 +54,8 @@ Exit codes: 0 all agree, 1 a difference or a falsified bundle, 2 unreadable, 3 n
 }
 
 async function replay(subject: string, options: ReplayOptions): Promise<void> {
-  const pin =
-    options.pin === undefined ? [] : ['--pin', firstLine(await readArgument(options.pin))];
-  const args = ['--engine', options.engine, ...pin];
+  const pin = await readPin(options.pin);
+  const args = ['--engine', options.engine, ...(pin === undefined ? [] : ['--pin', pin])];
   if (!v.is(ActionIdSchema, subject)) {
     await readInputFile(subject);
     process.exitCode = await run([resolve(subject), ...args], options);
@@ -70,10 +70,6 @@ async function replay(subject: string, options: ReplayOptions): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function firstLine(text: string): string {
-  return text.split('\n')[0] ?? '';
 }
 
 /** @returns the exit code of the sandbox's replay, whose lines are printed as they come */

@@ -1,6 +1,8 @@
 /** Verifies the bundle of a log that tells one action's story, honest or altered. For tests only. */
+import { parse } from 'valibot';
 import { buildBundle } from '../bundle.ts';
 import { type Digest, digestOf } from '../digest.ts';
+import { ActionIdSchema } from '../ids.ts';
 import { verifyBundle } from '../verify-bundle.ts';
 import type { VerifyReport } from '../verify-report.ts';
 import { PLUGIN, REWRITTEN } from './action-parts.ts';
@@ -22,6 +24,8 @@ export interface Told {
 }
 
 export interface Lie extends Alterations {
+  /** Export the one action that is told alone. */
+  readonly alone?: true;
   /** Media types of artifacts that the export leaves out. */
   readonly omit?: readonly string[];
   /** Changes entries after they were written; hashes and signatures are made to fit. */
@@ -35,10 +39,12 @@ export async function verifyTold(
   const log = new LogBuilder(WORKSPACE);
   const artifacts = new Map<Digest, Uint8Array>();
   const omitted = new Set<unknown>();
+  const told = new Set<unknown>();
   for (const tell of [tells].flat()) await tell(new ActionTeller(log, artifacts, lie));
   if (lie.rewrite) log.entries.splice(0, Infinity, ...(await rewritten(log.entries, lie.rewrite)));
   for (const bytes of log.entries) {
     const entry = JSON.parse(new TextDecoder().decode(bytes));
+    told.add(entry.subject.action);
     for (const { digest, mediaType } of entry.artifacts) {
       if (lie.omit?.includes(mediaType)) omitted.add(digest);
     }
@@ -46,7 +52,7 @@ export async function verifyTold(
   const bundle = await buildBundle({
     instance: INSTANCE,
     workspace: WORKSPACE,
-    asked: {},
+    asked: lie.alone ? { action: parse(ActionIdSchema, [...told][0]) } : {},
     entries: log.entries,
     checkpoint: await checkpointAt(log, log.entries.length, key),
     verifierKeys: [key.verifierKey],

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { filesWith, formsOf, memoryHolds, processesWith } from './testing/find-bytes.ts';
 import { descendants } from './testing/descendants.ts';
+import { filesWith, formsOf, memoryHolds, processesWith } from './testing/find-bytes.ts';
 import type { Fault } from './testing/recording-counterpart.ts';
 import { callStack, exportBundle } from './testing/stack-calls.ts';
 import {

@@ -3,7 +3,7 @@
  * decompresses, or uses an agent; size and time are bounded. The connection stands before the last look
  * at the clock, and the first byte follows that look at once.
  */
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import { connect, connectionReason } from './connect.ts';

@@ -1,6 +1,6 @@
 /** Looks for a text where nobody should find it: in files of a folder, in the memory of processes. */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The forms in which a secret could stand somewhere by mistake. */

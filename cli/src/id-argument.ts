@@ -1,0 +1,21 @@
+/** Arguments that are ids: what can not be one is told before anything is asked for. */
+import { ActionIdSchema, KeyIdSchema } from '@portarium/contracts/ids';
+import { InvalidArgumentError } from 'commander';
+import * as v from 'valibot';
+
+/** @throws InvalidArgumentError */
+export function actionId(text: string): string {
+  return checked(text, ActionIdSchema, 'act_');
+}
+
+/** @throws InvalidArgumentError */
+export function keyId(text: string): string {
+  return checked(text, KeyIdSchema, 'key_');
+}
+
+function checked(text: string, schema: v.GenericSchema<string>, prefix: string): string {
+  if (v.is(schema, text)) return text;
+  throw new InvalidArgumentError(
+    `Expected an id: ${prefix} and the 32 lowercase hexadecimal digits of a UUIDv7.`,
+  );
+}
