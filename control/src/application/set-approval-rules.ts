@@ -11,8 +11,8 @@ import { timeText } from './ports/clock.ts';
 const time = v.pipe(
   v.number(),
   v.integer(),
-  v.minValue(APPROVAL_TIMES.leastMs),
-  v.maxValue(APPROVAL_TIMES.mostMs),
+  v.minValue(APPROVAL_TIMES.leastMs, 'expected at least 1 s, in milliseconds'),
+  v.maxValue(APPROVAL_TIMES.mostMs, 'expected at most 30 days, in milliseconds'),
 );
 
 export const ApprovalRulesSchema = v.strictObject({
