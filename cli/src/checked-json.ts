@@ -41,8 +41,9 @@ function violationOf(issue: v.BaseIssue<unknown>) {
     return { pointer, message: 'this field is not known here' };
   }
   if (issue.expected !== null && /^Invalid (type|key)/.test(issue.message)) {
-    const missing = issue.received === 'undefined' ? 'this field is missing; ' : '';
-    return { pointer, message: `${missing}expected ${issue.expected}` };
+    const missing = issue.received === 'undefined';
+    return { pointer, message: missing ? 'this field is missing' : `expected ${issue.expected}` };
   }
-  return { pointer, message: issue.message.replace(/ but received .*$/s, '') };
+  const message = issue.message.replace(/ but received .*$/s, '');
+  return { pointer, message: message.replace(/^Invalid (\w+): Expected /, 'expected a $1 ') };
 }

@@ -79,7 +79,9 @@ test('what is no bundle, no file or no key exits with 2', () => {
     expect(malformed.stderr).toContain('no verifier key. Expected one line, name+hash+base64');
     expect(malformed.stderr).toContain('portarium evidence key');
   }
-  expect(verify('honest.tar', '--pin', pin, '--since', 'pin').status).toBe(2);
+  const since = verify('honest.tar', '--pin', pin, '--since', 'pin');
+  expect([since.status, since.stdout]).toEqual([2, '']);
+  expect(since.stderr).toContain('--since can not be used');
 });
 
 test('without a key it exits with 3 and does not say verified', () => {

@@ -120,6 +120,12 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   const pin = await readPin(options.pin);
   const since = options.since === undefined ? undefined : await readTextFile(options.since);
   const report = await verifyBundle(bundle, { pin, since });
+  const [first] = report.findings;
+  if (first?.rule === 'since.malformed') {
+    throw new UsageError(
+      `--since can not be used: ${first.message}. Expected a file with a checkpoint of this log, as portarium evidence checkpoint prints it.`,
+    );
+  }
   process.exitCode = report.exitCode;
   if (options.json) printJson(report);
   else print(verifyText(path, report));

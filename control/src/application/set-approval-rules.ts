@@ -13,8 +13,8 @@ import { submitAs } from './submit-as.ts';
 const time = v.pipe(
   v.number(),
   v.integer(),
-  v.minValue(APPROVAL_TIMES.leastMs),
-  v.maxValue(APPROVAL_TIMES.mostMs),
+  v.minValue(APPROVAL_TIMES.leastMs, 'expected at least 1 s, in milliseconds'),
+  v.maxValue(APPROVAL_TIMES.mostMs, 'expected at most 30 days, in milliseconds'),
 );
 
 export const ApprovalRulesSchema = v.strictObject({

@@ -15,15 +15,11 @@ export function violationsOf(issues: readonly BaseIssue<unknown>[]): readonly Vi
     if (issue.type === 'strict_object' && issue.expected === 'never')
       return { pointer, message: 'this field is not known here' };
     if (issue.expected !== null && /^Invalid (type|key)/.test(issue.message)) {
-      return {
-        pointer,
-        message:
-          issue.received === 'undefined'
-            ? `this field is missing; expected ${issue.expected}`
-            : `expected ${issue.expected}`,
-      };
+      const missing = issue.received === 'undefined';
+      return { pointer, message: missing ? 'this field is missing' : `expected ${issue.expected}` };
     }
     // Custom messages say what was expected; valibot's own end in what was received.
-    return { pointer, message: issue.message.replace(/ but received .*$/s, '') };
+    const message = issue.message.replace(/ but received .*$/s, '');
+    return { pointer, message: message.replace(/^Invalid (\w+): Expected /, 'expected a $1 ') };
   });
 }
