@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -25,6 +25,7 @@ function check(files: Readonly<Record<string, string>>): { code: number; out: st
     ],
     { cwd: folder, encoding: 'utf8' },
   );
+  rmSync(folder, { recursive: true, force: true });
   return { code: ran.status ?? -1, out: ran.stdout + ran.stderr };
 }
 

@@ -180,4 +180,4 @@ test('a log of any stories verifies, signed up to any size', async () => {
     }),
     { seed: 20_261_122, numRuns: runCount(25, 250) },
   );
-});
+}, 120_000);

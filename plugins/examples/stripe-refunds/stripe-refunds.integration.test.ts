@@ -223,7 +223,8 @@ test(
   async () => {
     const { path } = await resolveBinary('stripe-mock');
     const port = await freePort();
-    mock = spawn(path, ['-http-addr', `127.0.0.1:${port}`], { stdio: 'ignore' });
+    const https = ['-https-addr', `127.0.0.1:${await freePort()}`];
+    mock = spawn(path, ['-http-addr', `127.0.0.1:${port}`, ...https], { stdio: 'ignore' });
     const origin = `http://127.0.0.1:${port}`;
     await untilAnswers(`${origin}/v1/refunds`);
     const local = pointAt(plugin.manifest, { scheme: 'http', host: '127.0.0.1', port });
