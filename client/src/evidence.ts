@@ -34,10 +34,12 @@ export class Evidence {
     return (await this.#text('/evidence/vkeys')).split('\n').filter((line) => line !== '');
   }
 
-  /** The bundle (tar) of the whole log, or of one action. */
-  async exportBundle(options: { readonly action?: string } = {}): Promise<Uint8Array> {
+  /** The bundle (tar) of the whole log, or of one action; without `bodies` it can not be replayed. */
+  async exportBundle(
+    options: { readonly action?: string; readonly bodies?: 'all' | 'none' } = {},
+  ): Promise<Uint8Array> {
     const path = this.#transport.inWorkspace('/evidence/export');
-    const query = { action: options.action };
+    const query = { action: options.action, bodies: options.bodies };
     const response = await this.#transport.send({ method: 'GET', path, query, waitMs: EXPORT_MS });
     return new Uint8Array(await response.arrayBuffer());
   }

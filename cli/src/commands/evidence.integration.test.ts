@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import {
   checkpointAt,
@@ -98,4 +101,27 @@ test('a compressed bundle and a file that is none are told what a bundle is', as
   expect(stderr).toContain('A bundle is the tar file, not compressed');
   expect(stderr).toContain('gunzip');
   expect(verify('pin').stderr).toContain('A bundle is the tar file');
+});
+
+test('an export without bodies asks for one, and writes what came', async () => {
+  const asked: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    response.end(request.url?.endsWith('/vkeys') ? `${pin}\n` : 'the bundle');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const connection = ['--url', url, '--key', 'ptk_x', '--workspace', 'acme'];
+    const run = promisify(execFile)(
+      process.execPath,
+      [MAIN, 'evidence', 'export', '--no-bodies', '-o', 'bare.tar', ...connection],
+      { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder } },
+    );
+    expect((await run).stdout).toBe('bare.tar  10 bytes\n');
+    expect(asked[0]).toBe('/v1/workspaces/acme/evidence/export?bodies=none');
+    expect(await readFile(join(folder, 'bare.tar'), 'utf8')).toBe('the bundle');
+  } finally {
+    server.close();
+  }
 });

@@ -18,6 +18,8 @@ import { verifyText } from '../verify-text.ts';
 
 interface ExportOptions extends ConnectionOptions {
   readonly action?: string;
+  /** False by `--no-bodies`. */
+  readonly bodies: boolean;
   readonly out: string;
   readonly force?: true;
 }
@@ -37,6 +39,10 @@ export function registerEvidence(program: Command): void {
       .command('export')
       .description('write a bundle of the workspace’s log, or of one action, as a tar file')
       .option('--action <id>', 'only this action, with a proof for each entry', actionId)
+      .option(
+        '--no-bodies',
+        'leave out the responses that plugins read: smaller, and not replayable',
+      )
       .requiredOption('-o, --out <file>', 'where the bundle goes')
       .option('--force', 'replace the file when there is one'),
   ).action(exportBundle);
@@ -82,7 +88,10 @@ async function exportBundle(options: ExportOptions): Promise<void> {
   const { action, out } = options;
   assertWritable(out, options.force === true);
   const client = connect(options);
-  const bundle = await client.evidence.exportBundle(action === undefined ? {} : { action });
+  const bundle = await client.evidence.exportBundle({
+    ...(action === undefined ? {} : { action }),
+    ...(options.bodies ? {} : { bodies: 'none' }),
+  });
   const verifierKeys = await client.evidence.verifierKeys();
   await writeWhole(out, bundle);
   if (options.json) return printJson({ file: out, bytes: bundle.length, verifierKeys });

@@ -4,6 +4,7 @@ import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
 import { inclusionProofs } from '@portarium/contracts/merkle';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
@@ -15,6 +16,12 @@ const PAGE = 500;
 /** Largest bundle that is built in memory. */
 const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
 
+/** What is exported: the whole log, or one action; with the bodies that guests read, or without them. */
+export interface ExportRequest {
+  readonly action?: ActionId | undefined;
+  readonly withoutBodies?: boolean;
+}
+
 interface Collected {
   readonly entries: Uint8Array[];
   readonly sequence: number[];
@@ -25,11 +32,12 @@ interface Collected {
 export async function exportEvidence(
   context: Context,
   workspace: WorkspaceId,
-  action: ActionId | undefined,
+  request: ExportRequest,
 ): Promise<Result<Uint8Array>> {
+  const { action } = request;
   const checkpoint = await sealLog(context, workspace);
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
-  const collected = await collect(context, workspace, action, checkpoint.size);
+  const collected = await collect(context, workspace, request, checkpoint.size);
   if (!collected.ok) return collected;
   const { entries, sequence, artifacts, modules } = collected.value;
   const origin = context.signer.origin(workspace);
@@ -53,7 +61,7 @@ export async function exportEvidence(
 async function collect(
   context: Context,
   workspace: WorkspaceId,
-  action: ActionId | undefined,
+  { action, withoutBodies = false }: ExportRequest,
   size: number,
 ): Promise<Result<Collected>> {
   const collected: Collected = {
@@ -70,11 +78,12 @@ async function collect(
       if (seq >= size) return success(collected);
       collected.entries.push(bytes);
       collected.sequence.push(seq);
-      bytesSoFar += bytes.length + (await collectNamed(context, workspace, bytes, collected));
+      const named = namedBy(bytes, withoutBodies);
+      bytesSoFar += bytes.length + (await collectNamed(context, workspace, named, collected));
       if (bytesSoFar > MAX_BUNDLE_BYTES) {
         return failure(
           'body.too-large',
-          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time.`,
+          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time, or leave out the response bodies.`,
         );
       }
     }
@@ -84,24 +93,37 @@ async function collect(
   }
 }
 
-/** Adds what the entry names by digest. @returns the bytes added */
+interface Named {
+  readonly digest: Digest;
+  readonly kind: 'artifacts' | 'modules';
+}
+
+/** What an entry names by digest, as far as it is asked for. */
+function namedBy(bytes: Uint8Array, withoutBodies: boolean): readonly Named[] {
+  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+  const named: Named[] = entry.artifacts
+    .filter(({ mediaType }) => !withoutBodies || mediaType !== BODIES_MEDIA_TYPE)
+    .map(({ digest, mediaType }) => ({
+      digest,
+      kind: mediaType === 'application/wasm' ? 'modules' : 'artifacts',
+    }));
+  // An action names its module as its subject; a rejected upload names one that was never kept.
+  if (entry.subject.plugin !== undefined && entry.type !== 'plugin.rejected') {
+    named.push({ digest: entry.subject.plugin as Digest, kind: 'modules' });
+  }
+  return named;
+}
+
+/** @returns the bytes added */
 async function collectNamed(
   context: Context,
   workspace: WorkspaceId,
-  bytes: Uint8Array,
-  { artifacts, modules }: Collected,
+  named: readonly Named[],
+  collected: Collected,
 ): Promise<number> {
-  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
-  const named: [Digest, Map<Digest, Uint8Array>][] = entry.artifacts.map((artifact) => [
-    artifact.digest,
-    artifact.mediaType === 'application/wasm' ? modules : artifacts,
-  ]);
-  // An action names its module as its subject; a rejected upload names one that was never kept.
-  if (entry.subject.plugin !== undefined && entry.type !== 'plugin.rejected') {
-    named.push([entry.subject.plugin as Digest, modules]);
-  }
   let added = 0;
-  for (const [digest, target] of named) {
+  for (const { digest, kind } of named) {
+    const target = collected[kind];
     if (target.has(digest)) continue;
     const object = await context.objects.get(workspace, digest);
     if (!object) continue;

@@ -36,14 +36,16 @@ export function evidenceRoutes(app: Api, context: Context): void {
   );
 
   route(app, context, OPERATIONS.exportEvidence, async ({ exchange, workspace, query }) => {
-    const { action } = query;
+    const { action, bodies } = query;
     if (
       action !== undefined &&
       !(await context.store.read(workspace, (tx) => tx.findAction(action)))
     ) {
       refuse('not-found', `The workspace has no action ${action}.`);
     }
-    const bundle = unwrap(await exportEvidence(context, workspace, action));
+    const bundle = unwrap(
+      await exportEvidence(context, workspace, { action, withoutBodies: bodies === 'none' }),
+    );
     return exchange.body(bundle as Uint8Array<ArrayBuffer>, 200, {
       'content-type': 'application/x-tar',
       'content-disposition': `attachment; filename="${workspace}-evidence.tar"`,

@@ -380,7 +380,11 @@ export const OPERATIONS = {
     path: `${WS}/evidence/export`,
     permission: 'evidence.export',
     summary: 'Export a bundle that a stranger can verify offline',
-    query: v.strictObject({ action: v.optional(ActionIdSchema) }),
+    query: v.strictObject({
+      action: v.optional(ActionIdSchema),
+      /** `none` leaves out what guests read; then nothing can be replayed. */
+      bodies: v.optional(v.picklist(['all', 'none']), 'all'),
+    }),
     answers: { 200: 'application/x-tar' },
     errors: ['body.too-large'],
   },

@@ -354,16 +354,38 @@ test('a credential goes to the exact host that it is bound to, and only by a mat
   expect((await intend(instance, third.order, UNKEYED)).body).not.toHaveProperty('credential');
 });
 
+async function exported(query = ''): Promise<Uint8Array> {
+  const path = `/v1/workspaces/local/evidence/export${query}`;
+  const bundle = await instance.call('GET', path, { role: 'auditor' });
+  expect(bundle.status).toBe(200);
+  return new Uint8Array(await bundle.arrayBuffer());
+}
+
+async function pinned(): Promise<string> {
+  const path = '/v1/workspaces/local/evidence/vkeys';
+  const keys = await instance.call('GET', path, { role: 'auditor' });
+  return (await keys.text()).split('\n')[0] ?? '';
+}
+
 test('the evidence of all these writes verifies offline, and holds no secret', async () => {
-  const bundle = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const bytes = new Uint8Array(await bundle.arrayBuffer());
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const pin = (await keys.text()).split('\n')[0] ?? '';
-  const report = await verifyBundle(bytes, { pin });
+  const bytes = await exported();
+  const report = await verifyBundle(bytes, { pin: await pinned() });
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
+  expect(report.artifacts.omitted).toBe(0);
   expect(Buffer.from(bytes).includes(SECRET)).toBe(false);
+});
+
+test('an export without bodies lacks what was read and nothing else, verifies, and says so', async () => {
+  const { id, order } = await running();
+  const read = 'only-the-guest-reads-this';
+  const report = await answered({ rule: 'look', method: 'GET' }, read);
+  expect((await outcome(order, { ...SUCCEEDED, ...report })).status).toBe(200);
+  for (const action of ['', `&action=${id}`]) {
+    expect(Buffer.from(await exported(`?bodies=all${action}`)).includes(read)).toBe(true);
+    const bare = await exported(`?bodies=none${action}`);
+    expect(Buffer.from(bare).includes(read)).toBe(false);
+    const found = await verifyBundle(bare, { pin: await pinned() });
+    expect([found.verdict, found.findings]).toEqual(['verified', []]);
+    expect(found.artifacts.omitted).toBeGreaterThan(0);
+  }
 });
