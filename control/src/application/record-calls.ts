@@ -155,10 +155,15 @@ export function mostBodyBytes(action: FixedAction): number {
   return 2 * action.limits.egressBytesIn;
 }
 
+/** Bodies beyond what records name: of calls that an attempt did not come to report. */
+export function mostBodies(action: FixedAction): number {
+  return 2 * action.limits.egressCalls;
+}
+
 export function tooMany(action: FixedAction) {
   return failure(
     'body.too-large',
-    `The response bodies of ${action.id} have more than ${mostBodyBytes(action)} bytes.`,
+    `The response bodies of ${action.id} are more than ${mostBodies(action)}, or have more than ${mostBodyBytes(action)} bytes.`,
   );
 }
 

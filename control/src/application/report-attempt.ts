@@ -27,6 +27,7 @@ import {
   bodiesOf,
   type KnownJournal,
   knownJournal,
+  mostBodies,
   mostBodyBytes,
   type Report,
   recordCalls,
@@ -90,8 +91,9 @@ export async function keepBody(
     const { action } = held.value;
     await extendLease(context, tx, ticket);
     const kept = await tx.listBodies(action.id);
+    if (kept.has(digest)) return success(null);
     const total = [...kept.values()].reduce((sum, size) => sum + size, bytes.length);
-    if (!kept.has(digest) && total > mostBodyBytes(action)) return tooMany(action);
+    if (total > mostBodyBytes(action) || kept.size >= mostBodies(action)) return tooMany(action);
     await tx.putBody(action.id, digest, bytes);
     return success(null);
   });

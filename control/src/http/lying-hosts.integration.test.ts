@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { digestOf } from '@portarium/contracts/digest';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
@@ -124,6 +125,21 @@ test('a body that arrives between packing and storing is packed with the others'
   const finished = (await story(instance, id)).find(({ type }) => type === 'attempt.finished');
   expect(finished?.artifacts.length).toBe(2);
 });
+
+test('a host keeps no more bodies than two attempts could have read', async () => {
+  const { order } = await running();
+  const put = async (text: string) => {
+    const body = new TextEncoder().encode(text);
+    const path = `/internal/v1/attempts/${order.attempt}/bodies/${await digestOf(body)}`;
+    const headers = { 'portarium-ticket': order.ticket };
+    return (await instance.call('PUT', path, { key: instance.hostKey, body, headers })).status;
+  };
+  const most = 2 * order.limits.egressCalls;
+  for (let i = 0; i < most; i++) expect(await put(`body ${i}`)).toBe(204);
+  expect(await put('body 0')).toBe(204);
+  expect(await put('one more')).toBe(413);
+  expect((await end(order)).body).toMatchObject({ state: 'failed' });
+}, 30_000);
 
 test('an action whose row is not what was requested runs no attempt', async () => {
   const changes = [
