@@ -1,25 +1,16 @@
 import { afterAll, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveBinary } from '@portarium/local/binaries/resolve-binary';
+import { randomFreePort } from '@portarium/local/free-ports';
 
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'portarium-how-to-'));
 // PostgreSQL does not run as root, and its user has to get through.
 chmodSync(folder, 0o711);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
-}
 
 /** Ends the mock and the trial's own stack, no other, also when a line of the guide fails. */
 const CLEAN_UP = `trap 'kill $(jobs -p) || true; [ -z "\${PORTARIUM_DATA:-}" ] || ./portarium down' EXIT`;
@@ -33,7 +24,7 @@ test('the trial of a safe write works as it stands in the guide, and leaves noth
   const outside = Object.entries(process.env).filter(([name]) => !name.startsWith('PORTARIUM_'));
   const { PORTARIUM_CACHE } = process.env;
   // Other programs of this machine may hold the ports that the guide names.
-  const text = [CLEAN_UP, script.replaceAll('12111', String(await freePort()))].join('\n');
+  const text = [CLEAN_UP, script.replaceAll('12111', String(await randomFreePort()))].join('\n');
   const ran = spawnSync('bash', ['-euo', 'pipefail', '-c', text], {
     cwd: root,
     encoding: 'utf8',
@@ -42,7 +33,7 @@ test('the trial of a safe write works as it stands in the guide, and leaves noth
       ...Object.fromEntries(outside),
       ...(PORTARIUM_CACHE === undefined ? {} : { PORTARIUM_CACHE }),
       TMPDIR: folder,
-      PORTARIUM_HTTP_PORT: String(await freePort()),
+      PORTARIUM_HTTP_PORT: String(await randomFreePort()),
       PORTARIUM_STRIPE_MOCK_BIN: (await resolveBinary('stripe-mock')).path,
     },
   });

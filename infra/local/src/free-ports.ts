@@ -47,7 +47,8 @@ export function isPortFree(number: number): Promise<boolean> {
   });
 }
 
-async function randomFreePort(taken: ReadonlySet<number>): Promise<number> {
+/** A free loopback port outside of the ephemeral range. @throws LocalStackError `port-taken` */
+export async function randomFreePort(taken: ReadonlySet<number> = new Set()): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const candidate = randomInt(LOWEST, HIGHEST + 1);
     if (!taken.has(candidate) && (await isPortFree(candidate))) return candidate;

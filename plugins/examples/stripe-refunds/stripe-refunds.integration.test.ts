@@ -1,18 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPlugin } from '@extism/extism';
 import { validateJson } from '@portarium/contracts/json-schema';
 import { ManifestSchema } from '@portarium/contracts/manifest';
-import { resolveBinary } from '@portarium/local/binaries/resolve-binary';
 import { type BuiltPlugin, buildPlugin } from '@portarium/sdk/build';
 import { pointAt } from '@portarium/sdk/derive-manifest';
 import type { PluginManifest } from '@portarium/sdk/plugin-manifest';
 import * as v from 'valibot';
+import { type StripeMock, startStripeMock } from '../../../cli/src/demo/stripe-mock.ts';
 
 /** stripe-mock may have to be built with Go, once on a machine. */
 const STRIPE_MOCK_TIMEOUT_MS = 5 * 60_000;
@@ -26,9 +24,9 @@ beforeAll(async () => {
   plugin = await buildPlugin(import.meta.dir, scratch);
 }, 60_000);
 
-let mock: ChildProcess | undefined;
+let mock: StripeMock | undefined;
 afterAll(async () => {
-  mock?.kill('SIGKILL');
+  await mock?.stop();
   await rm(scratch, { recursive: true, force: true });
 });
 
@@ -221,12 +219,9 @@ test('inputs and outputs of the examples keep to the schemas, and inputs must na
 test(
   'refunds are read from stripe-mock and made there, and its refusals told',
   async () => {
-    const { path } = await resolveBinary('stripe-mock');
-    const port = await freePort();
-    const https = ['-https-addr', `127.0.0.1:${await freePort()}`];
-    mock = spawn(path, ['-http-addr', `127.0.0.1:${port}`, ...https], { stdio: 'ignore' });
+    mock = await startStripeMock(() => undefined);
+    const { port } = mock;
     const origin = `http://127.0.0.1:${port}`;
-    await untilAnswers(`${origin}/v1/refunds`);
     const local = pointAt(plugin.manifest, { scheme: 'http', host: '127.0.0.1', port });
     const broker = asBroker(MOCK_KEY, randomUUID());
     const authorization = `Bearer ${MOCK_KEY}`;
@@ -293,24 +288,3 @@ test.skipIf(realKey === '')(
   },
   60_000,
 );
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const address = probe.address();
-  await new Promise((done) => probe.close(done));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
-}
-
-async function untilAnswers(url: string): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    const answered = await fetch(url).then(
-      () => true,
-      () => false,
-    );
-    if (answered) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`nothing answered at ${url} within 10 s`);
-}

@@ -1,11 +1,11 @@
 /** A sandbox host of a test's own beside the supervised one: nobody starts it again or asks after it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { bunArguments } from '../bun-arguments.ts';
 import { dataFolderAt } from '../data-folder.ts';
 import { inheritedVariables, readEnvironment } from '../environment.ts';
+import { randomFreePort } from '../free-ports.ts';
 import { probeHttp } from '../probes/http-probe.ts';
 import { REPOSITORY_ROOT } from '../repository.ts';
 import type { RunningStack } from '../start-stack.ts';
@@ -21,7 +21,7 @@ const READY_WITHIN_MS = 30_000;
  * address
  */
 export async function startOwnHost(stack: RunningStack, controlUrl: string): Promise<OwnHost> {
-  const healthPort = await freePort();
+  const healthPort = await randomFreePort();
   const folder = dataFolderAt(stack.dataDir);
   const child = spawn(process.execPath, bunArguments('sandbox/src/main.ts', 'serve'), {
     cwd: REPOSITORY_ROOT,
@@ -50,16 +50,6 @@ export async function startOwnHost(stack: RunningStack, controlUrl: string): Pro
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return { pid, [Symbol.asyncDispose]: () => end(child) };
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** SIGKILL ends a stopped process as well. */
