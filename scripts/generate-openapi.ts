@@ -19,19 +19,17 @@ const FILE = new URL('../control/src/http/openapi.json', import.meta.url);
 
 type Json = Readonly<Record<string, unknown>>;
 
-const list = (item: v.GenericSchema) => answers.listOf(item);
-
 /** The shapes of answers, by the names that operations use. */
 const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Workspace: answers.WorkspaceSchema,
-  Workspaces: list(answers.WorkspaceSchema),
+  Workspaces: answers.listOf(answers.WorkspaceSchema),
   CreatedKey: answers.CreatedKeySchema,
-  Keys: list(answers.KeySchema),
+  Keys: answers.listOf(answers.KeySchema),
   Plugin: answers.PluginSchema,
-  Plugins: list(answers.PluginSchema),
+  Plugins: answers.listOf(answers.PluginSchema),
   Egress: answers.EgressSchema,
   Credential: answers.CredentialSchema,
-  Credentials: list(answers.CredentialSchema),
+  Credentials: answers.listOf(answers.CredentialSchema),
   Action: answers.ActionSchema,
   ActionPage: answers.ActionPageSchema,
   Attempts: answers.AttemptsSchema,

@@ -4,6 +4,7 @@
  */
 import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import type { CheckedApproval } from './approval-check.ts';
 import { inputLines } from './exact-input.ts';
 import { lineDiff } from './line-diff.ts';
@@ -110,7 +111,7 @@ function callLines(call: AllowedCall): string[] {
 
 /** What happens to a write whose answer is lost. */
 function repeatedText({ methods, idempotency }: AllowedCall): string | undefined {
-  if (methods.every((method) => method === 'GET' || method === 'HEAD')) return undefined;
+  if (methods.every((method) => SAFE_METHODS.has(method))) return undefined;
   return idempotency
     ? `sent again when its answer is lost, with the same ${idempotency.header}, which is remembered for ${idempotency.retentionHours} h`
     : 'no idempotency key: never sent again; when its answer is lost, a person has to look';

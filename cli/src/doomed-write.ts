@@ -5,6 +5,7 @@
 import type { Credential } from '@portarium/client/answers';
 import type { ApprovalRequest } from '@portarium/client/approval-answers';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { hostMatches } from '@portarium/contracts/egress-rule';
 import { isClosedHost, isLoopbackHost } from '@portarium/contracts/network';
 import type { CheckedApproval } from './approval-check.ts';
 import { visibleLine } from './visible-text.ts';
@@ -48,7 +49,7 @@ function credentialProblem(
   if (!used) {
     return `there was no credential ${slot} when it was asked for: portarium credential create ${slot} --host ${host}`;
   }
-  if (!covers(host, used.host)) {
+  if (!hostMatches(host, used.host)) {
     return `the credential ${slot} is bound to ${used.host}, not to ${host}: revoke it, and create it for that host (portarium credential revoke|create ${slot})`;
   }
   if (scheme !== 'https' && !isLoopbackHost(host)) {
@@ -61,8 +62,4 @@ function credentialProblem(
   return now && !now.revokedAt
     ? `the credential ${slot} was rotated since`
     : `the credential ${slot} was revoked since: portarium credential create ${slot} --host ${used.host}`;
-}
-
-function covers(pattern: string, host: string): boolean {
-  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : pattern === host;
 }

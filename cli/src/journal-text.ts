@@ -1,5 +1,6 @@
 /** Egress calls of an action for people. Hosts, paths and reasons come from plugins: made safe to show. */
 import type { Attempt, JournalCall } from '@portarium/client/answers';
+import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import { plainText } from '@portarium/contracts/plain-text';
 import { table } from './output.ts';
 
@@ -40,9 +41,7 @@ export function callLine(call: JournalCall): string {
  * covers them by the digest of the journal.
  */
 export function callsWithoutEntry(calls: readonly JournalCall[]): readonly JournalCall[] {
-  return calls.filter(
-    ({ method, verdict }) => verdict !== 'denied' && (method === 'GET' || method === 'HEAD'),
-  );
+  return calls.filter(({ method, verdict }) => verdict !== 'denied' && SAFE_METHODS.has(method));
 }
 
 /** Journals hold no query, which may carry personal data. */

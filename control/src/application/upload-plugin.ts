@@ -8,13 +8,13 @@ import { digestOf, digestOfJson } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
+import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginRecord } from './ports/records.ts';
 import { submitAs } from './submit-as.ts';
-import { violationsOf } from './violations.ts';
 
 export interface Upload {
   readonly manifestText: string;

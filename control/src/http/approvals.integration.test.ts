@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { approvalDigest } from '@portarium/contracts/approval-statement';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
+import { uuidOf } from '@portarium/contracts/ids';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { expireApprovals } from '../relay.ts';
 import * as host from '../testing/as-host.ts';
@@ -234,14 +235,11 @@ test('an action whose own row was changed behind everybody’s back is not what 
   expect((await decide(instance, action)).status).toBe(200);
   await owner.begin(async (tx) => {
     await tx`SELECT set_config('portarium.workspace', 'local', true)`;
-    await tx`UPDATE actions SET input_digest = (SELECT input_digest FROM actions WHERE id = ${uuid(other.id)}) WHERE id = ${uuid(action.id)}`;
+    await tx`UPDATE actions SET input_digest = (SELECT input_digest FROM actions WHERE id = ${uuidOf(other.id)}) WHERE id = ${uuidOf(action.id)}`;
   });
   expect((await host.claim(instance, action.id)).body).toMatchObject({ state: 'failed' });
   expect((await look(instance, action.id)).error?.code).toBe('approval.void');
 });
-
-const uuid = (id: string) =>
-  id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 test('no approval is used twice: not by another action, and not after it was used', async () => {
   const action = await ask(instance);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { digestOf } from '@portarium/contracts/digest';
+import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
@@ -156,7 +157,7 @@ test('an action whose row is not what was requested runs no attempt', async () =
     const id = String(answer.body.id);
     await instance.composed.sql.begin(async (tx) => {
       await tx`SELECT set_config('portarium.workspace', 'local', true)`;
-      await tx.unsafe(`UPDATE actions SET ${change} WHERE id = '${uuid(id)}'`);
+      await tx.unsafe(`UPDATE actions SET ${change} WHERE id = '${uuidOf(id)}'`);
     });
     expect((await host.claim(instance, id)).body, change).toMatchObject({ state: 'failed' });
     expect((await look(instance, id)).error?.code, change).toBe('order.altered');
@@ -189,6 +190,3 @@ test('the evidence of all that verifies offline', async () => {
   const report = await verifyBundle(bundle, { pin });
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });
-
-const uuid = (id: string) =>
-  id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -2,8 +2,8 @@
 import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
+import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
-import { violationsOf } from '../application/violations.ts';
 import { refuse } from './problems.ts';
 
 /** The whole body. Ends with 413 at the first byte over `maxBytes`, with 408 when it takes too long. */

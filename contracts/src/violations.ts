@@ -1,4 +1,4 @@
-/** From valibot's issues to the `errors[]` of a problem document. Never echoes what was sent. */
+/** From valibot's issues to places and what was expected there, such as `errors[]`. Never echoes input. */
 import type { BaseIssue } from 'valibot';
 
 export interface Violation {
@@ -6,8 +6,11 @@ export interface Violation {
   readonly message: string;
 }
 
+/** More would not be read. */
+const MAX_SHOWN = 50;
+
 export function violationsOf(issues: readonly BaseIssue<unknown>[]): readonly Violation[] {
-  return issues.slice(0, 50).map((issue) => {
+  return issues.slice(0, MAX_SHOWN).map((issue) => {
     const path = (issue.path ?? []).map((step) =>
       String(step.key).replaceAll('~', '~0').replaceAll('/', '~1'),
     );
