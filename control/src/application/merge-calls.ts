@@ -41,7 +41,7 @@ export function mergeCalls(
 /** A call without an intent: nothing that could have changed something outside. */
 function add(attempt: AttemptId, call: EgressCall): Result<JournalRecord> {
   const harmless =
-    (call.verdict === 'denied' && call.sent === undefined) ||
+    call.verdict === 'denied' ||
     (call.credential === undefined && SAFE_METHODS.has(call.method) && call.verdict !== 'open') ||
     (call.verdict === 'failed' && call.sent !== true);
   if (!harmless) {
@@ -76,9 +76,7 @@ function answer(known: JournalRecord, attempt: AttemptId, call: EgressCall): Res
  * later attempt did not get to send it again.
  */
 function isAnswer({ write, attempt, intendedBy }: JournalRecord, call: EgressCall): boolean {
-  if (call.verdict === 'allowed') {
-    return call.responseDigest !== undefined && call.sent === undefined;
-  }
+  if (call.verdict === 'allowed') return call.responseDigest !== undefined;
   if (call.verdict !== 'failed') return false;
   return !write || (call.sent === false && attempt === intendedBy);
 }

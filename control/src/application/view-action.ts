@@ -3,10 +3,10 @@
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
-import type { Context } from './context.ts';
+import { type Context, SYSTEM_ACTOR } from './context.ts';
 import { decodeValue } from './decode-value.ts';
 import type { ActionRecord } from './ports/records.ts';
-import type { PersonsWord, ReadTransaction } from './ports/workspace-store.ts';
+import type { ReadTransaction, Word } from './ports/workspace-store.ts';
 
 export interface ActionView {
   readonly id: string;
@@ -27,7 +27,7 @@ export interface ActionView {
   /** What was asked of people, and how far it got. */
   readonly approval?: ActionApproval;
   /** The person whose word ended it, or let it go on, and why. */
-  readonly decision?: PersonsWord;
+  readonly decision?: Word;
   readonly evidence: { readonly from: number; readonly to: number };
   readonly createdAt: string;
   readonly finishedAt?: string;
@@ -72,12 +72,13 @@ export async function viewAction(
     ...summary(action),
     ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
     ...(approval === undefined ? {} : { approval }),
-    ...(word === undefined ? {} : { decision: cleanWord(word) }),
+    // The platform itself ends what is void: nobody's word.
+    ...(word === undefined || word.by === SYSTEM_ACTOR.id ? {} : { decision: cleanWord(word) }),
     evidence: range ?? { from: 0, to: 0 },
   };
 }
 
-function cleanWord({ rationale, ...word }: PersonsWord): PersonsWord {
+function cleanWord({ rationale, ...word }: Word): Word {
   return {
     ...word,
     ...(rationale === undefined ? {} : { rationale: plainText(rationale, 2_000) }),

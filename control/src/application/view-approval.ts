@@ -16,7 +16,7 @@ type View = Readonly<Record<string, unknown>>;
 export function approvalSummary(
   approval: ApprovalRecord,
   decisions: readonly DecisionRecord[],
-): View {
+): View & Pick<ApprovalRecord, 'id'> {
   const { decidedAt, consumedAt, ...known } = approval;
   return {
     ...known,

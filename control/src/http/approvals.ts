@@ -21,7 +21,6 @@ export function approvalRoutes(app: Api, context: Context): void {
       for (const approval of approvals) {
         const action = await tx.findAction(approval.action);
         summaries.push({
-          id: approval.id,
           ...approvalSummary(approval, await tx.listDecisions(approval.id)),
           plugin: action && `${action.plugin}@${action.version}`,
         });

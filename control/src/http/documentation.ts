@@ -11,16 +11,9 @@ interface Described {
   readonly tags: readonly string[];
   readonly parameters: readonly { readonly name: string; readonly in: string }[];
   readonly requestBody?: {
-    readonly content: Readonly<
-      Record<string, { readonly schema: unknown; readonly example?: unknown }>
-    >;
+    readonly content: Readonly<Record<string, { readonly example?: unknown }>>;
   };
-  readonly responses: Readonly<
-    Record<
-      string,
-      { readonly description: string; readonly content?: Readonly<Record<string, unknown>> }
-    >
-  >;
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
 }
 
 const STYLE = `
@@ -39,13 +32,17 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 export const DOCUMENT_CSP = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 export function documentationRoutes(app: Api): void {
-  const text = JSON.stringify(document);
-  const page = apiPage();
-  app.get('/openapi.json', (exchange) =>
-    exchange.body(text, 200, { 'content-type': 'application/json', 'cache-control': 'no-cache' }),
-  );
+  // Made when somebody asks: no start waits for them.
+  let text: string | undefined;
+  let page: Promise<string> | undefined;
+  app.get('/openapi.json', (exchange) => {
+    text ??= JSON.stringify(document);
+    const headers = { 'content-type': 'application/json', 'cache-control': 'no-cache' };
+    return exchange.body(text, 200, headers);
+  });
   app.get('/docs/api', async (exchange) => {
     exchange.header('content-security-policy', DOCUMENT_CSP);
+    page ??= apiPage();
     return exchange.html(await page);
   });
 }

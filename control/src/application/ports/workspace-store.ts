@@ -78,9 +78,9 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   ): Promise<{ readonly owner: string; readonly createdBy: string | null } | undefined>;
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
+  /** What the newest entry of the action that tells of a decision says; the platform's own included. */
+  lastWord(action: ActionId): Promise<Word | undefined>;
   /** First and last sequence number of the action's entries. */
-  /** The newest entry of the action that holds a person's word about it. */
-  lastWord(action: ActionId): Promise<PersonsWord | undefined>;
   entryRange(action: ActionId): Promise<{ readonly from: number; readonly to: number } | undefined>;
   /** Entries with `seq > after`, in order. */
   listEntries(filter: {
@@ -168,8 +168,9 @@ export interface WriteTransaction
   replaceCheckpoint(previousSize: number | undefined, next: CheckpointRecord): Promise<boolean>;
 }
 
-/** What a person decided about an action. */
-export interface PersonsWord {
+/** What was decided about an action. */
+export interface Word {
+  /** A person, or the platform. */
   readonly by: string;
   /** `cancelled`, `denied`, `changes-requested`, or what it was resolved as. */
   readonly outcome: string;

@@ -169,8 +169,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
   };
 }
 
-const SYSTEM = 'control-plane';
-/** Entries that hold the word of a person who ended an action, or let it go on. */
+/** Entries that tell who ended an action, or let it go on. */
 const WORDS = [
   'approval.denied',
   'approval.changes-requested',
@@ -201,8 +200,7 @@ function readLog(
         type: string;
         data: { by?: string; outcome?: string; rationale?: string };
       };
-      // The platform itself ends what is void: nobody's word.
-      if (data.by === undefined || data.by === SYSTEM) return undefined;
+      if (data.by === undefined) return undefined;
       const { by, outcome = type.slice(type.indexOf('.') + 1), rationale } = data;
       return { by, outcome, ...(rationale === undefined ? {} : { rationale }) };
     },
