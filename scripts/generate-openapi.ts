@@ -38,6 +38,7 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   ApprovalPage: approvals.ApprovalPageSchema,
   ApprovalRules: approvals.ApprovalRulesSchema,
   EvidencePage: answers.EvidencePageSchema,
+  Usage: answers.UsageSchema,
 };
 
 const ZERO = `sha256:${'0'.repeat(64)}`;
@@ -78,6 +79,15 @@ const PARAMETERS: Readonly<Record<string, Json>> = {
   'Idempotency-Key': {
     description: 'The same key and body give the same action; kept for a day.',
     schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
+  },
+  'If-Match': {
+    description: 'Change it only if it still has this ETag; 412 otherwise.',
+    schema: { type: 'string' },
+    example: '"3"',
+  },
+  'Last-Event-ID': {
+    description: 'Go on after the event with this id; -1 begins with the first.',
+    schema: { type: 'string', pattern: '^(-1|[0-9]{1,15})$' },
   },
   Prefer: {
     description: 'wait=N: hold the answer for at most N seconds, until the action ends or waits.',
@@ -132,6 +142,8 @@ const TAGS: Readonly<Record<string, string>> = {
   approvals: 'Decisions of people, each bound to exactly what would run.',
   'approval-rules': 'What a workspace asks of approvals.',
   evidence: 'The log that anybody can verify.',
+  events: 'What happens, while it happens.',
+  usage: 'What was used, in sums.',
 };
 
 /** `actions` of `/v1/workspaces/{ws}/actions/{id}`. */
@@ -196,13 +208,25 @@ const ANSWERS: Readonly<Record<string, string>> = {
 function answersOf(operation: Operation): Json {
   const entries = Object.entries(operation.answers).map(([status, name]) => {
     const description = ANSWERS[status] ?? '';
-    return [status, { description, headers: TRACE, ...contentOf(name) }] as const;
+    const headers = { ...TRACE, ...RATE, ...(operation.tagged === true ? TAG : {}) };
+    return [status, { description, headers, ...contentOf(name) }] as const;
   });
   return Object.fromEntries(entries);
 }
 
 const TRACE = {
   'Portarium-Trace': { description: 'Trace id of the request.', schema: { type: 'string' } },
+};
+
+const RATE = {
+  RateLimit: {
+    description: 'What is left of each limit (draft-ietf-httpapi-ratelimit-headers).',
+    schema: { type: 'string' },
+  },
+};
+
+const TAG = {
+  ETag: { description: 'Names this state of the resource.', schema: { type: 'string' } },
 };
 
 function contentOf(name: string | null): Json {
@@ -238,6 +262,7 @@ function refusalCodes({ path, query, body, upload, params, headers, errors = [] 
   };
   if (path.includes('{ws}') || params) add('not-found');
   if (query || headers) add('input.invalid');
+  if (headers?.includes('If-Match')) add('precondition.failed');
   if (body || upload) {
     add('request.malformed', 'body.too-slow', 'body.too-large', 'media.unsupported');
     add('input.invalid');

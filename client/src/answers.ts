@@ -48,6 +48,20 @@ export const CredentialSchema = v.looseObject({
 });
 export type Credential = v.InferOutput<typeof CredentialSchema>;
 
+const usage = {
+  ...{ actions: count, succeeded: count, failed: count, denied: count, attempts: count },
+  ...{ cpuMs: count, wallMs: count, egressCalls: count, bytesOut: count, bytesIn: count },
+};
+
+/** Sums of the days from `from` to `to`, both included, in UTC. */
+export const UsageSchema = v.looseObject({
+  from: text,
+  to: text,
+  days: v.array(v.looseObject({ day: text, ...usage })),
+  operations: v.array(v.looseObject({ plugin: text, operation: text, ...usage })),
+});
+export type Usage = v.InferOutput<typeof UsageSchema>;
+
 export const PluginSchema = v.looseObject({
   name: text,
   version: text,

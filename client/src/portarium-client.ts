@@ -3,9 +3,17 @@
  * does; holds no state but its options.
  */
 import { Actions } from './actions.ts';
-import { type Health, HealthSchema, type Readiness, ReadinessSchema } from './answers.ts';
+import {
+  type Health,
+  HealthSchema,
+  type Readiness,
+  ReadinessSchema,
+  type Usage,
+  UsageSchema,
+} from './answers.ts';
 import { Approvals, WorkspaceApprovalRules } from './approvals.ts';
 import { Credentials } from './credentials.ts';
+import { Events } from './events.ts';
 import { Evidence } from './evidence.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
@@ -23,6 +31,7 @@ export class PortariumClient {
   readonly approvals: Approvals;
   readonly approvalRules: WorkspaceApprovalRules;
   readonly evidence: Evidence;
+  readonly events: Events;
   readonly #transport: Transport;
 
   /** @throws RangeError when `url` is not an http or https address */
@@ -37,6 +46,7 @@ export class PortariumClient {
     this.approvals = new Approvals(this.#transport);
     this.approvalRules = new WorkspaceApprovalRules(this.#transport);
     this.evidence = new Evidence(this.#transport);
+    this.events = new Events(this.#transport);
   }
 
   /** Whether the Control Plane takes work, and if not, why. Asks once. */
@@ -48,6 +58,12 @@ export class PortariumClient {
       if (error instanceof PortariumError) return { ready: false, reasons: [error.message] };
       throw error;
     }
+  }
+
+  /** What was used, by day and by operation; the last 30 days when nothing is named. */
+  usage(days: { readonly from?: string; readonly to?: string } = {}): Promise<Usage> {
+    const path = this.#transport.inWorkspace('/usage');
+    return this.#transport.json({ method: 'GET', path, query: { ...days } }, UsageSchema);
   }
 
   /** Versions and the state of each part. */

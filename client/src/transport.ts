@@ -35,6 +35,8 @@ export interface Call {
   readonly repeatable?: boolean;
   /** Added to the time limit: what the server was asked to wait. */
   readonly waitMs?: number;
+  /** Ends it; then no time limit holds but this. */
+  readonly signal?: AbortSignal;
   /** A status other than 2xx that is an answer all the same. */
   readonly answeredBy?: number;
 }
@@ -134,7 +136,7 @@ export class Transport {
       method: call.method,
       headers,
       redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: call.signal ?? AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body }),
     });
   }

@@ -69,6 +69,11 @@ export const API_ERRORS = {
     'An attempt of this action still holds its lease',
     'Claim again after retryAfterMs.',
   ],
+  'precondition.failed': [
+    412,
+    'The resource is not what If-Match names any more',
+    'Read it again, look at what changed, and send its new ETag.',
+  ],
   'body.too-large': [
     413,
     'The body is larger than this route takes',

@@ -100,6 +100,13 @@ export const PLATFORM_LIMITS = {
   /** Requests in flight of one key and of all: waiting ones hold little, working ones a connection. */
   requestsPerKey: 128,
   requestsTotal: 2_000,
+  /** Event streams that one key and all keys may hold open; each costs a read a commit. */
+  streamsPerKey: 16,
+  streamsTotal: 1_000,
+  /** Sequence numbers that a resumed event stream may lie behind; further back it is told to reset. */
+  eventReplay: 100_000,
+  /** Days that one report of usage covers. */
+  usageDays: 92,
   /** From the first byte of a body to its last. */
   bodyTimeoutMs: 30_000,
   /** Rows on one page of a list. */

@@ -16,6 +16,7 @@ import { createCedarEngine } from './infrastructure/policy/cedar.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
+import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
@@ -30,6 +31,8 @@ export interface Composed {
   readonly signals: CommitSignals;
   readonly dispatcher: TemporalDispatcher;
   readonly publisher: EventPublisher;
+  /** Ends what waits: long requests, event streams. */
+  stopWaiting(): void;
   close(): Promise<void>;
 }
 
@@ -60,6 +63,7 @@ export async function compose(
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
   const store = createWorkspaceStore(sql, ids);
+  const stopping = new AbortController();
   const context: Context = {
     clock,
     ids,
@@ -75,6 +79,8 @@ export async function compose(
     idempotencyKeys: keyring.idempotencyKeys,
     vault,
     signals,
+    rateTokens: createRateTokens(sql),
+    stopping: stopping.signal,
     version: VERSION,
   };
   await tellRewrap(context, vault);
@@ -84,6 +90,7 @@ export async function compose(
     signals,
     dispatcher,
     publisher,
+    stopWaiting: () => stopping.abort(),
     async close() {
       await signals.stop().catch(() => undefined);
       await Promise.all([

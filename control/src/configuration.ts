@@ -3,6 +3,12 @@ import * as v from 'valibot';
 
 const port = v.pipe(v.string(), v.regex(/^\d{1,5}$/), v.transform(Number), v.maxValue(65_535));
 
+const rate = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d{0,5}$/, 'expected 1 to 999999 a second'),
+  v.transform(Number),
+);
+
 export const ConfigurationSchema = v.object({
   /** Connection of the runtime role `portarium_runtime`. */
   PORTARIUM_DATABASE_URL: v.pipe(
@@ -26,6 +32,10 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_MASTER_KEY_FILE: v.optional(v.string()),
   /** Name that stands in each checkpoint's origin. */
   PORTARIUM_INSTANCE: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
+  /** Requests a second that one key may send for long; ten times as many in a burst. */
+  PORTARIUM_RATE_PER_KEY: v.optional(rate, '200'),
+  /** The same for all keys together in one workspace. */
+  PORTARIUM_RATE_PER_WORKSPACE: v.optional(rate, '1000'),
   /** Where `bootstrap` writes the first keys. */
   PORTARIUM_BOOTSTRAP_FILE: v.optional(v.string()),
   /** File with the bundled workflow code; made in the cache folder when left out. */
@@ -42,6 +52,18 @@ export const VaultConfigurationSchema = v.pick(ConfigurationSchema, [
 ]);
 
 export type Configuration = v.InferOutput<typeof ConfigurationSchema>;
+
+/** Seconds of the full rate that may come at once. */
+const BURST_SECONDS = 10;
+
+/** Rate limits of one key and of one workspace. */
+export function ratesOf(configuration: Configuration) {
+  const limit = (perSecond: number) => ({ perSecond, burst: perSecond * BURST_SECONDS });
+  return {
+    key: limit(configuration.PORTARIUM_RATE_PER_KEY),
+    workspace: limit(configuration.PORTARIUM_RATE_PER_WORKSPACE),
+  };
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

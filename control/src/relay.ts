@@ -33,8 +33,10 @@ const SWEEP_AGE_MS = 3_000;
 const POSTPONED_MS = 30_000;
 /** Between two looks for approvals that are out of time and actions that nobody runs. */
 const LOOK_MS = 5_000;
-/** Between two looks for idempotency keys that are past their time. */
+/** Between two looks for idempotency keys and token buckets that are past their time. */
 const FORGET_MS = 10 * 60_000;
+/** Unused for so long, a token bucket has been full for most of it. */
+const FORGET_RATES_MS = 60 * 60_000;
 const BATCH = 500;
 
 export interface Relay {
@@ -105,7 +107,14 @@ export function startRelay(parts: {
     loop('sweep', () => sweep(context), sleeper(SWEEP_MS)),
     loop('expire', () => expireApprovals(context), sleeper(LOOK_MS)),
     loop('revive', () => reviveStalled(context), sleeper(LOOK_MS)),
-    loop('forget', () => forgetIdempotencyKeys(context), sleeper(FORGET_MS)),
+    loop(
+      'forget',
+      async () => {
+        await context.rateTokens.forget(FORGET_RATES_MS);
+        await forgetIdempotencyKeys(context);
+      },
+      sleeper(FORGET_MS),
+    ),
   ];
   return {
     async stop() {

@@ -2,7 +2,7 @@
 import { getLogger } from '@logtape/logtape';
 import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';
@@ -28,12 +28,11 @@ export async function serve(
   const isStopping = () => stopping;
   const worker = roles.has('worker') ? keepWorker(configuration, composed, isStopping) : undefined;
   const relay = roles.has('relay') ? startRelay(composed) : undefined;
-  const server = roles.has('api')
-    ? await serveHttp(configuration, composed, worker, isStopping)
-    : undefined;
+  const server = roles.has('api') ? await serveHttp(configuration, composed, worker) : undefined;
   return {
     async stop() {
       stopping = true;
+      composed.stopWaiting();
       await server?.stop();
       await Promise.all([worker?.stop(), relay?.stop()]);
       await composed.close();
@@ -45,7 +44,6 @@ async function serveHttp(
   configuration: Configuration,
   { context, publisher }: Composed,
   worker: KeptWorker | undefined,
-  stopping: () => boolean,
 ): Promise<Listening> {
   const app = createApp(context, {
     required: {
@@ -61,7 +59,7 @@ async function serveHttp(
           }),
     },
     optional: { nats: () => publisher.ping() },
-    stopping,
+    rates: ratesOf(configuration),
   });
   const server = await listen(
     app.fetch,

@@ -13,6 +13,7 @@ import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { type Precondition, unmet } from './precondition.ts';
 import { storeJournal } from './store-journal.ts';
 import { submitAs } from './submit-as.ts';
 import { voidApproval } from './void-approval.ts';
@@ -38,6 +39,7 @@ export async function cancelAction(
   workspace: WorkspaceId,
   id: ActionId,
   { rationale }: v.InferOutput<typeof CancelActionSchema>,
+  expected?: Precondition,
 ): Promise<Result<null>> {
   const wake = context.ids.randomHex(16);
   const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
@@ -45,6 +47,8 @@ export async function cancelAction(
   const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
+    const refused = unmet(expected, String((await tx.entryRange(id))?.to));
+    if (refused) return refused;
     if (caller.key.role === 'agent' && !(await isOwn(tx, caller, action))) {
       return failure('auth.forbidden', 'An agent cancels what its own person’s keys asked for.');
     }

@@ -13,6 +13,7 @@ import type {
   SecretHasher,
   TicketOffice,
 } from './ports/outside.ts';
+import type { RateTokens } from './ports/rate-tokens.ts';
 import type { Vault } from './ports/vault.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
 
@@ -31,6 +32,9 @@ export interface Context {
   readonly idempotencyKeys: IdempotencyKeys;
   readonly vault: Vault;
   readonly signals: ActionSignals;
+  readonly rateTokens: RateTokens;
+  /** Aborted when this process is about to stop: whoever waits ends his waiting. */
+  readonly stopping: AbortSignal;
   readonly version: string;
 }
 

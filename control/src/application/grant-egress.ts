@@ -9,6 +9,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { EgressGrantRecord, PluginRecord } from './ports/records.ts';
+import { type Precondition, unmet } from './precondition.ts';
 import { submitAs } from './submit-as.ts';
 
 export interface EgressView {
@@ -22,18 +23,26 @@ export interface EgressView {
   };
 }
 
+/** Names the plugin version that asks as well: who grants must have seen what. */
+export function egressRevision({ plugin, grant }: Pick<EgressView, 'plugin' | 'grant'>): string {
+  return `${grant?.revision ?? 0}-${plugin.digest.slice('sha256:'.length, 'sha256:'.length + 16)}`;
+}
+
 export async function grantEgress(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
   name: string,
   wanted: InferOutput<typeof OperatorEgressSchema>,
+  expected?: Precondition,
 ): Promise<Result<EgressView>> {
   const contractDigest = await digestOfJson([wanted.rules, wanted.networks]);
   return submitAs(context, caller, workspace, async (tx): Promise<Result<EgressView>> => {
     const plugin = await tx.findPlugin(name);
     if (!plugin) return failure('not-found', `The workspace has no plugin ${name}.`);
-    const before = await tx.findEgressGrant(name);
+    const before = await tx.lockEgressGrant(name);
+    const refused = unmet(expected, egressRevision({ plugin, grant: before }));
+    if (refused) return refused;
     const grant = await tx.putEgressGrant({
       plugin: name,
       rules: wanted.rules,

@@ -10,6 +10,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { CredentialRecord } from './ports/credential-store.ts';
+import { type Precondition, unmet } from './precondition.ts';
 import { submitAs } from './submit-as.ts';
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)$/;
@@ -79,6 +80,11 @@ function exists(name: string) {
   });
 }
 
+/** Changes with each rotation and with the revocation. */
+export function credentialRevision({ version, revokedAt }: CredentialRecord): string {
+  return revokedAt === null ? String(version) : `${version}-revoked`;
+}
+
 /** A new version; approvals that name the old one are void from then on. */
 export async function rotateCredential(
   context: Context,
@@ -86,9 +92,12 @@ export async function rotateCredential(
   workspace: WorkspaceId,
   id: CredentialId,
   value: string,
+  expected?: Precondition,
 ): Promise<Result<CredentialRecord>> {
   const before = await context.store.read(workspace, (tx) => tx.findCredential(id));
   if (!before || before.revokedAt !== null) return missing(id);
+  const early = unmet(expected, credentialRevision(before));
+  if (early) return early;
   const version = before.version + 1;
   // A version that an interrupted rotation left in the vault can not be written again.
   const free = await freeVersion(context, workspace, id, version);
@@ -102,6 +111,8 @@ export async function rotateCredential(
   const rotated = await submitAs(context, caller, workspace, async (tx) => {
     const credential = await tx.lockCredential(id);
     if (!credential || credential.revokedAt !== null) return missing(id);
+    const refused = unmet(expected, credentialRevision(credential));
+    if (refused) return refused;
     if (credential.version !== before.version) {
       return failure('conflict', `The credential was rotated to version ${credential.version}.`);
     }
@@ -139,10 +150,13 @@ export async function revokeCredential(
   caller: Caller,
   workspace: WorkspaceId,
   id: CredentialId,
+  expected?: Precondition,
 ): Promise<Result<null>> {
   const revoked = await submitAs(context, caller, workspace, async (tx) => {
     const credential = await tx.lockCredential(id);
     if (!credential) return missing(id);
+    const refused = unmet(expected, credentialRevision(credential));
+    if (refused) return refused;
     // Once more: what a rotation or a crash left in the vault goes as well.
     if (credential.revokedAt !== null) return success(null);
     await tx.revokeCredential(id, timeText(context.clock.nowMs()));

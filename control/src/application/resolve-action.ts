@@ -14,6 +14,7 @@ import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { type Precondition, unmet } from './precondition.ts';
 import { journalDigest, storeJournal } from './store-journal.ts';
 import { submitAs } from './submit-as.ts';
 
@@ -30,6 +31,7 @@ export async function resolveAction(
   workspace: WorkspaceId,
   id: ActionId,
   { outcome, rationale }: ResolveAction,
+  expected?: Precondition,
 ): Promise<Result<null>> {
   const wake = context.ids.randomHex(16);
   const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
@@ -37,6 +39,8 @@ export async function resolveAction(
   const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);
+    const refused = unmet(expected, String((await tx.entryRange(id))?.to));
+    if (refused) return refused;
     const problem = await whyNot(tx, action, outcome, context.clock.nowMs());
     if (problem) return problem;
     assertTransition(action.state, outcome);

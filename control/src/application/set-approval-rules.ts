@@ -8,6 +8,7 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { type Result, success } from './failure.ts';
 import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
+import { type Precondition, unmet } from './precondition.ts';
 import { submitAs } from './submit-as.ts';
 
 const time = v.pipe(
@@ -33,8 +34,12 @@ export async function setApprovalRules(
   caller: Caller,
   workspace: WorkspaceId,
   wanted: v.InferOutput<typeof ApprovalRulesSchema>,
+  expected?: Precondition,
 ): Promise<Result<ApprovalRules>> {
   return submitAs(context, caller, workspace, async (tx) => {
+    const before = await tx.lockApprovalRules();
+    const refused = unmet(expected, String(before.revision));
+    if (refused) return refused;
     const at = timeText(context.clock.nowMs());
     const rules = await tx.putApprovalRules(wanted, caller.key.id, at);
     tx.append({

@@ -152,7 +152,7 @@ export async function waitForAction(
   for (;;) {
     // Subscribe before reading, so that a commit between the two is not missed.
     const leftMs = deadlineMs - context.clock.nowMs();
-    if (leftMs <= 0) return viewAction(context, workspace, id);
+    if (leftMs <= 0 || context.stopping.aborted) return viewAction(context, workspace, id);
     const changed = context.signals.changed(workspace, id, Math.min(leftMs, 1_000));
     const state = await context.store.read(
       workspace,

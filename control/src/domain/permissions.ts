@@ -25,6 +25,8 @@ export const PERMISSIONS = {
   'credential.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.export': ['admin', 'auditor'],
+  'event.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
+  'usage.read': ['admin', 'operator', 'auditor'],
   'attempt.run': ['sandbox-host'],
 } as const satisfies Record<string, readonly KeyRole[]>;
 

@@ -1,4 +1,5 @@
 /** `/v1/workspaces/{ws}/actions`. */
+import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
@@ -6,8 +7,15 @@ import { cancelAction } from '../application/cancel-action.ts';
 import type { Context } from '../application/context.ts';
 import { requestAction } from '../application/request-action.ts';
 import { resolveAction } from '../application/resolve-action.ts';
-import { summary, viewAction, viewAttempts, waitForAction } from '../application/view-action.ts';
+import {
+  type ActionView,
+  summary,
+  viewAction,
+  viewAttempts,
+  waitForAction,
+} from '../application/view-action.ts';
 import { type Api, type Exchange, unwrap } from './api.ts';
+import { etag } from './entity-tag.ts';
 import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
 import { route } from './route.ts';
@@ -34,7 +42,7 @@ export function actionRoutes(app: Api, context: Context): void {
       ...(replayed ? { 'idempotency-replayed': 'true' } : {}),
       ...(seconds > 0 ? { 'preference-applied': `wait=${seconds}` } : {}),
     };
-    return exchange.json(view, settled ? 200 : 202, headers);
+    return exchange.json(view, settled ? 200 : 202, { ...headers, ...etagOf(view) });
   });
 
   route(app, context, OPERATIONS.listActions, async ({ exchange, workspace, query }) => {
@@ -53,8 +61,7 @@ export function actionRoutes(app: Api, context: Context): void {
   });
 
   route(app, context, OPERATIONS.getAction, async ({ exchange, workspace, params }) => {
-    const view = await viewAction(context, workspace, params.id);
-    return exchange.json(view ?? noAction(params.id));
+    return actionAnswer(exchange, context, workspace, params.id);
   });
 
   route(app, context, OPERATIONS.listAttempts, async ({ exchange, workspace, params }) => {
@@ -70,16 +77,31 @@ export function actionRoutes(app: Api, context: Context): void {
   });
 
   route(app, context, OPERATIONS.cancelAction, async (asked) => {
-    const { exchange, caller, workspace, params, body } = asked;
-    unwrap(await cancelAction(context, caller, workspace, params.id, body));
-    return exchange.json(await viewAction(context, workspace, params.id));
+    const { exchange, caller, workspace, params, body, ifMatch } = asked;
+    unwrap(await cancelAction(context, caller, workspace, params.id, body, ifMatch));
+    return actionAnswer(exchange, context, workspace, params.id);
   });
 
   route(app, context, OPERATIONS.resolveAction, async (asked) => {
-    const { exchange, caller, workspace, params, body } = asked;
-    unwrap(await resolveAction(context, caller, workspace, params.id, body));
-    return exchange.json(await viewAction(context, workspace, params.id));
+    const { exchange, caller, workspace, params, body, ifMatch } = asked;
+    unwrap(await resolveAction(context, caller, workspace, params.id, body, ifMatch));
+    return actionAnswer(exchange, context, workspace, params.id);
   });
+}
+
+async function actionAnswer(
+  exchange: Exchange,
+  context: Context,
+  workspace: WorkspaceId,
+  id: ActionId,
+): Promise<Response> {
+  const view = (await viewAction(context, workspace, id)) ?? noAction(id);
+  return exchange.json(view, 200, etagOf(view));
+}
+
+/** Every change of an action is an entry of its own. */
+function etagOf({ evidence }: ActionView) {
+  return etag(String(evidence.to));
 }
 
 function noAction(id: string): never {

@@ -7,12 +7,15 @@ import type { Caller, Context } from '../application/context.ts';
 import type { Result } from '../application/failure.ts';
 import { type Permission, permits } from '../domain/permissions.ts';
 import { ProblemError, refuse } from './problems.ts';
+import type { RateVerdict } from './rate-limiter.ts';
 import { parsePath } from './read-body.ts';
 
 export interface Variables {
   trace: string;
   /** Set once the caller is known, so that the request is counted. */
   enter: (key: string) => boolean;
+  /** Takes a token of the caller's rate, or of its workspace's. */
+  rate: (name: 'key' | 'workspace', scope: string) => Promise<RateVerdict>;
 }
 
 export type Api = Hono<{ Variables: Variables }>;
@@ -27,9 +30,15 @@ export async function allow(
 ): Promise<Caller> {
   const trace = exchange.get('trace');
   const key = unwrap(await authenticate(context, exchange.req.header('authorization')));
+  // Hosts send as much as there is work, on behalf of many callers.
+  const limited = key.role !== 'sandbox-host';
+  if (limited) await keepToRate(exchange, 'key', key.id, 'This key sends');
   if (!permits(key, permission, workspace)) {
     const where = workspace === undefined ? 'on this instance' : `in workspace ${workspace}`;
     refuse('auth.forbidden', `A key of role ${key.role} may not ${permission} ${where}.`);
+  }
+  if (limited && workspace !== undefined) {
+    await keepToRate(exchange, 'workspace', workspace, `The keys of ${workspace} together send`);
   }
   if (!exchange.get('enter')(key.id)) {
     throw new ProblemError(
@@ -42,6 +51,21 @@ export async function allow(
   }
   context.directory.touchKey(key.id).catch(() => undefined);
   return { key, trace };
+}
+
+async function keepToRate(
+  exchange: Exchange,
+  name: 'key' | 'workspace',
+  scope: string,
+  who: string,
+): Promise<void> {
+  const { allowed, limit, retryAfterSeconds } = await exchange.get('rate')(name, scope);
+  if (allowed) return;
+  const detail = `${who} more than ${limit.perSecond} requests a second.`;
+  throw new ProblemError(
+    { code: 'rate.limited', detail },
+    { 'retry-after': String(retryAfterSeconds) },
+  );
 }
 
 /** The workspace of the path and a caller who has `permission` there; 404 only after the permission. */

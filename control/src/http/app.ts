@@ -1,13 +1,16 @@
 /** The HTTP application: routes, and the one place where failures become problem documents. */
 import { getLogger } from '@logtape/logtape';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { Hono } from 'hono';
 import type { Context } from '../application/context.ts';
+import type { RateLimit } from '../application/ports/rate-tokens.ts';
 import { InfraError } from '../application/ports/workspace-store.ts';
 import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
 import { approvalRoutes } from './approvals.ts';
 import { credentialRoutes } from './credentials.ts';
 import { documentationRoutes } from './documentation.ts';
+import { eventRoutes } from './events.ts';
 import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
@@ -15,6 +18,8 @@ import { internalRoutes } from './internal.ts';
 import { keyRoutes } from './keys.ts';
 import { pluginRoutes } from './plugins.ts';
 import { ProblemError, problemResponse } from './problems.ts';
+import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
+import { usageRoutes } from './usage.ts';
 import { workspaceRoutes } from './workspaces.ts';
 
 const log = getLogger(['portarium', 'http']);
@@ -27,8 +32,13 @@ function traceOf(header: string | undefined, fresh: () => string): string {
   return trace !== undefined && !/^0+$/.test(trace) ? trace : fresh();
 }
 
-export function createApp(context: Context, probes: HealthProbes): Api {
-  const inFlight = new InFlight();
+export interface AppOptions extends HealthProbes {
+  readonly rates: { readonly key: RateLimit; readonly workspace: RateLimit };
+}
+
+export function createApp(context: Context, options: AppOptions): Api {
+  const inFlight = new InFlight(PLATFORM_LIMITS.requestsPerKey, PLATFORM_LIMITS.requestsTotal);
+  const limiter = new RateLimiter(context.rateTokens, () => performance.now());
   const app: Api = new Hono<{ Variables: Variables }>();
   app.use(async (exchange, next) => {
     exchange.set(
@@ -36,6 +46,12 @@ export function createApp(context: Context, probes: HealthProbes): Api {
       traceOf(exchange.req.header('traceparent'), () => context.ids.randomHex(16)),
     );
     let counted: string | undefined;
+    const verdicts: Record<string, RateVerdict> = {};
+    exchange.set('rate', async (name, scope) => {
+      const verdict = await limiter.take(`${name}:${scope}`, options.rates[name]);
+      verdicts[name] = verdict;
+      return verdict;
+    });
     exchange.set('enter', (key) => {
       if (counted !== undefined) return true;
       if (!inFlight.enter(key)) return false;
@@ -47,10 +63,14 @@ export function createApp(context: Context, probes: HealthProbes): Api {
     } finally {
       if (counted !== undefined) inFlight.leave(counted);
     }
+    if (Object.keys(verdicts).length > 0) {
+      for (const [name, value] of Object.entries(rateHeaders(verdicts)))
+        exchange.header(name, value);
+    }
     exchange.header('portarium-trace', exchange.get('trace'));
     exchange.header('x-content-type-options', 'nosniff');
   });
-  healthRoutes(app, context, probes);
+  healthRoutes(app, context, options);
   documentationRoutes(app);
   workspaceRoutes(app, context);
   keyRoutes(app, context);
@@ -59,6 +79,8 @@ export function createApp(context: Context, probes: HealthProbes): Api {
   approvalRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
+  eventRoutes(app, context);
+  usageRoutes(app, context);
   internalRoutes(app, context);
 
   app.notFound((exchange) => {

@@ -1,9 +1,11 @@
 /** `/v1/workspaces/{ws}/approvals` and `…/approval-rules`. */
 import type { Context } from '../application/context.ts';
 import { decideApproval } from '../application/decide-approval.ts';
+import type { ApprovalRules } from '../application/ports/approval-store.ts';
 import { setApprovalRules } from '../application/set-approval-rules.ts';
 import { approvalSummary, viewApproval } from '../application/view-approval.ts';
-import { type Api, unwrap } from './api.ts';
+import { type Api, type Exchange, unwrap } from './api.ts';
+import { etag } from './entity-tag.ts';
 import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
 import { route } from './route.ts';
@@ -45,11 +47,16 @@ export function approvalRoutes(app: Api, context: Context): void {
   });
 
   route(app, context, OPERATIONS.getApprovalRules, async ({ exchange, workspace }) =>
-    exchange.json(await context.store.read(workspace, (tx) => tx.approvalRules())),
+    rulesAnswer(exchange, await context.store.read(workspace, (tx) => tx.approvalRules())),
   );
 
   route(app, context, OPERATIONS.setApprovalRules, async (asked) => {
-    const { exchange, caller, workspace, body } = asked;
-    return exchange.json(unwrap(await setApprovalRules(context, caller, workspace, body)));
+    const { exchange, caller, workspace, body, ifMatch } = asked;
+    const rules = await setApprovalRules(context, caller, workspace, body, ifMatch);
+    return rulesAnswer(exchange, unwrap(rules));
   });
+}
+
+function rulesAnswer(exchange: Exchange, rules: ApprovalRules): Response {
+  return exchange.json(rules, 200, etag(String(rules.revision)));
 }

@@ -7,7 +7,6 @@ export interface HealthProbes {
   readonly required: Readonly<Record<string, () => Promise<void>>>;
   /** Parts whose absence is shown and does not stop requests. */
   readonly optional: Readonly<Record<string, () => Promise<void>>>;
-  readonly stopping: () => boolean;
 }
 
 const PROBE_TIMEOUT_MS = 2_500;
@@ -15,7 +14,7 @@ const PROBE_TIMEOUT_MS = 2_500;
 export function healthRoutes(app: Api, context: Context, probes: HealthProbes): void {
   app.get('/livez', (exchange) => exchange.json({ status: 'ok' }));
   app.get('/readyz', async (exchange) => {
-    const reasons = probes.stopping() ? ['stopping'] : await failures(probes.required);
+    const reasons = context.stopping.aborted ? ['stopping'] : await failures(probes.required);
     return exchange.json(
       { ready: reasons.length === 0, reasons },
       reasons.length === 0 ? 200 : 503,

@@ -1,18 +1,23 @@
 /**
  * Bounds the requests that one key, and all keys together, have in flight, so that one caller can
- * not take the connections of all others. Rates over time are another matter and come later.
+ * not take the connections of all others. Rates over time are another matter (`rate-limiter.ts`).
  */
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 
 export class InFlight {
   readonly #byKey = new Map<string, number>();
+  readonly #perKey: number;
+  readonly #most: number;
   #total = 0;
+
+  constructor(perKey: number, total: number) {
+    this.#perKey = perKey;
+    this.#most = total;
+  }
 
   /** @returns false when the key, or the instance, has as many as it may have */
   enter(key: string): boolean {
     const own = this.#byKey.get(key) ?? 0;
-    const { requestsPerKey, requestsTotal } = PLATFORM_LIMITS;
-    if (own >= requestsPerKey || this.#total >= requestsTotal) return false;
+    if (own >= this.#perKey || this.#total >= this.#most) return false;
     this.#byKey.set(key, own + 1);
     this.#total += 1;
     return true;

@@ -42,7 +42,9 @@ async function isForbidden(operation: Operation, role: Role, workspace: string) 
     pathOf(operation, workspace),
     { key: keys.get(role) ?? '', ...(operation.body ? { json: {} } : {}) },
   );
-  const text = await response.text();
+  const endless = response.headers.get('content-type')?.startsWith('text/event-stream');
+  if (endless) await response.body?.cancel();
+  const text = endless ? '' : await response.text();
   const where = `${role} ${operation.id} in ${workspace}: ${response.status} ${text.slice(0, 200)}`;
   expect(response.status, where).not.toBe(401);
   expect(response.status, where).toBeLessThan(500);

@@ -26,11 +26,14 @@ import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
 import { ResolveActionSchema } from '../application/resolve-action.ts';
 import { ApprovalRulesSchema } from '../application/set-approval-rules.ts';
+import { UsageQuerySchema } from '../application/view-usage.ts';
 import type { Permission } from '../domain/permissions.ts';
 import { pageLimit } from './page-limit.ts';
 
 /** The name of a shape of an answer (`scripts/generate-openapi.ts`), a media type, or no body. */
 export type AnswerName = string | null;
+
+export type RequestHeader = 'Idempotency-Key' | 'Prefer' | 'If-Match' | 'Last-Event-ID';
 
 export interface Operation {
   readonly id: string;
@@ -50,7 +53,9 @@ export interface Operation {
   /** Multipart instead of JSON: the parts `manifest` and `module`. */
   readonly upload?: true;
   /** Request headers that change what happens. */
-  readonly headers?: readonly ('Idempotency-Key' | 'Prefer')[];
+  readonly headers?: readonly RequestHeader[];
+  /** The answer has an `ETag`, which `If-Match` of a change may name. */
+  readonly tagged?: true;
   readonly answers: Readonly<Record<number, AnswerName>>;
   /** Beside those that every operation with its parts has. */
   readonly errors?: readonly ApiErrorCode[];
@@ -169,6 +174,8 @@ export const OPERATIONS = {
     summary: 'Set what the operator lets a plugin reach',
     params: plugin,
     body: OperatorEgressSchema,
+    headers: ['If-Match'],
+    tagged: true,
     answers: { 200: 'Egress' },
   },
   getEgress: {
@@ -178,6 +185,7 @@ export const OPERATIONS = {
     permission: 'egress.read',
     summary: 'Show what a plugin asks to reach and what is granted',
     params: plugin,
+    tagged: true,
     answers: { 200: 'Egress' },
   },
   createCredential: {
@@ -187,6 +195,7 @@ export const OPERATIONS = {
     permission: 'credential.manage',
     summary: 'Store a credential for one host; no answer ever holds its value',
     body: CreateCredentialSchema,
+    tagged: true,
     answers: { 201: 'Credential' },
     errors: ['credential.exists'],
   },
@@ -198,6 +207,16 @@ export const OPERATIONS = {
     summary: 'List credentials, without their values',
     answers: { 200: 'Credentials' },
   },
+  getCredential: {
+    id: 'getCredential',
+    method: 'get',
+    path: `${WS}/credentials/{id}`,
+    permission: 'credential.read',
+    summary: 'Show a credential, without its value',
+    params: credential,
+    tagged: true,
+    answers: { 200: 'Credential' },
+  },
   rotateCredential: {
     id: 'rotateCredential',
     method: 'post',
@@ -207,6 +226,8 @@ export const OPERATIONS = {
       'Put another value in the place of a credential’s; approvals that name the old one are void',
     params: credential,
     body: RotateCredentialSchema,
+    headers: ['If-Match'],
+    tagged: true,
     answers: { 200: 'Credential' },
     errors: ['conflict'],
   },
@@ -217,6 +238,7 @@ export const OPERATIONS = {
     permission: 'credential.manage',
     summary: 'Revoke a credential and destroy its values',
     params: credential,
+    headers: ['If-Match'],
     answers: { 204: null },
   },
   requestAction: {
@@ -229,6 +251,7 @@ export const OPERATIONS = {
     maxBytes: MAX_LIMITS.inputBytes * 2 + PLATFORM_LIMITS.bodyBytes,
     free: ['input'],
     headers: ['Idempotency-Key', 'Prefer'],
+    tagged: true,
     answers: { 200: 'Action', 202: 'Action' },
     errors: ['conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
   },
@@ -253,6 +276,7 @@ export const OPERATIONS = {
     permission: 'action.read',
     summary: 'Show an action with its output',
     params: action,
+    tagged: true,
     answers: { 200: 'Action' },
   },
   listAttempts: {
@@ -281,6 +305,8 @@ export const OPERATIONS = {
     summary: 'End an action; what was asked of people is void',
     params: action,
     body: CancelActionSchema,
+    headers: ['If-Match'],
+    tagged: true,
     answers: { 200: 'Action' },
     errors: ['conflict'],
   },
@@ -292,6 +318,8 @@ export const OPERATIONS = {
     summary: 'Say what came of an action whose outcome only a person can know',
     params: action,
     body: ResolveActionSchema,
+    headers: ['If-Match'],
+    tagged: true,
     answers: { 200: 'Action' },
     errors: ['conflict'],
   },
@@ -334,6 +362,7 @@ export const OPERATIONS = {
     path: `${WS}/approval-rules`,
     permission: 'approval.read',
     summary: 'Show what the workspace asks of approvals',
+    tagged: true,
     answers: { 200: 'ApprovalRules' },
   },
   setApprovalRules: {
@@ -343,6 +372,8 @@ export const OPERATIONS = {
     permission: 'approval-rules.manage',
     summary: 'Set what the workspace asks of approvals from now on',
     body: ApprovalRulesSchema,
+    headers: ['If-Match'],
+    tagged: true,
     answers: { 200: 'ApprovalRules' },
   },
   listEvidence: {
@@ -387,6 +418,25 @@ export const OPERATIONS = {
     }),
     answers: { 200: 'application/x-tar' },
     errors: ['body.too-large'],
+  },
+  streamEvents: {
+    id: 'streamEvents',
+    method: 'get',
+    path: `${WS}/events`,
+    permission: 'event.read',
+    summary: 'Follow what happens, as server-sent events that hold CloudEvents',
+    query: v.strictObject({ action: v.optional(ActionIdSchema) }),
+    headers: ['Last-Event-ID'],
+    answers: { 200: 'text/event-stream' },
+  },
+  getUsage: {
+    id: 'getUsage',
+    method: 'get',
+    path: `${WS}/usage`,
+    permission: 'usage.read',
+    summary: 'Sum up actions, attempts and egress by day and by operation',
+    query: UsageQuerySchema,
+    answers: { 200: 'Usage' },
   },
 } as const satisfies Readonly<Record<string, Operation>>;
 

@@ -2,10 +2,11 @@
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
 import type { Context } from '../application/context.ts';
-import { type EgressView, grantEgress } from '../application/grant-egress.ts';
+import { type EgressView, egressRevision, grantEgress } from '../application/grant-egress.ts';
 import type { PluginRecord } from '../application/ports/records.ts';
 import { uploadPlugin } from '../application/upload-plugin.ts';
-import { type Api, unwrap } from './api.ts';
+import { type Api, type Exchange, unwrap } from './api.ts';
+import { etag } from './entity-tag.ts';
 import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
 import { readBytes } from './read-body.ts';
@@ -33,9 +34,9 @@ export function pluginRoutes(app: Api, context: Context): void {
   });
 
   route(app, context, OPERATIONS.grantEgress, async (asked) => {
-    const { exchange, caller, workspace, params, body } = asked;
-    const view = await grantEgress(context, caller, workspace, params.name, body);
-    return exchange.json(egressView(unwrap(view)));
+    const { exchange, caller, workspace, params, body, ifMatch } = asked;
+    const view = await grantEgress(context, caller, workspace, params.name, body, ifMatch);
+    return egressAnswer(exchange, unwrap(view));
   });
 
   route(app, context, OPERATIONS.getEgress, async ({ exchange, workspace, params }) => {
@@ -44,7 +45,7 @@ export function pluginRoutes(app: Api, context: Context): void {
       grant: await tx.findEgressGrant(params.name),
     }));
     if (!plugin) refuse('not-found', `The workspace has no plugin ${params.name}.`);
-    return exchange.json(egressView({ plugin, grant }));
+    return egressAnswer(exchange, { plugin, grant });
   });
 }
 
@@ -120,8 +121,9 @@ function pluginView(plugin: PluginRecord): Record<string, unknown> {
   };
 }
 
-function egressView({ plugin, grant, changed }: EgressView): Record<string, unknown> {
-  return {
+function egressAnswer(exchange: Exchange, view: EgressView): Response {
+  const { plugin, grant, changed } = view;
+  const body = {
     plugin: { name: plugin.name, version: plugin.version, rules: plugin.manifest.egress },
     operator: {
       rules: grant?.rules ?? [],
@@ -130,4 +132,5 @@ function egressView({ plugin, grant, changed }: EgressView): Record<string, unkn
     },
     ...(changed === undefined ? {} : { changed }),
   };
+  return exchange.json(body, 200, etag(egressRevision(view)));
 }

@@ -3,7 +3,9 @@ import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { GenericSchema, InferOutput } from 'valibot';
 import type { Caller, Context } from '../application/context.ts';
+import type { Precondition } from '../application/precondition.ts';
 import { type Api, allow, allowInWorkspace, type Exchange } from './api.ts';
+import { preconditionOf } from './entity-tag.ts';
 import type { Operation } from './operations.ts';
 import { parseInput, parsePath, readJson } from './read-body.ts';
 
@@ -19,6 +21,8 @@ export interface Asked<O extends Operation> {
   readonly params: { readonly [N in keyof Part<O, 'params'>]: Parsed<Part<O, 'params'>[N]> };
   readonly query: Parsed<Part<O, 'query'>>;
   readonly body: Parsed<Part<O, 'body'>>;
+  /** Of `If-Match`, where the operation reads it. */
+  readonly ifMatch: Precondition;
 }
 
 export function route<const O extends Operation>(
@@ -27,7 +31,8 @@ export function route<const O extends Operation>(
   operation: O,
   handle: (asked: Asked<O>) => Promise<Response> | Response,
 ): void {
-  const { method, permission, params = {}, query, body, maxBytes, free } = operation as Operation;
+  const { method, permission, params = {}, headers = [], query } = operation as Operation;
+  const { body, maxBytes, free } = operation as Operation;
   const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1');
   app[method](path, async (exchange) => {
     const { caller, workspace } = operation.path.includes('{ws}')
@@ -44,6 +49,9 @@ export function route<const O extends Operation>(
       workspace,
       params: Object.fromEntries(named),
       query: query && parseInput(query, exchange.req.query()),
+      ifMatch: headers.includes('If-Match')
+        ? preconditionOf(exchange.req.header('if-match'))
+        : undefined,
       body: body && (await readJson(exchange.req.raw, body, limit, free)),
     } as Asked<O>);
   });

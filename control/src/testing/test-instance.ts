@@ -8,7 +8,7 @@ import { freshDatabase, sharedServices } from '@portarium/local/testing/shared-s
 import { type Bootstrap, bootstrap } from '../application/bootstrap.ts';
 import type { Clock } from '../application/ports/clock.ts';
 import { type Composed, compose, MIGRATIONS } from '../compose.ts';
-import { type Configuration, readConfiguration } from '../configuration.ts';
+import { type Configuration, ratesOf, readConfiguration } from '../configuration.ts';
 import type { Api } from '../http/api.ts';
 import { createApp } from '../http/app.ts';
 import { migrate } from '../infrastructure/postgres/migrate.ts';
@@ -33,7 +33,11 @@ export interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
-export async function startTestInstance(clock?: Clock): Promise<TestInstance> {
+/** @param environment variables of the configuration that differ from a test's usual ones */
+export async function startTestInstance(
+  clock?: Clock,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestInstance> {
   const services = await sharedServices();
   const database = await freshDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'portarium-control-'));
@@ -53,13 +57,14 @@ export async function startTestInstance(clock?: Clock): Promise<TestInstance> {
     PORTARIUM_VAULT_DIR: join(folder, 'vault'),
     PORTARIUM_MASTER_KEY_FILE: masterKey,
     PORTARIUM_INSTANCE: 'test',
+    ...environment,
   });
   const composed = await compose(configuration, clock);
   const first = await bootstrap(composed.context);
   const app = createApp(composed.context, {
     required: { postgres: () => composed.context.directory.ping() },
     optional: {},
-    stopping: () => false,
+    rates: ratesOf(configuration),
   });
   return {
     composed,

@@ -87,6 +87,8 @@ export interface ApprovalWrites {
   insertDecision(id: ApprovalId, decision: DecisionRecord): Promise<boolean>;
   /** Takes a granted approval once. @returns false when it was taken before */
   consumeApproval(id: ApprovalId, at: string): Promise<boolean>;
+  /** The rules; nobody else changes them until the commit. */
+  lockApprovalRules(): Promise<ApprovalRules>;
   putApprovalRules(
     rules: Omit<ApprovalRules, 'revision'>,
     by: KeyId,

@@ -90,8 +90,10 @@ export interface IdempotencyKeys {
   keyOf(action: ActionId, call: number): Promise<string>;
 }
 
-/** Word that something about an action was committed, from any replica. */
+/** Word of commits of any replica. It carries no authority: whoever is woken reads the store again. */
 export interface ActionSignals {
   /** Resolves at the next commit that touched the action, or after `timeoutMs`. */
   changed(workspace: WorkspaceId, action: ActionId, timeoutMs: number): Promise<void>;
+  /** Calls `listener` after each commit that appended entries. @returns how to stop */
+  onCommit(listener: (workspace: WorkspaceId) => void): () => void;
 }

@@ -88,10 +88,48 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
     readonly limit: number;
     readonly action?: ActionId;
   }): Promise<readonly LogEntryRecord[]>;
+  /** Events with `seq > after`, in order; whether they are published or not. */
+  listEvents(filter: {
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly EventRecord[]>;
+  /** Of actions requested in `[fromMs, untilMs)`, by the day in UTC. */
+  usageByDay(
+    fromMs: number,
+    untilMs: number,
+  ): Promise<readonly (UsageLine & { readonly day: string })[]>;
+  /** The same by operation, the most used first. */
+  usageByOperation(
+    fromMs: number,
+    untilMs: number,
+  ): Promise<readonly (UsageLine & { readonly plugin: string; readonly operation: string })[]>;
   /** Leaf hashes of entries with `seq >= from`, in order. */
   leafHashes(from: number, limit: number): Promise<readonly Digest[]>;
   logSize(): Promise<number>;
   checkpoint(): Promise<CheckpointRecord | undefined>;
+}
+
+export interface EventRecord {
+  /** Of the entry that caused it. */
+  readonly seq: number;
+  readonly type: string;
+  readonly subject: string;
+  /** A CloudEvent as JSON. */
+  readonly envelope: string;
+}
+
+/** Sums over actions and all their attempts. */
+export interface UsageLine {
+  readonly actions: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly denied: number;
+  readonly attempts: number;
+  readonly cpuMs: number;
+  readonly wallMs: number;
+  readonly egressCalls: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
 }
 
 export interface CheckpointRecord {
@@ -140,6 +178,8 @@ export interface WriteTransaction
   append(entry: EntryDraft): void;
   /** @returns false when that name and version exist already */
   insertPlugin(plugin: PluginRecord): Promise<boolean>;
+  /** The grant; nobody else changes it, or sets a first one, until the commit. */
+  lockEgressGrant(plugin: string): Promise<EgressGrantRecord | undefined>;
   putEgressGrant(grant: Omit<EgressGrantRecord, 'revision'>): Promise<EgressGrantRecord>;
   insertPolicy(policy: PolicyRecord): Promise<void>;
   insertAction(action: ActionRecord): Promise<void>;

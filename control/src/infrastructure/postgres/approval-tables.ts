@@ -11,6 +11,7 @@ import type {
 } from '../../application/ports/approval-store.ts';
 import { DEFAULT_APPROVAL_RULES } from '../../domain/approval-rules.ts';
 import type { TransactionSql } from './connect.ts';
+import { lockName } from './lock-name.ts';
 import type { JsonParameter, Row } from './rows.ts';
 
 const COLUMNS = [
@@ -99,6 +100,10 @@ export function writeApprovals(
         UPDATE approvals SET consumed_at = ${at}
         WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = 'granted' AND consumed_at IS NULL RETURNING id`;
       return rows.length === 1;
+    },
+    async lockApprovalRules() {
+      await lockName(tx, `approval-rules/${workspace}`);
+      return readApprovals(tx, workspace).approvalRules();
     },
     async putApprovalRules(rules, by, at) {
       const [row] = await tx`

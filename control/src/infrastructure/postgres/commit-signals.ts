@@ -8,8 +8,6 @@ import { COMMIT_CHANNEL } from './append-entries.ts';
 import type { Sql } from './connect.ts';
 
 export interface CommitSignals extends ActionSignals {
-  /** Calls `listener` after each commit that appended entries. @returns how to stop */
-  onCommit(listener: (workspace: WorkspaceId) => void): () => void;
   stop(): Promise<void>;
 }
 

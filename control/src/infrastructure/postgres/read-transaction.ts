@@ -8,6 +8,7 @@ import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
 import { actionOf, attemptOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
+import { readUsage } from './usage-tables.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -165,6 +166,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
     ...readCredentials(tx, workspace),
+    ...readUsage(tx, workspace),
     ...readLog(tx, workspace),
   };
 }
@@ -183,7 +185,7 @@ function readLog(
   workspace: WorkspaceId,
 ): Pick<
   ReadTransaction,
-  'entryRange' | 'lastWord' | 'listEntries' | 'leafHashes' | 'logSize' | 'checkpoint'
+  'entryRange' | 'lastWord' | 'listEntries' | 'listEvents' | 'leafHashes' | 'logSize' | 'checkpoint'
 > {
   return {
     async entryRange(action) {
@@ -210,6 +212,15 @@ function readLog(
         ${action === undefined ? tx`` : tx`AND action_id = ${uuidOf(action)}`}
         ORDER BY seq LIMIT ${limit}`;
       return rows.map(logEntryOf);
+    },
+    async listEvents({ after, limit }) {
+      const rows = await tx`
+        SELECT seq, envelope FROM outbox WHERE workspace_id = ${workspace} AND seq > ${after} ORDER BY seq LIMIT ${limit}`;
+      return rows.map((row) => {
+        const envelope = row.envelope as string;
+        const { type, subject } = JSON.parse(envelope) as { type: string; subject: string };
+        return { seq: Number(row.seq), type, subject, envelope };
+      });
     },
     async leafHashes(from, limit) {
       const rows =

@@ -6,6 +6,7 @@ import { writeApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
+import { lockName } from './lock-name.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
 import { actionOf, grantOf, type JsonParameter } from './rows.ts';
 
@@ -31,6 +32,10 @@ export function writeTransaction(
           ${json(plugin.manifest)}, ${plugin.manifestDigest}, ${json(plugin.admission)}, ${plugin.state}, ${plugin.uploadedBy}, ${plugin.createdAt})
         ON CONFLICT DO NOTHING RETURNING id`;
       return rows.length === 1;
+    },
+    async lockEgressGrant(plugin) {
+      await lockName(tx, `egress/${workspace}/${plugin}`);
+      return readTransaction(tx, workspace).findEgressGrant(plugin);
     },
     async putEgressGrant(grant) {
       const [row] = await tx`
