@@ -8,6 +8,7 @@ import * as answers from '@portarium/client/answers';
 import * as approvals from '@portarium/client/approval-answers';
 import { API_ERRORS, type ApiErrorCode } from '@portarium/contracts/errors';
 import { WorkspaceIdSchema } from '@portarium/contracts/ids';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import { PERMISSIONS } from '@portarium/control/domain/permissions';
 import { OPERATIONS, type Operation, type OperationId } from '@portarium/control/http/operations';
@@ -180,16 +181,27 @@ function queryParameters({ query }: Operation): Json[] {
   if (query === undefined) return [];
   const { properties = {} } = schemaOf(query) as { properties?: Record<string, Json> };
   return Object.entries(properties).map(([name, schema]) => ({
-    ...{ name, in: 'query', required: false, schema },
+    ...{ name, in: 'query', required: false, schema: NUMBERS[name] ?? schema },
   }));
 }
 
+/** Parameters that are numbers, which in a query come as text. */
+const NUMBERS: Readonly<Record<string, Json>> = {
+  limit: { type: 'integer', minimum: 1, maximum: PLATFORM_LIMITS.pageSize },
+  after: { type: 'integer', minimum: -1, maximum: 999_999_999_999_999 },
+};
+
 function bodyOf({ id, body, upload }: Operation): Json {
   if (upload === true) {
-    const binary = { type: 'string', contentMediaType: 'application/wasm' };
+    const binary = { type: 'string', format: 'binary', contentMediaType: 'application/wasm' };
     const properties = { manifest: { $ref: '#/components/schemas/Manifest' }, module: binary };
     const schema = { type: 'object', required: ['manifest', 'module'], properties };
-    return { requestBody: { required: true, content: { 'multipart/form-data': { schema } } } };
+    const encoding = {
+      manifest: { contentType: 'application/json' },
+      module: { contentType: 'application/wasm' },
+    };
+    const content = { 'multipart/form-data': { schema, encoding } };
+    return { requestBody: { required: true, content } };
   }
   if (body === undefined) return {};
   const example = BODIES[id as OperationId];

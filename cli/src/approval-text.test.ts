@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test';
-import { checkApproval } from './approval-check.ts';
-import { approvalText } from './approval-text.ts';
+import { checkApproval } from '@portarium/client/approval-check';
 import {
   PLUGIN_DIGEST,
   REFUNDS,
   type SampleChanges,
   sampleApproval,
-} from './testing/sample-approval.ts';
+} from '@portarium/client/testing/sample-approval';
+import { approvalText } from './approval-text.ts';
 
 const text = async (changes: SampleChanges = {}) =>
   approvalText(await checkApproval(await sampleApproval(changes), 'acme'));

@@ -3,9 +3,9 @@
  * come from people and plugins that are not to be trusted, so nothing in them may hide.
  */
 import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
+import type { CheckedApproval } from '@portarium/client/approval-check';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
-import type { CheckedApproval } from './approval-check.ts';
 import { inputLines } from './exact-input.ts';
 import { lineDiff } from './line-diff.ts';
 import { table } from './output.ts';

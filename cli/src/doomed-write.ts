@@ -4,10 +4,10 @@
  */
 import type { Credential } from '@portarium/client/answers';
 import type { ApprovalRequest } from '@portarium/client/approval-answers';
+import type { CheckedApproval } from '@portarium/client/approval-check';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { hostMatches } from '@portarium/contracts/egress-rule';
 import { isClosedHost, isLoopbackHost } from '@portarium/contracts/network';
-import type { CheckedApproval } from './approval-check.ts';
 import { visibleLine } from './visible-text.ts';
 
 type Slot = ApprovalRequest['credentials'][number];

@@ -1,5 +1,5 @@
 /** Plugins: upload, look, and what an operator lets them reach. */
-import type { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import type { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import type { InferInput } from 'valibot';
 import { type Egress, EgressSchema, listOf, type Plugin, PluginSchema } from './answers.ts';
 import type { Transport } from './transport.ts';

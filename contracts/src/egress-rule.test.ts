@@ -10,11 +10,11 @@ import {
   hostMatches,
   idempotencyOf,
   NetworkSchema,
-  OperatorEgressSchema,
   pathMatches,
   pathProblem,
   ruleName,
 } from './egress-rule.ts';
+import { GrantableRulesSchema, OperatorEgressSchema } from './grantable-rules.ts';
 
 const RULE: EgressRule = {
   id: 'refunds',
@@ -232,7 +232,7 @@ test('rules that cover too much, or say nothing exact, are refused', () => {
     { maxBytes: -1 },
     { extra: true },
   ]) {
-    const parsed = v.safeParse(EgressRuleSchema, { ...RULE, ...change });
+    const parsed = v.safeParse(GrantableRulesSchema, [{ ...RULE, ...change }]);
     expect(parsed.success, JSON.stringify(change)).toBe(false);
   }
 });

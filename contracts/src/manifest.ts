@@ -1,6 +1,6 @@
 /** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
 import * as v from 'valibot';
-import { EgressRulesSchema } from './egress-rule.ts';
+import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
@@ -57,7 +57,7 @@ const fields = v.strictObject({
       'each operation needs a name of its own',
     ),
   ),
-  egress: v.optional(EgressRulesSchema, []),
+  egress: v.optional(GrantableRulesSchema, []),
   credentials: v.optional(
     v.pipe(
       v.array(

@@ -2,7 +2,7 @@ import { afterEach, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Approval } from '@portarium/client/approval-answers';
-import { type SampleChanges, sampleApproval } from '../testing/sample-approval.ts';
+import { type SampleChanges, sampleApproval } from '@portarium/client/testing/sample-approval';
 
 setDefaultTimeout(30_000);
 const MAIN = join(import.meta.dirname, '..', 'main.ts');

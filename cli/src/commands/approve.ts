@@ -3,13 +3,13 @@
  * the decision with the digest that was computed here. Side effects: the decision.
  */
 import type { Approval } from '@portarium/client/approval-answers';
+import { type CheckedApproval, checkApproval } from '@portarium/client/approval-check';
 import type { ApprovalDecision } from '@portarium/client/approvals';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
-import { type CheckedApproval, checkApproval } from '../approval-check.ts';
 import { agreedText, approvalText } from '../approval-text.ts';
 import { ask, isTerminal } from '../ask-person.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';

@@ -5,7 +5,8 @@
 
 import type { Egress } from '@portarium/client/answers';
 import type { OperatorEgress } from '@portarium/client/plugins';
-import { EgressRulesSchema, NetworkSchema } from '@portarium/contracts/egress-rule';
+import { NetworkSchema } from '@portarium/contracts/egress-rule';
+import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as v from 'valibot';
 import { checkedJson } from '../checked-json.ts';
@@ -94,5 +95,5 @@ function rulesOf({ rules }: Pick<Egress['plugin'], 'rules'>): OperatorEgress['ru
 
 async function readRules(file: string): Promise<OperatorEgress['rules']> {
   const text = await readArgument(`@${file}`);
-  return checkedJson(file === '-' ? 'standard input' : file, text, EgressRulesSchema);
+  return checkedJson(file === '-' ? 'standard input' : file, text, GrantableRulesSchema);
 }

@@ -1,7 +1,8 @@
 /** The steps of a write: asked for, shown, approved by somebody else, done once. */
+
+import { checkApproval } from '@portarium/client/approval-check';
 import { canonicalText } from '@portarium/contracts/canonical-json';
 import { isSettled } from '@portarium/contracts/life-cycle';
-import { checkApproval } from '../approval-check.ts';
 import {
   type DemoBench,
   type DemoStep,

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { type KeyRole, ROLES } from '../domain/permissions.ts';
 import { keyToken } from './authenticate.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
+import { dayExists } from './day-exists.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { KeyRecord } from './ports/directory.ts';
@@ -17,9 +18,7 @@ const TimeSchema = v.pipe(
     'expected a time such as 2027-01-31T12:00:00Z',
   ),
   v.check(
-    (text) =>
-      !Number.isNaN(Date.parse(text)) &&
-      new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10)),
+    (text) => !Number.isNaN(Date.parse(text)) && dayExists(text.slice(0, 10)),
     'expected a day and a time that exist',
   ),
 );

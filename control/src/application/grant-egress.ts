@@ -2,7 +2,8 @@
 
 import { canonicalText, type JsonValue } from '@portarium/contracts/canonical-json';
 import { digestOfJson } from '@portarium/contracts/digest';
-import type { EgressRule, OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+import type { EgressRule } from '@portarium/contracts/egress-rule';
+import type { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';

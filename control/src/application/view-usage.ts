@@ -3,6 +3,7 @@ import type { WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 import type { Context } from './context.ts';
+import { dayExists } from './day-exists.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { UsageLine } from './ports/workspace-store.ts';
@@ -11,7 +12,7 @@ const DAY_MS = 24 * 60 * 60_000;
 /** When the caller names no first day. */
 const USUAL_DAYS = 30;
 
-const DaySchema = v.pipe(v.string(), v.isoDate('expected a day as YYYY-MM-DD, in UTC'));
+const DaySchema = v.pipe(v.string(), v.check(dayExists, 'expected a day as YYYY-MM-DD, in UTC'));
 export const UsageQuerySchema = v.strictObject({
   from: v.optional(DaySchema),
   to: v.optional(DaySchema),

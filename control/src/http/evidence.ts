@@ -9,6 +9,9 @@ import { OPERATIONS } from './operations.ts';
 import { refuse } from './problems.ts';
 import { route } from './route.ts';
 
+// Said, because headers that are set afterwards make a stream of the body, which names no type.
+const PLAIN = { 'content-type': 'text/plain; charset=utf-8' };
+
 export function evidenceRoutes(app: Api, context: Context): void {
   route(app, context, OPERATIONS.listEvidence, async ({ exchange, workspace, query }) => {
     const { after, limit, action } = query;
@@ -28,11 +31,11 @@ export function evidenceRoutes(app: Api, context: Context): void {
   route(app, context, OPERATIONS.getCheckpoint, async ({ exchange, workspace }) => {
     const checkpoint = await sealLog(context, workspace);
     if (!checkpoint) refuse('not-found', 'The workspace has no evidence yet.');
-    return exchange.text(checkpoint.note);
+    return exchange.text(checkpoint.note, 200, PLAIN);
   });
 
   route(app, context, OPERATIONS.getVerifierKeys, ({ exchange, workspace }) =>
-    exchange.text(`${context.signer.verifierKeys(workspace).join('\n')}\n`),
+    exchange.text(`${context.signer.verifierKeys(workspace).join('\n')}\n`, 200, PLAIN),
   );
 
   route(app, context, OPERATIONS.exportEvidence, async ({ exchange, workspace, query }) => {

@@ -2,8 +2,9 @@
  * Every public operation of the HTTP API: its route, who may use it, what it takes and how it answers. The
  * routes are made from this table, and so is the OpenAPI document.
  */
-import { OperatorEgressSchema } from '@portarium/contracts/egress-rule';
+
 import type { ApiErrorCode } from '@portarium/contracts/errors';
+import { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import {
   ActionIdSchema,
   ApprovalIdSchema,

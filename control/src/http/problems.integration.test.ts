@@ -350,6 +350,16 @@ test('a revoked key and an expired key are refused', async () => {
   expect((await instance.call('GET', ACTIONS, { key: short.key })).status).toBe(401);
 });
 
+test('a key’s expiry that is no time is refused, however it looks', async () => {
+  for (const expiresAt of ['0'.repeat(201), '2026-02-30T00:00:00Z', '0000-00-00T00:00:00Z', '']) {
+    const response = await instance.call('POST', '/v1/workspaces/local/keys', {
+      role: 'admin',
+      json: { name: 'k', owner: 'o', role: 'agent', expiresAt },
+    });
+    expect([expiresAt, response.status]).toEqual([expiresAt, 422]);
+  }
+});
+
 test('the same Idempotency-Key gives the same action once, and another body is refused', async () => {
   const send = (input: unknown) =>
     instance.call('POST', ACTIONS, {

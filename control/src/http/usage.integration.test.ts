@@ -27,6 +27,7 @@ test('a workspace that did nothing used nothing, and days that are not days are 
     '?from=2026-02-01&to=2026-01-01',
     '?from=2025-01-01&to=2026-01-01',
     '?from=x',
+    '?to=2026-02-30',
     '?day=1',
   ]) {
     expect([query, (await usage(query)).status]).toEqual([query, 422]);

@@ -2,13 +2,14 @@
  * What an approver's own machine makes sure of before anything is decided: that the approval digest
  * is that of the statement, and that the statement is about what the Control Plane shows.
  */
-import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
+
 import { type AllowedCall, allowedCalls } from '@portarium/contracts/allowed-calls';
 import { approvalDigest } from '@portarium/contracts/approval-statement';
 import { canonicalText } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import { contractStatement } from '@portarium/contracts/egress-rule';
-import { encodingOf, type InputEncoding } from './exact-input.ts';
+import type { Approval, ApprovalRequest } from './approval-answers.ts';
+import { encodingOf, type InputEncoding } from './input-encoding.ts';
 
 export interface CheckedApproval {
   readonly approval: Approval;

@@ -1,15 +1,12 @@
 /** An approval as an honest Control Plane would show it, for tests to change. */
-import {
-  type Approval,
-  type ApprovalRequest,
-  ApprovalSchema,
-} from '@portarium/client/approval-answers';
+
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
 import { type ApprovalStatement, approvalDigest } from '@portarium/contracts/approval-statement';
 import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf, digestOfJson } from '@portarium/contracts/digest';
 import { contractStatement, type EgressRule } from '@portarium/contracts/egress-rule';
 import * as v from 'valibot';
+import { type Approval, type ApprovalRequest, ApprovalSchema } from '../approval-answers.ts';
 
 const ID = '019b76da80007000800000000000aaaa';
 export const PLUGIN_DIGEST: Digest = `sha256:${'b'.repeat(64)}`;

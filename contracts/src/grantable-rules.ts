@@ -1,0 +1,36 @@
+/**
+ * Egress rules as somebody may write them today: no wildcard covers a public suffix. The list of those
+ * changes with time and is large, so what is kept or verified later does not depend on it.
+ */
+import { getPublicSuffix } from 'tldts';
+import * as v from 'valibot';
+import { EgressRuleSchema, haveOwnIds, NetworkSchema } from './egress-rule.ts';
+
+const GrantableRuleSchema = v.pipe(
+  EgressRuleSchema,
+  v.forward(
+    v.check(
+      ({ host }) => !coversPublicSuffix(host),
+      'a wildcard may not cover a public suffix; name the registrable domain',
+    ),
+    ['host'],
+  ),
+);
+
+function coversPublicSuffix(host: string): boolean {
+  const below = host.startsWith('*.') ? host.slice(2) : undefined;
+  return below !== undefined && getPublicSuffix(below, { allowPrivateDomains: true }) === below;
+}
+
+/** What a manifest asks for, and what an operator grants. */
+export const GrantableRulesSchema = v.pipe(
+  v.array(GrantableRuleSchema),
+  v.maxLength(64),
+  v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
+);
+
+/** The body of `PUT /v1/workspaces/{ws}/plugins/{name}/egress`. */
+export const OperatorEgressSchema = v.strictObject({
+  rules: GrantableRulesSchema,
+  networks: v.pipe(v.array(NetworkSchema), v.maxLength(16)),
+});
