@@ -25,10 +25,11 @@ beforeAll(async () => {
 afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 /** Rows of every table and entries of every log; whatever is stored changes it. */
+/** Rows of every table but the one that counts requests. */
 async function everythingStored(): Promise<string> {
   const sql = connect(instance.ownerUrl, { max: 1, name: 'test' });
   const tables =
-    await sql`SELECT tablename FROM pg_tables WHERE schemaname = 'portarium' ORDER BY 1`;
+    await sql`SELECT tablename FROM pg_tables WHERE schemaname = 'portarium' AND tablename <> 'rate_buckets' ORDER BY 1`;
   const counts: string[] = [];
   for (const { tablename } of tables) {
     const [row] = await sql`SELECT count(*) AS n FROM ${sql(`portarium.${tablename}`)}`;
