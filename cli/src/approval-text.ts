@@ -4,12 +4,12 @@
  */
 import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
 import type { CheckedApproval } from '@portarium/client/approval-check';
+import { inputLines } from '@portarium/client/exact-input';
+import { lineDiff } from '@portarium/client/line-diff';
+import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
-import { inputLines } from './exact-input.ts';
-import { lineDiff } from './line-diff.ts';
 import { table } from './output.ts';
-import { visibleLine } from './visible-text.ts';
 
 export function approvalText(checked: CheckedApproval): string {
   const { approval, request, digest, encoding, calls } = checked;

@@ -1,7 +1,8 @@
 /** What a replay prints, line by line, in words for people. */
+
+import { visibleLine } from '@portarium/client/visible-text';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from '@portarium/contracts/errors';
 import * as v from 'valibot';
-import { visibleLine } from './visible-text.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const engine = v.picklist(['bun', 'deno']);

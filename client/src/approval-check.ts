@@ -9,7 +9,7 @@ import { canonicalText } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import { contractStatement } from '@portarium/contracts/egress-rule';
 import type { Approval, ApprovalRequest } from './approval-answers.ts';
-import { encodingOf, type InputEncoding } from './input-encoding.ts';
+import { encodingOf, type InputEncoding } from './exact-input.ts';
 
 export interface CheckedApproval {
   readonly approval: Approval;

@@ -5,7 +5,9 @@
 import type { Approval } from '@portarium/client/approval-answers';
 import { type CheckedApproval, checkApproval } from '@portarium/client/approval-check';
 import type { ApprovalDecision } from '@portarium/client/approvals';
+import { doomsOf } from '@portarium/client/doomed-write';
 import type { PortariumClient } from '@portarium/client/portarium-client';
+import { visibleLine } from '@portarium/client/visible-text';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
@@ -13,11 +15,9 @@ import * as v from 'valibot';
 import { agreedText, approvalText } from '../approval-text.ts';
 import { ask, isTerminal } from '../ask-person.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { doomsOf } from '../doomed-write.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
-import { visibleLine } from '../visible-text.ts';
 
 interface ApproveOptions extends ConnectionOptions {
   readonly rationale?: string;

@@ -1,7 +1,8 @@
-/** Proof that an input as the API shows it is the one whose digest was named. */
+/** An action's input as people read it, and proof that its digest is the one that was named. */
 import { fromBase64 } from '@portarium/contracts/base64';
-import { canonicalBytes } from '@portarium/contracts/canonical-json';
+import { canonicalBytes, canonicalText } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
+import { visibleText } from './visible-text.ts';
 
 export type InputEncoding = 'JSON' | 'text' | 'base64 of bytes';
 
@@ -18,4 +19,15 @@ export async function encodingOf(
   if ((await digestOf(new TextEncoder().encode(input))) === digest) return 'text';
   const bytes = fromBase64(input);
   return bytes && (await digestOf(bytes)) === digest ? 'base64 of bytes' : undefined;
+}
+
+/**
+ * In full, nothing hidden. JSON is indented, with the members in canonical order; text stands as it is,
+ * or as a JSON string when it holds what would not show.
+ */
+export function inputLines(input: unknown, encoding: InputEncoding): string[] {
+  if (encoding === 'JSON' || typeof input !== 'string') {
+    return visibleText(JSON.stringify(JSON.parse(canonicalText(input)), null, 2)).split('\n');
+  }
+  return visibleText(input) === input ? input.split('\n') : [visibleText(JSON.stringify(input))];
 }

@@ -2,12 +2,13 @@
  * Why an action may fail although people approved it, as far as its approval and the list of
  * credentials tell. Advice for whoever decides: the Control Plane and the broker judge by themselves.
  */
-import type { Credential } from '@portarium/client/answers';
-import type { ApprovalRequest } from '@portarium/client/approval-answers';
-import type { CheckedApproval } from '@portarium/client/approval-check';
+
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { hostMatches } from '@portarium/contracts/egress-rule';
 import { isClosedHost, isLoopbackHost } from '@portarium/contracts/network';
+import type { Credential } from './answers.ts';
+import type { ApprovalRequest } from './approval-answers.ts';
+import type { CheckedApproval } from './approval-check.ts';
 import { visibleLine } from './visible-text.ts';
 
 type Slot = ApprovalRequest['credentials'][number];

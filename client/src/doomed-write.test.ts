@@ -1,12 +1,8 @@
 import { expect, test } from 'bun:test';
-import type { Credential } from '@portarium/client/answers';
-import { checkApproval } from '@portarium/client/approval-check';
-import {
-  REFUNDS,
-  type SampleChanges,
-  sampleApproval,
-} from '@portarium/client/testing/sample-approval';
+import type { Credential } from './answers.ts';
+import { checkApproval } from './approval-check.ts';
 import { doomsOf } from './doomed-write.ts';
+import { REFUNDS, type SampleChanges, sampleApproval } from './testing/sample-approval.ts';
 
 const checked = async (changes: SampleChanges = {}) =>
   checkApproval(await sampleApproval(changes), 'acme');
