@@ -24,6 +24,7 @@ type Json = Readonly<Record<string, unknown>>;
 const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Workspace: answers.WorkspaceSchema,
   Workspaces: answers.listOf(answers.WorkspaceSchema),
+  Caller: answers.CallerSchema,
   CreatedKey: answers.CreatedKeySchema,
   Keys: answers.listOf(answers.KeySchema),
   Plugin: answers.PluginSchema,
@@ -136,6 +137,7 @@ function tags(): Json[] {
 
 const TAGS: Readonly<Record<string, string>> = {
   workspaces: 'Tenants: the boundary of isolation and policy.',
+  caller: 'The key that asks.',
   keys: 'API keys, each owned by a person and bound to a role.',
   plugins: 'Adapters as WebAssembly modules, and what they may reach.',
   credentials: 'Secrets that the broker sets, and nobody reads back.',

@@ -19,6 +19,17 @@ export function listOf<S extends v.GenericSchema>(item: S) {
 export const WorkspaceSchema = v.looseObject({ id: text, name: text, tenancyTier: text });
 export type Workspace = v.InferOutput<typeof WorkspaceSchema>;
 
+/** Whose key it is, and what it may do in the workspace. */
+export const CallerSchema = v.looseObject({
+  key: text,
+  name: text,
+  owner: text,
+  role: text,
+  workspace: text,
+  permissions: v.array(text),
+});
+export type Caller = v.InferOutput<typeof CallerSchema>;
+
 export const KeySchema = v.looseObject({
   id: text,
   name: text,
@@ -67,7 +78,11 @@ export const PluginSchema = v.looseObject({
   version: text,
   digest: DigestSchema,
   state: text,
+  /** Text of the author; safe to show as it is. */
+  description: v.optional(text),
+  operations: v.optional(v.array(v.looseObject({ name: text, effect: text }))),
   admission: v.optional(v.looseObject({})),
+  createdAt: v.optional(text),
 });
 export type Plugin = v.InferOutput<typeof PluginSchema>;
 

@@ -4,6 +4,8 @@
  */
 import { Actions } from './actions.ts';
 import {
+  type Caller,
+  CallerSchema,
   type Health,
   HealthSchema,
   type Readiness,
@@ -58,6 +60,12 @@ export class PortariumClient {
       if (error instanceof PortariumError) return { ready: false, reasons: [error.message] };
       throw error;
     }
+  }
+
+  /** Whose key this is, and what it may do. */
+  caller(): Promise<Caller> {
+    const path = this.#transport.inWorkspace('/caller');
+    return this.#transport.json({ method: 'GET', path }, CallerSchema);
   }
 
   /** What was used, by day and by operation; the last 30 days when nothing is named. */

@@ -40,6 +40,8 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_BOOTSTRAP_FILE: v.optional(v.string()),
   /** File with the bundled workflow code; made in the cache folder when left out. */
   PORTARIUM_WORKFLOW_BUNDLE: v.optional(v.string()),
+  /** Folder with the built console (`scripts/build-console.ts`); none is served when left out. */
+  PORTARIUM_CONSOLE_DIR: v.optional(v.string()),
   /** Folder for what can be made again, such as bundled workflow code. */
   PORTARIUM_CACHE_DIR: v.optional(v.string()),
 });

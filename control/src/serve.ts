@@ -4,6 +4,7 @@ import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
+import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';
 import { startRelay } from './relay.ts';
@@ -45,6 +46,7 @@ async function serveHttp(
   { context, publisher }: Composed,
   worker: KeptWorker | undefined,
 ): Promise<Listening> {
+  const folder = configuration.PORTARIUM_CONSOLE_DIR;
   const app = createApp(context, {
     required: {
       postgres: () => context.directory.ping(),
@@ -60,6 +62,7 @@ async function serveHttp(
     },
     optional: { nats: () => publisher.ping() },
     rates: ratesOf(configuration),
+    console: folder === undefined ? undefined : await readConsoleFiles(folder),
   });
   const server = await listen(
     app.fetch,

@@ -8,6 +8,7 @@ import { InfraError } from '../application/ports/workspace-store.ts';
 import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
 import { approvalRoutes } from './approvals.ts';
+import { type ConsoleFiles, consoleRoutes } from './console.ts';
 import { credentialRoutes } from './credentials.ts';
 import { documentationRoutes } from './documentation.ts';
 import { eventRoutes } from './events.ts';
@@ -33,6 +34,7 @@ function traceOf(header: string | undefined, fresh: () => string): string {
 }
 
 export interface AppOptions extends HealthProbes {
+  readonly console?: ConsoleFiles | undefined;
   readonly rates: { readonly key: RateLimit; readonly workspace: RateLimit };
 }
 
@@ -72,6 +74,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   });
   healthRoutes(app, context, options);
   documentationRoutes(app);
+  consoleRoutes(app, options.console);
   workspaceRoutes(app, context);
   keyRoutes(app, context);
   pluginRoutes(app, context);

@@ -96,6 +96,14 @@ export const OPERATIONS = {
     summary: 'Show a workspace',
     answers: { 200: 'Workspace' },
   },
+  getCaller: {
+    id: 'getCaller',
+    method: 'get',
+    path: `${WS}/caller`,
+    permission: 'workspace.read',
+    summary: 'Show whose key this is, and what it may do in the workspace',
+    answers: { 200: 'Caller' },
+  },
   createKey: {
     id: 'createKey',
     method: 'post',

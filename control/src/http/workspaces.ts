@@ -1,9 +1,12 @@
 /** `/v1/workspaces`. */
 import type { Context } from '../application/context.ts';
 import { createWorkspace } from '../application/create-workspace.ts';
+import { PERMISSIONS, type Permission, permits } from '../domain/permissions.ts';
 import { type Api, unwrap } from './api.ts';
 import { OPERATIONS } from './operations.ts';
 import { route } from './route.ts';
+
+const ALL_PERMISSIONS = Object.keys(PERMISSIONS) as Permission[];
 
 export function workspaceRoutes(app: Api, context: Context): void {
   route(app, context, OPERATIONS.createWorkspace, async ({ exchange, caller, body }) => {
@@ -14,6 +17,12 @@ export function workspaceRoutes(app: Api, context: Context): void {
   route(app, context, OPERATIONS.listWorkspaces, async ({ exchange }) =>
     exchange.json({ items: await context.directory.listWorkspaces() }),
   );
+
+  route(app, context, OPERATIONS.getCaller, ({ exchange, caller: { key }, workspace }) => {
+    const { id, name, owner, role } = key;
+    const permissions = ALL_PERMISSIONS.filter((one) => permits(key, one, workspace));
+    return exchange.json({ key: id, name, owner, role, workspace, permissions });
+  });
 
   route(app, context, OPERATIONS.getWorkspace, async ({ exchange, workspace }) =>
     exchange.json((await context.directory.findWorkspace(workspace)) ?? {}),

@@ -96,7 +96,7 @@ export function inheritedVariables(environment: LocalEnvironment): Record<string
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
-const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
+const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
 
 /** The tuning variables that the person who runs the launcher has set. */
 export function planeTuning(environment: LocalEnvironment): Record<string, string> {

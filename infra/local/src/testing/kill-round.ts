@@ -146,7 +146,14 @@ export function countsOf({ counterpart }: WriteRig, id: string): Counts {
 }
 
 async function writeVerdicts({ stack }: WriteRig, action: string): Promise<readonly string[]> {
-  const response = await callStack(stack, 'operator', 'GET', `/actions/${action}/journal`);
+  const deadline = performance.now() + READY_WITHIN_MS;
+  const ask = () => callStack(stack, 'operator', 'GET', `/actions/${action}/journal`);
+  let response = await ask();
+  // Whoever has just read how it ended may have done so from a server that was about to go.
+  while (response.status === 503 && performance.now() < deadline) {
+    await pause(50);
+    response = await ask();
+  }
   if (!response.ok) throw new Error(`no journal of ${action}: ${await response.text()}`);
   const { items } = (await response.json()) as { items: { method: string; verdict: string }[] };
   return items.filter(({ method }) => method === 'POST').map(({ verdict }) => verdict);

@@ -1,0 +1,165 @@
+import type { Egress, Plugin } from '@portarium/client/answers';
+import { visibleLine } from '@portarium/client/visible-text';
+import { useLive } from '../live.ts';
+import { Badge } from '../parts/badge.tsx';
+import { Heading } from '../parts/heading.tsx';
+import { JsonView } from '../parts/json-view.tsx';
+import { Time } from '../parts/time.tsx';
+import { TryForm } from '../parts/try-form.tsx';
+import { Loaded, useResource } from '../resource.tsx';
+import { may, useSession } from '../session.ts';
+
+/** One plugin: what it can do, what it may reach, how it was admitted; and a form to try it. */
+export function PluginPage({ name }: { readonly name: string }) {
+  const current = useSession();
+  const { client } = current;
+  const found = useResource(async () => {
+    const [plugin, all, egress] = await Promise.all([
+      client.plugins.get(name),
+      client.plugins.list(),
+      may(current, 'egress.read') ? client.plugins.getEgress(name) : undefined,
+    ]);
+    return { plugin, versions: all.filter((one) => one.name === name), egress };
+  }, [name]);
+  useLive(found.reload, ({ type }) => /\.(plugin|egress)\./.test(type));
+  return (
+    <Loaded from={found}>
+      {({ plugin, versions, egress }) => (
+        <>
+          <Heading title={name} aside={<Badge of={plugin.state} />} />
+          {plugin.description && <p>“{visibleLine(plugin.description)}”</p>}
+          <dl class="facts">
+            <div>
+              <dt>Version</dt>
+              <dd>{plugin.version}</dd>
+            </div>
+            <div>
+              <dt>Digest</dt>
+              <dd>
+                <code>{plugin.digest}</code>
+              </dd>
+            </div>
+          </dl>
+          {may(current, 'action.request') && (
+            <section>
+              <h2>Try an operation</h2>
+              <TryForm plugin={plugin} />
+            </section>
+          )}
+          <section>
+            <h2>Contract</h2>
+            {egress ? (
+              <Contract egress={egress} />
+            ) : (
+              <p class="quiet">This role does not read grants.</p>
+            )}
+          </section>
+          <section>
+            <h2>Admission</h2>
+            <JsonView value={plugin.admission} label="Admission report" />
+          </section>
+          <section>
+            <h2>Versions</h2>
+            <Versions versions={versions} />
+          </section>
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+type Rule = Egress['operator']['rules'][number];
+
+/** What it asks for beside what it was granted; only what stands on both sides passes. */
+function Contract({ egress }: { readonly egress: Egress }) {
+  const { plugin, operator } = egress;
+  if (plugin.rules.length === 0 && operator.rules.length === 0) {
+    return <p>It asks for nothing and reaches nothing.</p>;
+  }
+  const same = (rule: Rule, others: readonly Rule[]) =>
+    others.some((other) => ruleText(other) === ruleText(rule));
+  return (
+    <>
+      <div class="columns">
+        <RuleList
+          title="It asks for"
+          rules={plugin.rules}
+          mark={(rule) => (same(rule, operator.rules) ? undefined : 'not granted as it stands')}
+        />
+        <RuleList
+          title="Granted"
+          rules={operator.rules}
+          mark={(rule) => (same(rule, plugin.rules) ? undefined : 'not asked for as it stands')}
+        />
+      </div>
+      <p class="quiet">
+        A call passes when a rule of each side matches it. Grant with{' '}
+        <code>./portarium plugin grant {plugin.name}</code>.
+        {operator.networks.length > 0 && ` Networks opened: ${operator.networks.join(', ')}.`}
+      </p>
+    </>
+  );
+}
+
+function ruleText({ methods, scheme, host, port, path, credential }: Rule): string {
+  return visibleLine(
+    `${methods.join(',')} ${scheme}://${host}:${port}${path}${credential ? ` with ${credential}` : ''}`,
+  );
+}
+
+function RuleList(props: {
+  readonly title: string;
+  readonly rules: readonly Rule[];
+  readonly mark: (rule: Rule) => string | undefined;
+}) {
+  const { title, rules, mark } = props;
+  return (
+    <div>
+      <h3>{title}</h3>
+      {rules.length === 0 && <p class="quiet">Nothing.</p>}
+      <ul class="calls">
+        {rules.map((rule) => (
+          <li key={rule.id}>
+            <code>{ruleText(rule)}</code>
+            <p class="quiet">
+              {rule.id}
+              {rule.maxCalls !== undefined && `, at most ${rule.maxCalls} calls`}
+            </p>
+            {mark(rule) !== undefined && <p class="mark">{mark(rule)}</p>}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Versions({ versions }: { readonly versions: readonly Plugin[] }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Version</th>
+            <th scope="col">State</th>
+            <th scope="col">Digest</th>
+            <th scope="col">Uploaded</th>
+          </tr>
+        </thead>
+        <tbody>
+          {versions.map(({ version, state, digest, createdAt }) => (
+            <tr key={version}>
+              <td>{version}</td>
+              <td>
+                <Badge of={state} />
+              </td>
+              <td>
+                <code>{digest.slice(0, 23)}…</code>
+              </td>
+              <td>{createdAt && <Time at={createdAt} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,360 @@
+import type { Approval } from '@portarium/client/approval-answers';
+import { type CheckedApproval, checkApproval } from '@portarium/client/approval-check';
+import { doomsOf } from '@portarium/client/doomed-write';
+import { inputLines } from '@portarium/client/exact-input';
+import { lineDiff } from '@portarium/client/line-diff';
+import { visibleLine } from '@portarium/client/visible-text';
+import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLive } from '../live.ts';
+import { useKeys } from '../pages/approvals-page.tsx';
+import { Failure, useResource } from '../resource.tsx';
+import { hrefOf } from '../router.ts';
+import { may, type Session, useSession } from '../session.ts';
+import { Badge } from './badge.tsx';
+import { Code } from './code.tsx';
+import { Link } from './link.tsx';
+import { Time } from './time.tsx';
+
+interface Shown {
+  readonly approval: Approval;
+  /** Undefined when what is shown is not what would be approved; `mismatch` says how. */
+  readonly checked: CheckedApproval | undefined;
+  readonly mismatch: string | undefined;
+  readonly dooms: readonly string[];
+}
+
+async function readApproval(current: Session, id: string): Promise<Shown> {
+  const { client, workspace } = current;
+  const [approval, credentials] = await Promise.all([
+    client.approvals.get(id),
+    may(current, 'credential.read') ? client.credentials.list() : undefined,
+  ]);
+  try {
+    const checked = await checkApproval(approval, workspace);
+    return { approval, checked, mismatch: undefined, dooms: doomsOf(checked, credentials) };
+  } catch (error) {
+    return { approval, checked: undefined, mismatch: String(error), dooms: [] };
+  }
+}
+
+/** One approval: exactly what would be sent, to where, with which credential; and the decision. */
+export function ApprovalPart({ id }: { readonly id: string }) {
+  const current = useSession();
+  const shown = useResource(() => readApproval(current, id), [id]);
+  useLive(shown.reload, ({ type }) => /\.(approval|egress|credential|action)\./.test(type));
+  const { value, error } = shown;
+  if (!value)
+    return error ? <Failure error={error} retry={shown.reload} /> : <p class="quiet">Loading…</p>;
+  const { approval, checked, mismatch, dooms } = value;
+  return (
+    <article class="approval" aria-label={`Approval of ${approval.statement.operation}`}>
+      <header>
+        <h2>
+          {approval.statement.operation} <Badge of={approval.statement.effect} />{' '}
+          <Badge of={approval.state} />
+        </h2>
+        <p>
+          <Link href={hrefOf(current.workspace, 'actions', approval.action)}>See the action</Link>
+        </p>
+      </header>
+      {mismatch !== undefined && (
+        <p class="notice bad" role="alert">
+          {mismatch}
+        </p>
+      )}
+      {approval.stale === true && (
+        <p class="notice warn">
+          Something changed since it was asked for: no decision would hold any more.
+        </p>
+      )}
+      {dooms.map((doom) => (
+        <p key={doom} class="notice warn">
+          {doom}
+        </p>
+      ))}
+      {checked && <Request checked={checked} />}
+      <Decisions approval={approval} />
+      {checked && approval.state === 'open' && <Decide checked={checked} reload={shown.reload} />}
+    </article>
+  );
+}
+
+function Request({ checked }: { readonly checked: CheckedApproval }) {
+  const { approval, request, digest, encoding, calls } = checked;
+  const { plugin, requestedBy, lastApproved, replaces, credentials, contract } = request;
+  const lines = inputLines(request.input, encoding);
+  return (
+    <>
+      <dl class="facts">
+        <div>
+          <dt>Plugin</dt>
+          <dd>
+            {plugin.name} {plugin.version}
+            {plugin.description && <div class="quiet">“{visibleLine(plugin.description)}”</div>}
+          </dd>
+        </div>
+        <div>
+          <dt>Asked for by</dt>
+          <dd>{visibleLine(requestedBy.owner)}</dd>
+        </div>
+        <div>
+          <dt>Decide</dt>
+          <dd>
+            <Time at={approval.decideBefore} />
+          </dd>
+        </div>
+        <div>
+          <dt>Run before</dt>
+          <dd>
+            <Time at={approval.statement.executeBefore} />
+          </dd>
+        </div>
+      </dl>
+      <h3>Input, exactly as the plugin gets it ({encoding})</h3>
+      {lastApproved ? (
+        <Difference
+          before={inputLines(lastApproved.input, encoding)}
+          after={lines}
+          than="the last one that was approved and run"
+        />
+      ) : (
+        <>
+          <Lines lines={lines} label="Input" />
+          <p class="quiet">No input of this operation was approved and run before.</p>
+        </>
+      )}
+      {replaces && (
+        <>
+          <h3>In place of an action that is {replaces.state}</h3>
+          <Difference
+            before={inputLines(replaces.input, encoding)}
+            after={lines}
+            than="its input"
+          />
+        </>
+      )}
+      <h3>It may make these calls, and no others</h3>
+      {calls.length === 0 ? (
+        <p>None.</p>
+      ) : (
+        <ul class="calls">
+          {calls.map((call) => (
+            <Call key={call.rule} call={call} />
+          ))}
+        </ul>
+      )}
+      <h3>Credentials, set by the platform</h3>
+      {credentials.length === 0 ? (
+        <p>None.</p>
+      ) : (
+        <ul class="calls">
+          {credentials.map(({ id, name, host, kind, version }) => (
+            <li key={id}>
+              <strong>{visibleLine(name)}</strong> {kind}, sent to <code>{visibleLine(host)}</code>{' '}
+              only, version {version}
+            </li>
+          ))}
+        </ul>
+      )}
+      {contract.networks.length > 0 && (
+        <p class="notice warn">
+          Networks that are closed otherwise: {contract.networks.join(', ')}
+        </p>
+      )}
+      <p class="quiet">
+        Digest of all this, computed in this browser: <code>{digest}</code>. It binds the input and
+        the shapes of the calls, not the bytes that the plugin makes of them.
+      </p>
+    </>
+  );
+}
+
+function Call({ call }: { readonly call: AllowedCall }) {
+  const { rule, methods, scheme, host, port, path, credential, maxCalls, idempotency } = call;
+  return (
+    <li>
+      <p>
+        {methods.map((method) => (
+          <span key={method} class="method">
+            {method}
+          </span>
+        ))}{' '}
+        <code>{visibleLine(`${scheme}://${host}${port === 443 ? '' : `:${port}`}${path}`)}</code>
+      </p>
+      <p class="quiet">
+        {[
+          `rule ${rule}`,
+          credential === undefined ? 'no credential' : `credential ${credential}`,
+          `headers ${call.headers.join(', ') || 'none'}`,
+          `body ${call.contentTypes.join(', ') || 'none'}`,
+          ...(call.query.length > 0 ? [`query ${call.query.join(', ')}`] : []),
+          ...(maxCalls === undefined
+            ? []
+            : [`at most ${maxCalls} ${maxCalls === 1 ? 'call' : 'calls'}`]),
+          ...(idempotency ? [`sent again only with the same ${idempotency.header}`] : []),
+        ].join(' · ')}
+      </p>
+    </li>
+  );
+}
+
+function Difference(props: {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  readonly than: string;
+}) {
+  const lines = lineDiff(props.before, props.after);
+  if (lines.every((line) => line.startsWith('  '))) {
+    return (
+      <>
+        <Lines lines={props.after} label="Input" />
+        <p class="quiet">The same as {props.than}.</p>
+      </>
+    );
+  }
+  return (
+    <>
+      <Lines lines={lines} label={`Input, beside ${props.than}`} />
+      <p class="quiet">
+        Beside {props.than}: <ins>+ is new</ins>, <del>− is gone</del>.
+      </p>
+    </>
+  );
+}
+
+function Lines(props: { readonly lines: readonly string[]; readonly label: string }) {
+  return (
+    <Code label={props.label}>
+      {props.lines.map((line, i) => {
+        const text = `${line}\n`;
+        if (line.startsWith('+ ')) return <ins key={i}>{text}</ins>;
+        return line.startsWith('- ') ? <del key={i}>{text}</del> : text;
+      })}
+    </Code>
+  );
+}
+
+function Decisions({ approval }: { readonly approval: Approval }) {
+  const { decisions, quorum, roles, excluded } = approval;
+  const given = decisions.filter(({ decision }) => decision === 'approve').length;
+  return (
+    <>
+      <h3>Decisions</h3>
+      <p>
+        {given} of {quorum} {quorum === 1 ? 'person has' : 'people have'} agreed.{' '}
+        <span class="quiet">
+          Roles: {roles.join(', ')}. Not:{' '}
+          {excluded.map(visibleLine).join(', ') || 'nobody is excluded'}.
+        </span>
+      </p>
+      <ul class="calls">
+        {decisions.map(({ person, decision, rationale, at }) => (
+          <li key={person}>
+            <strong>{visibleLine(person)}</strong> <Badge of={decision} /> “{visibleLine(rationale)}
+            ”{' '}
+            <span class="quiet">
+              <Time at={at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+const CHOICES = [
+  ['approve', 'Approve', 'a'],
+  ['deny', 'Deny', 'd'],
+  ['request-changes', 'Ask for changes', 'r'],
+] as const;
+type Choice = (typeof CHOICES)[number][0];
+
+/** First what, then why, then once more: nothing is decided by one key. */
+function Decide(props: { readonly checked: CheckedApproval; readonly reload: () => void }) {
+  const current = useSession();
+  const { approval, digest } = props.checked;
+  const [choice, setChoice] = useState<Choice>();
+  const [rationale, setRationale] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error>();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const allowed = may(current, 'approval.decide') && !approval.refusal;
+  useKeys((key) => {
+    const wanted = CHOICES.find(([, , letter]) => letter === key)?.[0];
+    if (allowed && wanted) setTimeout(() => setChoice(wanted));
+  });
+  useEffect(() => {
+    if (choice !== undefined) field.current?.focus();
+  }, [choice]);
+  if (!allowed) {
+    return (
+      <p class="notice">
+        {approval.refusal?.detail ??
+          `A key of the role ${current.caller.role} does not decide approvals.`}
+      </p>
+    );
+  }
+  const send = async () => {
+    if (choice === undefined || rationale.trim() === '') return;
+    setBusy(true);
+    setError(undefined);
+    await current.client.approvals
+      .decide(approval.id, { decision: choice, rationale: rationale.trim(), digest })
+      .catch((caught) => setError(caught));
+    setBusy(false);
+    props.reload();
+  };
+  return (
+    <form
+      class="decide"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <fieldset>
+        <legend>Your decision</legend>
+        <p class="buttons">
+          {CHOICES.map(([value, words, letter]) => (
+            <button
+              type="button"
+              key={value}
+              class={value}
+              aria-pressed={choice === value}
+              aria-keyshortcuts={letter}
+              onClick={() => setChoice(value)}
+            >
+              {words}
+            </button>
+          ))}
+        </p>
+      </fieldset>
+      {choice !== undefined && (
+        <>
+          <label>
+            Why
+            <textarea
+              ref={field}
+              rows={2}
+              maxLength={2_000}
+              required
+              value={rationale}
+              onInput={(event) => setRationale(event.currentTarget.value)}
+              onKeyDown={(event) => {
+                if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
+                if (event.key === 'Escape') setChoice(undefined);
+              }}
+            />
+          </label>
+          <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
+            {busy
+              ? 'Sending…'
+              : `${CHOICES.find(([value]) => value === choice)?.[1]}, as ${current.caller.owner}`}
+          </button>
+        </>
+      )}
+      {error && <Failure error={error} />}
+    </form>
+  );
+}
