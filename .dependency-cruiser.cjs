@@ -10,6 +10,7 @@ const rows = {
     'migrations/',
   ],
   'control/src/workflows/': ['contracts/'],
+  'control/src/console/': ['contracts/', 'client/'],
   'control/src/http/': ['control/src/application/', 'control/src/domain/', 'contracts/'],
   'sandbox/admission/': ['contracts/'],
   'sandbox/src/': ['contracts/', 'sandbox/admission/'],

@@ -12,6 +12,7 @@ import { type BinaryName, SERVER_BINARIES } from '@portarium/local/binaries/serv
 import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
 import { parseJunit, type TestResult } from './parse-junit.ts';
+import { installChromium } from './tools/install-chromium.ts';
 import { installSchemathesis } from './tools/install-schemathesis.ts';
 
 const CHECKS = ['format', 'lint', 'types', 'boundaries', 'references'] as const;
@@ -50,6 +51,7 @@ async function installServers(): Promise<void> {
     await resolveBinary(binary, { onProgress: progressLines() });
   }
   installSchemathesis();
+  installChromium();
 }
 
 async function main(): Promise<number> {

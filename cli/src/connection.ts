@@ -71,13 +71,18 @@ export function resolveConnection(
   };
 }
 
+/** What the options, the environment or the running stack name. */
+export function connectionOf(options: ConnectionOptions, role: StackRole = 'admin'): Connection {
+  const stack = () => findRunningStack(dataDirOf(options));
+  return resolveConnection(options, usableEnvironment().all, stack, role);
+}
+
 /**
  * A client for what the options, the environment or the running stack name.
  * @throws UsageError when the address is none
  */
 export function connect(options: ConnectionOptions, role: StackRole = 'admin'): PortariumClient {
-  const stack = () => findRunningStack(dataDirOf(options));
-  const connection = resolveConnection(options, usableEnvironment().all, stack, role);
+  const connection = connectionOf(options, role);
   try {
     return new PortariumClient(connection);
   } catch (error) {

@@ -4,6 +4,7 @@ import { Command, Help, type Option } from 'commander';
 import { registerAction } from './commands/action.ts';
 import { registerApprovalRules } from './commands/approval-rules.ts';
 import { registerApprove } from './commands/approve.ts';
+import { registerConsole } from './commands/console.ts';
 import { registerCredential } from './commands/credential.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -23,6 +24,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerUp,
   registerDown,
   registerStatus,
+  registerConsole,
   registerDoctor,
   registerPlugin,
   registerCredential,

@@ -52,7 +52,7 @@ function Side(props: { readonly session: Session; readonly place: Place }) {
   const { session: current, place } = props;
   const { caller, workspace } = current;
   return (
-    <div class="side">
+    <header class="side">
       <p class="brand">
         <Link href={hrefOf(workspace)}>Portarium</Link>
       </p>
@@ -82,7 +82,7 @@ function Side(props: { readonly session: Session; readonly place: Place }) {
           Sign out
         </button>
       </div>
-    </div>
+    </header>
   );
 }
 

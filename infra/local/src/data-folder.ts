@@ -38,6 +38,8 @@ export interface DataFolder {
   readonly evidence: string;
   readonly vault: string;
   readonly logs: string;
+  /** The built web console. */
+  readonly console: string;
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKey: string;
@@ -58,6 +60,7 @@ export function dataFolderAt(path: string): DataFolder {
     evidence: join(root, 'evidence'),
     vault: join(root, 'vault'),
     logs: join(root, 'logs'),
+    console: join(root, 'console'),
     secrets: join(root, 'secrets.json'),
     masterKey: join(root, 'master.key'),
     hostKey: join(root, 'host.key'),

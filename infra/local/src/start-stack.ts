@@ -6,6 +6,7 @@ import type { PortName } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { natsPart } from './parts/nats.ts';
 import {
+  buildConsole,
   controlPart,
   controlUrl,
   runControlStep,
@@ -127,7 +128,7 @@ async function startParts(
     await runControlStep('bootstrap', context);
     readBootstrap(folder);
   };
-  begun.push(database(), temporal.start(), nats.start());
+  begun.push(database(), temporal.start(), nats.start(), buildConsole(context));
   await Promise.all(begun);
   signal?.throwIfAborted();
   await control.start();

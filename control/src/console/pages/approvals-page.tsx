@@ -1,6 +1,6 @@
 import type { Approval } from '@portarium/client/approval-answers';
 import { EFFECTS } from '@portarium/contracts/life-cycle';
-import { useEffect } from 'preact/hooks';
+import { useKeys } from '../keys.ts';
 import { useLive } from '../live.ts';
 import { ApprovalPart } from '../parts/approval-part.tsx';
 import { Badge } from '../parts/badge.tsx';
@@ -29,8 +29,10 @@ export function ApprovalsPage({ chosen }: { readonly chosen: string | undefined 
   useKeys((key) => {
     const at = chosen === undefined ? -1 : ids.indexOf(chosen);
     if (key === 'j') go(ids[Math.min(at + 1, ids.length - 1)]);
-    if (key === 'k') go(ids[Math.max(at - 1, 0)]);
-    if (key === 'Escape') go(undefined);
+    else if (key === 'k') go(ids[Math.max(at - 1, 0)]);
+    else if (key === 'Escape') go(undefined);
+    else return false;
+    return true;
   });
   return (
     <>
@@ -116,19 +118,4 @@ function Keys() {
       <kbd>r</kbd> ask for changes
     </p>
   );
-}
-
-/** Keys of a page; never while somebody types. */
-export function useKeys(press: (key: string) => void): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const { target } = event;
-      const typing =
-        target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
-      if (typing || event.metaKey || event.ctrlKey || event.altKey) return;
-      press(event.key);
-    };
-    addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
-  });
 }

@@ -5,9 +5,9 @@ import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
+import { useKeys } from '../keys.ts';
 import { useLive } from '../live.ts';
-import { useKeys } from '../pages/approvals-page.tsx';
 import { Failure, useResource } from '../resource.tsx';
 import { hrefOf } from '../router.ts';
 import { may, type Session, useSession } from '../session.ts';
@@ -279,14 +279,18 @@ function Decide(props: { readonly checked: CheckedApproval; readonly reload: () 
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error>();
   const field = useRef<HTMLTextAreaElement>(null);
+  // At once: the next key that is pressed belongs to the reason.
+  const choose = (wanted: Choice) => {
+    setChoice(wanted);
+    field.current?.focus();
+  };
   const allowed = may(current, 'approval.decide') && !approval.refusal;
   useKeys((key) => {
     const wanted = CHOICES.find(([, , letter]) => letter === key)?.[0];
-    if (allowed && wanted) setTimeout(() => setChoice(wanted));
+    if (!allowed || !wanted) return false;
+    choose(wanted);
+    return true;
   });
-  useEffect(() => {
-    if (choice !== undefined) field.current?.focus();
-  }, [choice]);
   if (!allowed) {
     return (
       <p class="notice">
@@ -323,36 +327,34 @@ function Decide(props: { readonly checked: CheckedApproval; readonly reload: () 
               class={value}
               aria-pressed={choice === value}
               aria-keyshortcuts={letter}
-              onClick={() => setChoice(value)}
+              onClick={() => choose(value)}
             >
               {words}
             </button>
           ))}
         </p>
       </fieldset>
+      <label>
+        Why
+        <textarea
+          ref={field}
+          rows={2}
+          maxLength={2_000}
+          required
+          value={rationale}
+          onInput={(event) => setRationale(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
+            if (event.key === 'Escape') setChoice(undefined);
+          }}
+        />
+      </label>
       {choice !== undefined && (
-        <>
-          <label>
-            Why
-            <textarea
-              ref={field}
-              rows={2}
-              maxLength={2_000}
-              required
-              value={rationale}
-              onInput={(event) => setRationale(event.currentTarget.value)}
-              onKeyDown={(event) => {
-                if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
-                if (event.key === 'Escape') setChoice(undefined);
-              }}
-            />
-          </label>
-          <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
-            {busy
-              ? 'Sending…'
-              : `${CHOICES.find(([value]) => value === choice)?.[1]}, as ${current.caller.owner}`}
-          </button>
-        </>
+        <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
+          {busy
+            ? 'Sending…'
+            : `${CHOICES.find(([value]) => value === choice)?.[1]}, as ${current.caller.owner}`}
+        </button>
       )}
       {error && <Failure error={error} />}
     </form>

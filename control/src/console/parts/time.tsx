@@ -1,9 +1,9 @@
 import { signal } from '@preact/signals';
 
 /** Counts on, so that “2 min ago” stays true. */
-const now = signal(Date.now());
+const ticks = signal(0);
 setInterval(() => {
-  now.value = Date.now();
+  ticks.value += 1;
 }, 15_000);
 
 const UNITS = [
@@ -17,7 +17,7 @@ const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'sh
 export function Time(props: { readonly at: string }) {
   return (
     <time dateTime={props.at} title={props.at}>
-      {distance(Date.parse(props.at) - now.value)}
+      {distance(Date.parse(props.at) - (ticks.value >= 0 ? Date.now() : 0))}
     </time>
   );
 }
@@ -26,7 +26,7 @@ function distance(ms: number): string {
   const unit = UNITS.find(([, size]) => Math.abs(ms) >= size);
   return unit
     ? RELATIVE.format(Math.round(ms / unit[1]), unit[0])
-    : ms > 0
+    : ms > 1_000
       ? 'in a moment'
       : 'just now';
 }

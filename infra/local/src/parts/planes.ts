@@ -4,6 +4,7 @@
  */
 
 import { join } from 'node:path';
+import { bunArguments } from '../bun-arguments.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
@@ -63,6 +64,7 @@ function controlVariables(context: StackContext): Record<string, string> {
     PORTARIUM_VAULT_DIR: folder.vault,
     PORTARIUM_MASTER_KEY_FILE: folder.masterKey,
     PORTARIUM_BOOTSTRAP_FILE: folder.bootstrap,
+    PORTARIUM_CONSOLE_DIR: folder.console,
   };
 }
 
@@ -111,6 +113,20 @@ export function sandboxPart(context: StackContext): PartSpec {
     stopTimeoutMs: SANDBOX_DRAIN_MS + 5_000,
     deathSignal: 'KILL',
   };
+}
+
+/**
+ * Builds the web console into the data folder, from the sources that this start runs.
+ * @throws LocalStackError with what the build said
+ */
+export async function buildConsole({ folder, environment }: StackContext): Promise<void> {
+  const result = await runCommand(
+    process.execPath,
+    bunArguments('scripts/build-console.ts', folder.console),
+    { cwd: REPOSITORY_ROOT, env: inheritedVariables(environment), timeoutMs: STEP_TIMEOUT_MS },
+  );
+  if (result.ok) return;
+  throw new LocalStackError('part-failed', `The console was not built:\n${result.output}`);
 }
 
 /**
