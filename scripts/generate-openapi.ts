@@ -29,6 +29,7 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Keys: answers.listOf(answers.KeySchema),
   Plugin: answers.PluginSchema,
   Plugins: answers.listOf(answers.PluginSchema),
+  PluginVersions: answers.PluginVersionsSchema,
   Egress: answers.EgressSchema,
   Credential: answers.CredentialSchema,
   Credentials: answers.listOf(answers.CredentialSchema),
@@ -49,6 +50,7 @@ const ZERO = `sha256:${'0'.repeat(64)}`;
 const BODIES: Partial<Record<OperationId, Json>> = {
   createWorkspace: { id: 'acme', name: 'Acme' },
   createKey: { name: 'ci', owner: 'ada', role: 'agent' },
+  setCurrentVersion: { version: '1.0.0', rationale: '1.1.0 fails on refunds of zero' },
   grantEgress: {
     rules: [
       {

@@ -13,6 +13,7 @@ import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
 import { parseJunit, type TestResult } from './parse-junit.ts';
 import { installChromium } from './tools/install-chromium.ts';
+import { installRustTarget } from './tools/install-rust-target.ts';
 import { installSchemathesis } from './tools/install-schemathesis.ts';
 
 const CHECKS = ['format', 'lint', 'types', 'boundaries', 'references'] as const;
@@ -52,6 +53,7 @@ async function installServers(): Promise<void> {
   }
   installSchemathesis();
   installChromium();
+  installRustTarget();
 }
 
 async function main(): Promise<number> {

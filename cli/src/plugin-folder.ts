@@ -1,5 +1,5 @@
 /** Checks what an author gives to `plugin build` and `plugin push` before anything is compiled. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
@@ -33,10 +33,12 @@ export function assertModuleSize(module: Uint8Array): void {
 
 /** @throws UsageError unless `dir` has a usable plugin.json and a source to compile */
 export async function checkPluginFolder(dir: string): Promise<void> {
-  const expected = 'Expected a plugin’s folder, with plugin.json and assembly/index.ts.';
+  const expected =
+    'Expected a plugin’s folder, with plugin.json and assembly/index.ts or Cargo.toml. portarium plugin new makes one.';
   const found = statSync(dir, { throwIfNoEntry: false });
   if (found === undefined) throw new UsageError(`There is no folder ${dir}. ${expected}`);
   if (!found.isDirectory()) throw new UsageError(`${dir} is a file. ${expected}`);
   await readManifestFile(join(dir, 'plugin.json'));
+  if (existsSync(join(dir, 'Cargo.toml'))) return;
   await readTextFile(join(dir, 'assembly/index.ts'));
 }

@@ -86,6 +86,10 @@ export const PluginSchema = v.looseObject({
 });
 export type Plugin = v.InferOutput<typeof PluginSchema>;
 
+/** `current` is the version that runs when an action names none. */
+export const PluginVersionsSchema = v.looseObject({ current: text, items: v.array(PluginSchema) });
+export type PluginVersions = v.InferOutput<typeof PluginVersionsSchema>;
+
 const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
   plugin: v.looseObject({ name: text, rules }),

@@ -1,7 +1,15 @@
 /** Plugins: upload, look, and what an operator lets them reach. */
 import type { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import type { InferInput } from 'valibot';
-import { type Egress, EgressSchema, listOf, type Plugin, PluginSchema } from './answers.ts';
+import {
+  type Egress,
+  EgressSchema,
+  listOf,
+  type Plugin,
+  PluginSchema,
+  type PluginVersions,
+  PluginVersionsSchema,
+} from './answers.ts';
 import type { Transport } from './transport.ts';
 
 export type OperatorEgress = InferInput<typeof OperatorEgressSchema>;
@@ -38,6 +46,19 @@ export class Plugins {
 
   get(name: string): Promise<Plugin> {
     return this.#transport.json({ method: 'GET', path: this.#path(name) }, PluginSchema);
+  }
+
+  /** The newest first. */
+  versions(name: string): Promise<PluginVersions> {
+    const path = `${this.#path(name)}/versions`;
+    return this.#transport.json({ method: 'GET', path }, PluginVersionsSchema);
+  }
+
+  /** Chooses the version that runs when an action names none. */
+  setCurrent(name: string, version: string, rationale: string): Promise<PluginVersions> {
+    const path = `${this.#path(name)}/current`;
+    const json = { version, rationale };
+    return this.#transport.json({ method: 'PUT', path, json }, PluginVersionsSchema);
   }
 
   #path(name: string): string {

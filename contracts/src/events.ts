@@ -34,6 +34,7 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'action.resolved',
   'plugin.admitted',
   'plugin.rejected',
+  'plugin.current-set',
   'egress.granted',
   'credential.created',
   'credential.rotated',

@@ -14,6 +14,7 @@ export const ENTRY_TYPES = [
   'policy.activated',
   'plugin.admitted',
   'plugin.rejected',
+  'plugin.current-set',
   'egress.granted',
   'credential.created',
   'credential.rotated',

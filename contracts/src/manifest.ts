@@ -122,3 +122,11 @@ export const PluginReferenceSchema = v.pipe(
   v.maxLength(128),
   v.regex(/^[a-z][a-z0-9-]{1,62}(@[0-9A-Za-z.-]+)?$/, 'expected "name" or "name@version"'),
 );
+
+/** Values of the manifest's `config` as a guest reads them, where nobody set others. */
+export function configDefaults({ config }: Pick<Manifest, 'config'>): Record<string, string> {
+  const given = Object.entries(config).flatMap(([name, entry]) =>
+    entry.default === undefined ? [] : [[name, entry.default] as const],
+  );
+  return Object.fromEntries(given);
+}

@@ -1,6 +1,6 @@
 /**
  * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
- * `… replay BUNDLE` runs recorded attempts again.
+ * `… replay BUNDLE` runs recorded attempts again, `… test` the cases of an author.
  */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
 import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
@@ -8,6 +8,10 @@ import { leaveProxiesOut, readConfiguration, readSearchPath } from './configurat
 async function main(): Promise<number> {
   const removed = leaveProxiesOut();
   const [role, ...args] = process.argv.slice(2);
+  if (role === 'test') {
+    const { testPlugin } = await import('./trial/test-command.ts');
+    return testPlugin(args, readSearchPath());
+  }
   if (role === 'replay') {
     const { replay } = await import('./replay/replay-command.ts');
     return replay(args, readSearchPath());
@@ -21,7 +25,9 @@ async function main(): Promise<number> {
   });
   const log = getLogger(['portarium', 'sandbox']);
   if (role !== 'serve') {
-    log.error('unknown role; use: bun run sandbox/src/main.ts serve, or replay BUNDLE', { role });
+    log.error('unknown role; use: bun run sandbox/src/main.ts serve, replay BUNDLE, or test', {
+      role,
+    });
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });

@@ -1,21 +1,19 @@
 /**
- * `portarium plugin build|push|list|egress|grant`. Side effects: `build` writes `plugin.wasm` and
- * `plugin.json` into the plugin's `build/`; `push` uploads them; `grant` is in `plugin-egress.ts`.
+ * `portarium plugin build|push|list|versions|rollback|…`. Side effects: `build` writes `plugin.wasm` and
+ * `plugin.json` into the plugin's `build/`; `push` uploads them; `rollback` chooses the version that
+ * runs. `new`, `check` and `test` are in `plugin-author.ts`, `egress` and `grant` in `plugin-egress.ts`.
  */
-import type { Plugin } from '@portarium/client/answers';
+import type { Plugin, PluginVersions } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { messageOf } from '@portarium/local/local-stack-error';
 import type { Command } from 'commander';
+import { compilePlugin } from '../compile-plugin.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { egressNotes } from '../egress-text.ts';
 import { print, printJson, table, tell } from '../output.ts';
-import {
-  assertModuleSize,
-  checkPluginFolder,
-  readManifestFile,
-  readModuleFile,
-} from '../plugin-folder.ts';
+import { assertModuleSize, readManifestFile, readModuleFile } from '../plugin-folder.ts';
 import { UsageError } from '../usage-error.ts';
+import { registerPluginAuthor } from './plugin-author.ts';
 import { registerPluginEgress } from './plugin-egress.ts';
 
 interface BuildOptions {
@@ -31,10 +29,11 @@ interface PushOptions extends ConnectionOptions {
 export function registerPlugin(program: Command): void {
   const plugin = program
     .command('plugin')
-    .description('build, upload and list plugins, and grant what they may reach');
+    .description('make, test, upload and list plugins, and grant what they may reach');
+  registerPluginAuthor(plugin);
   plugin
     .command('build')
-    .argument('<dir>', 'folder with plugin.json and assembly/index.ts')
+    .argument('<dir>', 'folder with plugin.json and assembly/index.ts or Cargo.toml')
     .description('check and compile a plugin into <dir>/build')
     .option('--out <dir>', 'folder for plugin.wasm and plugin.json')
     .option('--json', 'print one line {name, version, bytes, outDir}')
@@ -50,18 +49,25 @@ export function registerPlugin(program: Command): void {
   connectionOptions(plugin.command('list').description('list the workspace’s plugins')).action(
     list,
   );
+  connectionOptions(
+    plugin
+      .command('versions')
+      .argument('<name>', 'the plugin')
+      .description('list the versions of a plugin, the newest first, and which one runs'),
+  ).action(versions);
+  connectionOptions(
+    plugin
+      .command('rollback')
+      .argument('<name>', 'the plugin')
+      .argument('<version>', 'the version that runs from now on when an action names none')
+      .description('run another version of a plugin, until a newer one is pushed')
+      .requiredOption('--rationale <text>', 'why; it stands in the evidence'),
+  ).action(rollback);
   registerPluginEgress(plugin);
 }
 
-/** Loads the compiler only now: it would slow the start of every other command. */
-async function compile(dir: string, outDir?: string) {
-  await checkPluginFolder(dir);
-  const { buildPlugin } = await import('@portarium/sdk/build');
-  return buildPlugin(dir, outDir);
-}
-
 async function build(dir: string, options: BuildOptions): Promise<void> {
-  const { manifest, module, outDir } = await compile(dir, options.out);
+  const { manifest, module, outDir } = await compilePlugin(dir, options.out);
   const { name, version } = manifest;
   if (options.json) printJson({ name, version, bytes: module.length, outDir });
   else print(`${name}@${version}  ${module.length} bytes  ${outDir}`);
@@ -90,7 +96,7 @@ async function partsOf(
   { manifest, module }: PushOptions,
 ): Promise<{ readonly manifest: string; readonly module: Uint8Array }> {
   if (dir !== undefined && manifest === undefined && module === undefined) {
-    const built = await compile(dir);
+    const built = await compilePlugin(dir);
     assertModuleSize(built.module);
     return { manifest: built.manifestText, module: built.module };
   }
@@ -105,4 +111,30 @@ async function list(options: ConnectionOptions): Promise<void> {
   if (options.json) return printJson({ items: plugins });
   const rows = plugins.map(({ name, version, state, digest }) => [name, version, state, digest]);
   print(table([['NAME', 'VERSION', 'STATE', 'DIGEST'], ...rows]));
+}
+
+async function versions(name: string, options: ConnectionOptions): Promise<void> {
+  showVersions(await connect(options).plugins.versions(name), options);
+}
+
+interface RollbackOptions extends ConnectionOptions {
+  readonly rationale: string;
+}
+
+async function rollback(name: string, version: string, options: RollbackOptions): Promise<void> {
+  const { plugins } = connect(options);
+  showVersions(await plugins.setCurrent(name, version, options.rationale), options);
+  if (!options.json)
+    tell(`Actions that name ${name} without a version run ${version} from now on.`);
+}
+
+function showVersions(found: PluginVersions, options: ConnectionOptions): void {
+  if (options.json) {
+    printJson(found);
+    return;
+  }
+  const rows = found.items.map(({ version, state, digest, createdAt = '' }) => [
+    ...[version === found.current ? '*' : ' ', version, state, digest, createdAt],
+  ]);
+  print(table([['', 'VERSION', 'STATE', 'DIGEST', 'UPLOADED'], ...rows]));
 }

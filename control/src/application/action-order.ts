@@ -1,7 +1,7 @@
 /** Makes the order of an action: everything beside the journal that its attempts are a function of. */
 import { type ActionOrder, actionOrderBytes } from '@portarium/contracts/action-order';
 import type { WorkspaceId } from '@portarium/contracts/ids';
-import type { Operation } from '@portarium/contracts/manifest';
+import { configDefaults, type Operation } from '@portarium/contracts/manifest';
 import type { ActionRecord, PluginRecord } from './ports/records.ts';
 
 export function makeOrder(
@@ -24,7 +24,7 @@ export function makeOrder(
       encoding: operation.encoding,
     },
     inputDigest: action.inputDigest,
-    config: configOf(plugin),
+    config: configDefaults(plugin.manifest),
     contract: {
       plugin: [...action.contract.plugin],
       operator: [...action.contract.operator],
@@ -36,12 +36,4 @@ export function makeOrder(
     startTime: action.createdAt,
   };
   return { order, bytes: actionOrderBytes(order) };
-}
-
-function configOf(plugin: PluginRecord): Record<string, string> {
-  const config: Record<string, string> = {};
-  for (const [name, entry] of Object.entries(plugin.manifest.config)) {
-    if (entry.default !== undefined) config[name] = entry.default;
-  }
-  return config;
 }

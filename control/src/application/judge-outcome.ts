@@ -3,12 +3,11 @@
  * of the attempt's end will name.
  */
 import { fromBase64 } from '@portarium/contracts/base64';
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { OutcomeSchema } from '@portarium/contracts/internal-api';
-import { validateJson } from '@portarium/contracts/json-schema';
 import type { Operation } from '@portarium/contracts/manifest';
+import { outputProblem } from '@portarium/contracts/operation-value';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import type { Context } from './context.ts';
@@ -48,24 +47,9 @@ export async function judgeOutcome(
       },
     };
   }
-  if (operation.encoding === 'json') {
-    const problem = jsonProblem(operation.output, output);
-    if (problem) return { error: { code: 'output.invalid', message: problem } };
-  }
+  const problem = outputProblem(operation, output);
+  if (problem) return { error: { code: 'output.invalid', message: problem } };
   const digest = await context.objects.put(ticket.workspace, output, 'compliance');
   const mediaType = operation.encoding === 'json' ? 'application/json' : 'application/octet-stream';
   return { artifact: { digest, bytes: output.length, mediaType, retention: 'compliance' } };
-}
-
-function jsonProblem(
-  schema: Readonly<Record<string, unknown>>,
-  output: Uint8Array,
-): string | undefined {
-  try {
-    const value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(output));
-    const [violation] = validateJson(schema, value);
-    return violation && `the output at ${violation.pointer || 'the top'}: ${violation.message}`;
-  } catch (error) {
-    return `the output is not JSON: ${(error as Error).message}`;
-  }
 }

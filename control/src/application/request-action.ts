@@ -3,15 +3,14 @@
  * event in one transaction. Dispatch follows the commit and is repeated by the sweeper.
  */
 import { ORDER_MEDIA_TYPE } from '@portarium/contracts/action-order';
-import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import { type ActionId, ActionIdSchema, type WorkspaceId } from '@portarium/contracts/ids';
-import { validateJson } from '@portarium/contracts/json-schema';
 import { isFinal } from '@portarium/contracts/life-cycle';
 import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
+import { encodeInput } from '@portarium/contracts/operation-value';
 import * as v from 'valibot';
 import { effectiveTier, initialState } from '../domain/initial-state.ts';
 import { policyAttributes } from '../domain/policy-attributes.ts';
@@ -210,7 +209,7 @@ async function plan(
       },
     );
   }
-  const input = encodeInput(operation, wanted.input);
+  const input = inputBytes(operation, wanted.input);
   if (!input.ok) return input;
   const limit = effectiveLimits(plugin.manifest.limits).inputBytes;
   if (input.value.length > limit) {
@@ -290,35 +289,15 @@ async function moduleSize(
 }
 
 /** The exact bytes that the guest will read. */
-function encodeInput(operation: Operation, input: unknown): Result<Uint8Array> {
-  if (operation.encoding === 'json') {
-    if (input === undefined)
-      return failure('input.invalid', 'The field input is missing.', {
-        errors: [{ pointer: '/input', message: 'this field is missing' }],
-      });
-    const violations = validateJson(operation.input, input);
-    if (violations.length > 0) {
-      return failure('input.invalid', `The input does not match the schema of ${operation.name}.`, {
-        errors: violations.map(({ pointer, message }) => ({
-          pointer: `/input${pointer}`,
-          message,
-        })),
-      });
-    }
-    return success(canonicalBytes(input));
-  }
-  const wrong = (message: string) =>
-    failure('input.invalid', `The input of ${operation.name} must be ${message}.`, {
-      errors: [{ pointer: '/input', message: `expected ${message}` }],
-    });
-  if (typeof input !== 'string')
-    return wrong(operation.encoding === 'text' ? 'a string' : 'a base64 string');
-  if (operation.encoding === 'text') return success(new TextEncoder().encode(input));
-  try {
-    return success(Uint8Array.from(atob(input), (char) => char.charCodeAt(0)));
-  } catch {
-    return wrong('a base64 string');
-  }
+function inputBytes(operation: Operation, input: unknown): Result<Uint8Array> {
+  const encoded = encodeInput(operation, input);
+  if ('bytes' in encoded) return success(encoded.bytes);
+  return failure('input.invalid', `The input does not match the schema of ${operation.name}.`, {
+    errors: encoded.problems.map(({ pointer, message }) => ({
+      pointer: `/input${pointer}`,
+      message,
+    })),
+  });
 }
 
 async function newAction(

@@ -57,10 +57,15 @@ export async function uploadPlugin(
     createdAt: timeText(context.clock.nowMs()),
   };
   return submitAs(context, caller, workspace, async (tx) => {
+    await tx.lockPluginVersions(plugin.name);
     if (!(await tx.insertPlugin(plugin))) {
       const winner = await tx.findPlugin(plugin.name, plugin.version);
       if (!winner) throw new Error(`${plugin.name}@${plugin.version} is neither there nor free`);
       return existing(winner, plugin.digest, plugin.manifestDigest);
+    }
+    // Whoever uploads a version means it to run; a choice of before does not outlive it.
+    if (await tx.currentVersion(plugin.name)) {
+      await tx.putCurrentVersion(plugin.name, plugin.version, caller.key.id, plugin.createdAt);
     }
     tx.append({
       type: 'plugin.admitted',

@@ -2,9 +2,9 @@
 
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
+import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
-import { decodeValue } from './decode-value.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction, Word } from './ports/workspace-store.ts';
 

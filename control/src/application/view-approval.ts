@@ -2,11 +2,11 @@
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Operation } from '@portarium/contracts/manifest';
+import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
 import { currentDigest } from './approval-statement.ts';
 import type { Caller, Context } from './context.ts';
 import { mayNotDecide } from './decide-approval.ts';
-import { decodeValue } from './decode-value.ts';
 import type { ApprovalRecord, DecisionRecord } from './ports/approval-store.ts';
 import type { ActionRecord } from './ports/records.ts';
 

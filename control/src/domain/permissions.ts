@@ -11,6 +11,7 @@ export const PERMISSIONS = {
   'workspace.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
   'key.manage': ['admin'],
   'plugin.upload': ['admin', 'author'],
+  'plugin.choose-version': ['admin', 'operator', 'author'],
   'plugin.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
   'egress.grant': ['admin', 'operator'],
   'egress.read': ['admin', 'operator', 'approver', 'auditor', 'author'],

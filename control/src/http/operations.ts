@@ -27,6 +27,7 @@ import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
 import { ResolveActionSchema } from '../application/resolve-action.ts';
 import { ApprovalRulesSchema } from '../application/set-approval-rules.ts';
+import { SetCurrentVersionSchema } from '../application/set-current-version.ts';
 import { UsageQuerySchema } from '../application/view-usage.ts';
 import type { Permission } from '../domain/permissions.ts';
 import { pageLimit } from './page-limit.ts';
@@ -171,9 +172,31 @@ export const OPERATIONS = {
     method: 'get',
     path: `${WS}/plugins/{name}`,
     permission: 'plugin.read',
-    summary: 'Show the newest version of a plugin with its manifest',
+    summary: 'Show the current version of a plugin with its manifest',
     params: plugin,
     answers: { 200: 'Plugin' },
+  },
+  listVersions: {
+    id: 'listVersions',
+    method: 'get',
+    path: `${WS}/plugins/{name}/versions`,
+    permission: 'plugin.read',
+    summary: 'List the versions of a plugin, the newest first, and which one is current',
+    params: plugin,
+    tagged: true,
+    answers: { 200: 'PluginVersions' },
+  },
+  setCurrentVersion: {
+    id: 'setCurrentVersion',
+    method: 'put',
+    path: `${WS}/plugins/{name}/current`,
+    permission: 'plugin.choose-version',
+    summary: 'Choose the version that runs when an action names none',
+    params: plugin,
+    body: SetCurrentVersionSchema,
+    headers: ['If-Match'],
+    tagged: true,
+    answers: { 200: 'PluginVersions' },
   },
   grantEgress: {
     id: 'grantEgress',

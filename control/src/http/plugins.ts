@@ -4,6 +4,11 @@ import { plainText } from '@portarium/contracts/plain-text';
 import type { Context } from '../application/context.ts';
 import { type EgressView, egressRevision, grantEgress } from '../application/grant-egress.ts';
 import type { PluginRecord } from '../application/ports/records.ts';
+import {
+  setCurrentVersion,
+  type VersionsView,
+  viewVersions,
+} from '../application/set-current-version.ts';
 import { uploadPlugin } from '../application/upload-plugin.ts';
 import { type Api, type Exchange, unwrap } from './api.ts';
 import { etag } from './entity-tag.ts';
@@ -29,8 +34,19 @@ export function pluginRoutes(app: Api, context: Context): void {
 
   route(app, context, OPERATIONS.getPlugin, async ({ exchange, workspace, params }) => {
     const plugin = await context.store.read(workspace, (tx) => tx.findPlugin(params.name));
-    if (!plugin) refuse('not-found', `The workspace has no plugin ${params.name}.`);
+    if (!plugin) return noPlugin(params.name);
     return exchange.json({ ...pluginView(plugin), manifest: plugin.manifest });
+  });
+
+  route(app, context, OPERATIONS.listVersions, async ({ exchange, workspace, params }) => {
+    const view = await context.store.read(workspace, (tx) => viewVersions(tx, params.name));
+    return versionsAnswer(exchange, view ?? noPlugin(params.name));
+  });
+
+  route(app, context, OPERATIONS.setCurrentVersion, async (asked) => {
+    const { exchange, caller, workspace, params, body, ifMatch } = asked;
+    const view = await setCurrentVersion(context, caller, workspace, params.name, body, ifMatch);
+    return versionsAnswer(exchange, unwrap(view));
   });
 
   route(app, context, OPERATIONS.grantEgress, async (asked) => {
@@ -44,9 +60,18 @@ export function pluginRoutes(app: Api, context: Context): void {
       plugin: await tx.findPlugin(params.name),
       grant: await tx.findEgressGrant(params.name),
     }));
-    if (!plugin) refuse('not-found', `The workspace has no plugin ${params.name}.`);
+    if (!plugin) return noPlugin(params.name);
     return egressAnswer(exchange, { plugin, grant });
   });
+}
+
+function noPlugin(name: string): never {
+  return refuse('not-found', `The workspace has no plugin ${name}.`);
+}
+
+function versionsAnswer(exchange: Exchange, { versions, current }: VersionsView): Response {
+  const body = { current: current.version, items: versions.map(pluginView) };
+  return exchange.json(body, 200, etag(String(current.revision)));
 }
 
 async function readUpload(request: Request): Promise<{ manifestText: string; module: Uint8Array }> {

@@ -2,10 +2,12 @@
  * Compiles a plugin folder into one WebAssembly module and its manifest. Never runs the module,
  * and never decides whether it may be used: that is admission's.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import asc from 'assemblyscript/asc';
+import { compileRust } from './compile-rust.ts';
 import { type PluginManifest, readManifest } from './plugin-manifest.ts';
 
 export interface BuiltPlugin {
@@ -21,7 +23,8 @@ export interface BuiltPlugin {
 const HOST_MODULES: ReadonlySet<string> = new Set(['extism:host/env', 'portarium:host/v1']);
 
 /**
- * Builds `<dir>/assembly/index.ts` with `<dir>/plugin.json`. The same source gives the same bytes.
+ * Builds `<dir>/assembly/index.ts`, or with a `<dir>/Cargo.toml` that crate, with `<dir>/plugin.json`.
+ * The same AssemblyScript gives the same bytes.
  * @param outDir where `plugin.wasm` and `plugin.json` go; `<dir>/build` unless given
  * @throws Error with the compiler's own text, or naming the import or export that is wrong
  */
@@ -31,7 +34,9 @@ export async function buildPlugin(dir: string, outDir?: string): Promise<BuiltPl
   const manifestFile = join(root, 'plugin.json');
   const manifestText = await readText(manifestFile);
   const manifest = readManifest(manifestText, manifestFile);
-  const module = await compile(root);
+  const module = existsSync(join(root, 'Cargo.toml'))
+    ? await compileRust(root)
+    : await compileAssemblyScript(root);
   await assertFits(module, manifest);
   await mkdir(out, { recursive: true });
   await writeFile(join(out, 'plugin.wasm'), module);
@@ -49,7 +54,7 @@ const FLAGS = [
   ...['--optimizeLevel', '3', '--shrinkLevel', '1', '--converge'],
 ];
 
-async function compile(root: string): Promise<Uint8Array> {
+async function compileAssemblyScript(root: string): Promise<Uint8Array> {
   const files = new Map<string, Uint8Array>();
   const messages: string[] = [];
   const say = (chunk: Uint8Array | string) => {
@@ -100,7 +105,7 @@ async function assertFits(bytes: Uint8Array, manifest: PluginManifest): Promise<
     if (exports.some(({ kind, name }) => kind === 'function' && name === operation.export))
       continue;
     throw new Error(
-      `operation ${operation.name} names the export ${operation.export}, which assembly/index.ts ` +
+      `operation ${operation.name} names the export ${operation.export}, which the module ` +
         `does not have; it has ${exports.map(({ name }) => name).join(', ')}`,
     );
   }

@@ -23,13 +23,19 @@ interface Ending {
   readonly message: string;
 }
 
+/** The broker, as far as a guest's run needs it. */
+export type GuestEgress = Pick<
+  EgressSession,
+  'request' | 'close' | 'count' | 'bytesOut' | 'bytesIn' | 'refusal' | 'unreplayed'
+>;
+
 const WATCH_MS = 50;
 const MIB = 1024 * 1024;
 
 export async function runGuest(
   cell: CellProcess,
   order: Pick<WorkOrder, 'operation' | 'input' | 'config' | 'limits' | 'seed' | 'startTime'>,
-  egress: EgressSession,
+  egress: GuestEgress,
   signal: AbortSignal,
 ): Promise<GuestOutcome> {
   const { limits } = order;
@@ -103,14 +109,14 @@ export async function runGuest(
 }
 
 /** A deadline that cut off a write which may be sent again with its key is a lost answer, not the end. */
-function lostAtDeadline(ending: Ending | undefined, egress: EgressSession): Ending | undefined {
+function lostAtDeadline(ending: Ending | undefined, egress: GuestEgress): Ending | undefined {
   const { refusal } = egress;
   if (ending?.code !== 'limit.deadline' || refusal?.code !== 'answer.lost') return ending;
   return { code: refusal.code, message: `${refusal.message}; ${ending.message}` };
 }
 
 /** A guest that ends by itself has to have made every call that the journal holds. */
-function divergence(result: RunResult, egress: EgressSession): Ending | undefined {
+function divergence(result: RunResult, egress: GuestEgress): Ending | undefined {
   const own =
     result.kind === 'output' || (result.kind === 'error' && result.code === 'guest.error');
   if (!own || egress.unreplayed === 0) return undefined;

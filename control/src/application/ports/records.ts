@@ -113,3 +113,10 @@ export interface LogEntryRecord {
   readonly hash: Digest;
   readonly bytes: Uint8Array;
 }
+
+/** The version of a plugin that runs when an action names none. */
+export interface CurrentVersion {
+  readonly version: string;
+  /** Grows with each choice; 0 while nobody has chosen: then it is the newest. */
+  readonly revision: number;
+}

@@ -13,6 +13,7 @@ import type {
   ActionRecord,
   AttemptError,
   AttemptRecord,
+  CurrentVersion,
   EgressGrantRecord,
   LogEntryRecord,
   PluginRecord,
@@ -49,7 +50,12 @@ export interface Page {
 }
 
 export interface ReadTransaction extends JournalReads, ApprovalReads, CredentialReads {
+  /** Without a version the current one: what was chosen, else the newest. */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
+  /** The newest first. */
+  listVersions(name: string): Promise<readonly PluginRecord[]>;
+  /** What was chosen; undefined while nobody has. */
+  currentVersion(name: string): Promise<CurrentVersion | undefined>;
   isPluginActive(name: string, version: string): Promise<boolean>;
   listPlugins(): Promise<readonly PluginRecord[]>;
   findEgressGrant(plugin: string): Promise<EgressGrantRecord | undefined>;
@@ -176,6 +182,9 @@ export interface WriteTransaction
   revokeKey(scope: WorkspaceId | null, id: KeyId, at: string): Promise<boolean>;
   /** Queues an entry; all are appended in order just before the commit. */
   append(entry: EntryDraft): void;
+  /** Nobody else adds or chooses a version of it until the commit. */
+  lockPluginVersions(name: string): Promise<void>;
+  putCurrentVersion(name: string, version: string, by: KeyId, at: string): Promise<CurrentVersion>;
   /** @returns false when that name and version exist already */
   insertPlugin(plugin: PluginRecord): Promise<boolean>;
   /** The grant; nobody else changes it, or sets a first one, until the commit. */

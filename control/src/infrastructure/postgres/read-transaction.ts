@@ -71,9 +71,20 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     async findPlugin(name, version) {
       const [row] =
         version === undefined
-          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' ORDER BY created_at DESC, id DESC LIMIT 1`
+          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active'
+              ORDER BY (SELECT c.version = p.version FROM plugin_current c WHERE c.workspace_id = ${workspace} AND c.plugin = ${name}) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
+    },
+    async listVersions(name) {
+      const rows =
+        await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} ORDER BY created_at DESC, id DESC LIMIT 1000`;
+      return rows.map(pluginOf);
+    },
+    async currentVersion(name) {
+      const [row] =
+        await tx`SELECT version, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
+      return row && { version: row.version as string, revision: Number(row.revision) };
     },
     async isPluginActive(name, version) {
       const [row] =

@@ -25,6 +25,19 @@ export function writeTransaction(
     append(entry) {
       drafts.push(entry);
     },
+    async lockPluginVersions(name) {
+      await lockName(tx, `plugin/${workspace}/${name}`);
+    },
+    async putCurrentVersion(name, version, by, at) {
+      const [row] = await tx`
+        INSERT INTO plugin_current (workspace_id, plugin, version, revision, changed_by, changed_at)
+        VALUES (${workspace}, ${name}, ${version}, 1, ${by}, ${at})
+        ON CONFLICT (workspace_id, plugin) DO UPDATE SET version = excluded.version, revision = plugin_current.revision + 1,
+          changed_by = excluded.changed_by, changed_at = excluded.changed_at
+        RETURNING version, revision`;
+      if (!row) throw new Error('the current version was not stored');
+      return { version: row.version as string, revision: Number(row.revision) };
+    },
     async insertPlugin(plugin) {
       const rows = await tx`
         INSERT INTO plugins (workspace_id, id, name, version, digest, module_digest, rewriter, manifest, manifest_digest, admission, state, uploaded_by, created_at)

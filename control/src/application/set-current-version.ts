@@ -1,0 +1,74 @@
+/** Chooses the version of a plugin that actions run when they name none: back to one that worked. */
+import type { WorkspaceId } from '@portarium/contracts/ids';
+import * as v from 'valibot';
+import { RationaleSchema } from './cancel-action.ts';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
+import type { CurrentVersion, PluginRecord } from './ports/records.ts';
+import type { ReadTransaction } from './ports/workspace-store.ts';
+import { type Precondition, unmet } from './precondition.ts';
+import { submitAs } from './submit-as.ts';
+
+export const SetCurrentVersionSchema = v.strictObject({
+  version: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
+  rationale: RationaleSchema,
+});
+
+export interface VersionsView {
+  /** The newest first; never empty. */
+  readonly versions: readonly PluginRecord[];
+  readonly current: CurrentVersion;
+}
+
+/** @returns undefined when the workspace has no such plugin */
+export async function viewVersions(
+  tx: ReadTransaction,
+  name: string,
+): Promise<VersionsView | undefined> {
+  const versions = await tx.listVersions(name);
+  const chosen = await tx.currentVersion(name);
+  const [newest] = versions;
+  if (!newest) return undefined;
+  return { versions, current: chosen ?? { version: newest.version, revision: 0 } };
+}
+
+export async function setCurrentVersion(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  name: string,
+  { version, rationale }: v.InferOutput<typeof SetCurrentVersionSchema>,
+  expected?: Precondition,
+): Promise<Result<VersionsView>> {
+  return submitAs(context, caller, workspace, async (tx): Promise<Result<VersionsView>> => {
+    await tx.lockPluginVersions(name);
+    const before = await viewVersions(tx, name);
+    if (!before) return failure('not-found', `The workspace has no plugin ${name}.`);
+    const refused = unmet(expected, String(before.current.revision));
+    if (refused) return refused;
+    const wanted = before.versions.find((one) => one.version === version);
+    if (!wanted) {
+      return failure('input.invalid', `${name} has no version ${version}.`, {
+        errors: [{ pointer: '/version', message: 'this plugin has no such version' }],
+      });
+    }
+    const current = await tx.putCurrentVersion(
+      name,
+      version,
+      caller.key.id,
+      timeText(context.clock.nowMs()),
+    );
+    tx.append({
+      type: 'plugin.current-set',
+      actor: actorOf(caller),
+      subject: { plugin: wanted.digest },
+      data: {
+        ...{ name, version, before: before.current.version, revision: current.revision },
+        ...{ by: caller.key.owner, rationale },
+      },
+      trace: caller.trace,
+    });
+    return success({ ...before, current });
+  });
+}
