@@ -4,6 +4,7 @@ import { Command, Help, type Option } from 'commander';
 import { registerAction } from './commands/action.ts';
 import { registerApprovalRules } from './commands/approval-rules.ts';
 import { registerApprove } from './commands/approve.ts';
+import { registerBackup } from './commands/backup.ts';
 import { registerConsole } from './commands/console.ts';
 import { registerCredential } from './commands/credential.ts';
 import { registerDemo } from './commands/demo.ts';
@@ -35,6 +36,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerReplay,
   registerKey,
   registerVault,
+  registerBackup,
   registerTest,
 ];
 

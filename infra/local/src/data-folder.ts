@@ -47,6 +47,10 @@ export interface DataFolder {
   readonly ports: string;
   readonly stack: string;
   readonly lock: string;
+  /** Which version made it what it is. */
+  readonly version: string;
+  /** Backups that upgrades leave. */
+  readonly backups: string;
 }
 
 export function dataFolderAt(path: string): DataFolder {
@@ -68,6 +72,8 @@ export function dataFolderAt(path: string): DataFolder {
     ports: join(root, 'ports.json'),
     stack: join(root, 'stack.json'),
     lock: join(root, 'supervisor.lock'),
+    version: join(root, 'version.json'),
+    backups: join(root, 'backups'),
   };
 }
 

@@ -1,6 +1,8 @@
 /** Starts the whole embedded stack: services, migrations, bootstrap, Control Plane, sandbox host. */
+import { prepareUpgrade } from './backup-stack.ts';
 import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
+import { writeDataVersion } from './data-version.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
 import type { PortName } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
@@ -73,6 +75,7 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
   };
   options.signal?.addEventListener('abort', onAbort, { once: true });
   try {
+    await prepareUpgrade(folder, supervisor.progress);
     const secrets = ensureSecrets(folder);
     ensureMasterKey(folder);
     const wanted = wantedPorts(options, environment);
@@ -86,6 +89,7 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     // A build that is under way would hold an interrupted start for minutes.
     const context = await Promise.race([starting, aborted]);
     const bootstrap = readBootstrap(folder);
+    writeDataVersion(folder);
     supervisor.becomeReady(controlUrl(context.ports));
     return describe(supervisor, context, bootstrap);
   } catch (error) {
