@@ -3,6 +3,9 @@ import * as v from 'valibot';
 
 const port = v.pipe(v.string(), v.regex(/^\d{1,5}$/), v.transform(Number), v.maxValue(65_535));
 
+/** IPv6 in brackets. */
+const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
+
 const rate = v.pipe(
   v.string(),
   v.regex(/^[1-9]\d{0,5}$/, 'expected 1 to 999999 a second'),
@@ -19,6 +22,17 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_DATABASE_OWNER_URL: v.optional(v.string()),
   PORTARIUM_HTTP_HOST: v.optional(v.string(), '127.0.0.1'),
   PORTARIUM_HTTP_PORT: v.optional(port, '3000'),
+  /**
+   * Second address, `ADDRESS:PORT`, for callers on other machines; internal routes are not there. It needs
+   * a certificate, or a proxy in front that has one.
+   */
+  PORTARIUM_LISTEN: v.optional(v.pipe(v.string(), v.regex(LISTEN, 'expected ADDRESS:PORT'))),
+  /** PEM file with the certificate chain of that address. */
+  PORTARIUM_TLS_CERT_FILE: v.optional(v.string()),
+  /** PEM file with its key. */
+  PORTARIUM_TLS_KEY_FILE: v.optional(v.string()),
+  /** `yes`: that address speaks plain HTTP, to a proxy that ends TLS. */
+  PORTARIUM_BEHIND_PROXY: v.optional(v.picklist(['yes', 'no']), 'no'),
   PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
   PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
   PORTARIUM_NATS_URL: v.optional(v.string(), 'nats://127.0.0.1:4222'),
@@ -54,6 +68,38 @@ export const VaultConfigurationSchema = v.pick(ConfigurationSchema, [
 ]);
 
 export type Configuration = v.InferOutput<typeof ConfigurationSchema>;
+
+/** Where callers on other machines come in. */
+export interface PublicListener {
+  readonly hostname: string;
+  readonly port: number;
+  /** Paths of PEM files; undefined behind a proxy. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+/** @throws Error when the address would speak plain HTTP and nobody said that a proxy is in front */
+export function publicListenerOf(configuration: Configuration): PublicListener | undefined {
+  const {
+    PORTARIUM_LISTEN: listen,
+    PORTARIUM_TLS_CERT_FILE: certFile,
+    PORTARIUM_TLS_KEY_FILE: keyFile,
+    PORTARIUM_BEHIND_PROXY: behindProxy,
+  } = configuration;
+  if (listen === undefined) return undefined;
+  const at = listen.lastIndexOf(':');
+  const where = {
+    hostname: listen.slice(0, at).replaceAll(/[[\]]/g, ''),
+    port: Number(listen.slice(at + 1)),
+  };
+  if (certFile !== undefined && keyFile !== undefined)
+    return { ...where, tls: { certFile, keyFile } };
+  if (behindProxy === 'yes' && certFile === undefined && keyFile === undefined) {
+    return { ...where, tls: undefined };
+  }
+  throw new Error(
+    `PORTARIUM_LISTEN=${listen} needs both PORTARIUM_TLS_CERT_FILE and PORTARIUM_TLS_KEY_FILE, or PORTARIUM_BEHIND_PROXY=yes with a proxy in front that speaks TLS: keys would travel in the clear.`,
+  );
+}
 
 /** Seconds of the full rate that may come at once. */
 const BURST_SECONDS = 10;

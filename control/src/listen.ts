@@ -11,22 +11,35 @@ type Handler = (request: Request) => Response | Promise<Response>;
 /** Deno's server, as far as it is used. */
 interface Deno {
   serve(
-    options: { hostname: string; port: number; onListen(): void },
+    options: { hostname: string; port: number; cert?: string; key?: string; onListen(): void },
     handler: Handler,
   ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> };
 }
 
 const DRAIN_MS = 10_000;
 
-export async function listen(fetch: Handler, hostname: string, port: number): Promise<Listening> {
-  const { Deno } = globalThis as { readonly Deno?: Deno };
-  return Deno ? onDeno(Deno, fetch, hostname, port) : onBun(fetch, hostname, port);
+/** In PEM. */
+export interface Tls {
+  readonly cert: string;
+  readonly key: string;
 }
 
-function onBun(fetch: Handler, hostname: string, port: number): Listening {
+export interface ListenOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly tls?: Tls | undefined;
+}
+
+export async function listen(fetch: Handler, options: ListenOptions): Promise<Listening> {
+  const { Deno } = globalThis as { readonly Deno?: Deno };
+  return Deno ? onDeno(Deno, fetch, options) : onBun(fetch, options);
+}
+
+function onBun(fetch: Handler, { hostname, port, tls }: ListenOptions): Listening {
   const server = Bun.serve({
     hostname,
     port,
+    ...(tls === undefined ? {} : { tls: { ...tls } }),
     // Longer than the longest `Prefer: wait`.
     idleTimeout: 120,
     // Bodies are bounded route by route, with a problem document; this is only the last net.
@@ -42,8 +55,8 @@ function onBun(fetch: Handler, hostname: string, port: number): Listening {
   };
 }
 
-function onDeno(deno: Deno, fetch: Handler, hostname: string, port: number): Listening {
-  const server = deno.serve({ hostname, port, onListen() {} }, fetch);
+function onDeno(deno: Deno, fetch: Handler, { hostname, port, tls }: ListenOptions): Listening {
+  const server = deno.serve({ hostname, port, ...tls, onListen() {} }, fetch);
   // Whatever still runs after that ends with the process.
   return { port: server.addr.port, stop: () => drained(server.shutdown()) };
 }

@@ -1,9 +1,11 @@
 /** HTTP, Temporal worker and relay, each or all of them in one process, until it is told to stop. */
+import { readFile } from 'node:fs/promises';
 import { getLogger } from '@logtape/logtape';
 import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
-import { type Configuration, ratesOf } from './configuration.ts';
+import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
+import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';
@@ -64,13 +66,42 @@ async function serveHttp(
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),
   });
-  const server = await listen(
-    app.fetch,
-    configuration.PORTARIUM_HTTP_HOST,
-    configuration.PORTARIUM_HTTP_PORT,
-  );
+  const server = await listen(app.fetch, {
+    hostname: configuration.PORTARIUM_HTTP_HOST,
+    port: configuration.PORTARIUM_HTTP_PORT,
+  });
   log.info('listening on http://{host}:{port}', {
     host: configuration.PORTARIUM_HTTP_HOST,
+    port: server.port,
+  });
+  const outside = await listenOutside(configuration, app.fetch);
+  return {
+    port: server.port,
+    async stop() {
+      await Promise.all([server.stop(), outside?.stop()]);
+    },
+  };
+}
+
+/** Serves callers on other machines what is theirs: nothing that sandbox hosts use. */
+async function listenOutside(
+  configuration: Configuration,
+  fetch: (request: Request) => Response | Promise<Response>,
+): Promise<Listening | undefined> {
+  const outside = publicListenerOf(configuration);
+  if (outside === undefined) return undefined;
+  const { hostname, port, tls } = outside;
+  const pem = tls && {
+    cert: await readFile(tls.certFile, 'utf8'),
+    key: await readFile(tls.keyFile, 'utf8'),
+  };
+  const server = await listen((request) => serveOutside(request, fetch, pem !== undefined), {
+    ...{ hostname, port },
+    tls: pem,
+  });
+  log.info('listening on {scheme}://{hostname}:{port} for other machines', {
+    scheme: pem ? 'https' : 'http',
+    hostname,
     port: server.port,
   });
   return server;

@@ -3,6 +3,8 @@
  * on loopback ports, may install server binaries into the cache.
  */
 import { claimFirstShowing } from '@portarium/local/bootstrap-file';
+import { messageOf } from '@portarium/local/local-stack-error';
+import { type Outside, type OutsideOptions, outsideOf } from '@portarium/local/outside';
 import type { StackConnection } from '@portarium/local/running-stack';
 import { startDetached } from '@portarium/local/start-detached';
 import { startStack } from '@portarium/local/start-stack';
@@ -11,8 +13,9 @@ import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { progressLines } from '../progress-lines.ts';
+import { UsageError } from '../usage-error.ts';
 
-interface UpOptions extends DataOption {
+interface UpOptions extends DataOption, OutsideOptions {
   readonly detach?: true;
   readonly json?: true;
   readonly port?: number;
@@ -25,6 +28,10 @@ export function registerUp(program: Command): void {
     .addOption(dataOption())
     .option('--detach', 'return once it is ready; it goes on in the background')
     .option('--port <number>', 'port of the Control Plane (default: 3000 when free)', parsePort)
+    .option('--listen <address[:port]>', 'let callers on other machines in here; needs one of:')
+    .option('--tls-cert <file>', 'certificate chain of that address, in PEM (with --tls-key)')
+    .option('--tls-key <file>', 'its key, in PEM')
+    .option('--behind-proxy', 'a proxy in front of that address speaks TLS')
     .option('--json', 'print one line {url, workspace, keys, dataDir, version} once ready')
     .action(async (options: UpOptions) => {
       process.exitCode =
@@ -38,6 +45,15 @@ function parsePort(text: string): number {
     throw new InvalidArgumentError('Expected a port number from 1 to 65535.');
   }
   return port;
+}
+
+/** @throws UsageError that says what belongs together */
+function wantedOutside(options: UpOptions): Outside | undefined {
+  try {
+    return outsideOf(options);
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
 }
 
 /** Aborts on the first Ctrl-C or termination; the promise resolves then. */
@@ -61,6 +77,7 @@ async function attached(options: UpOptions): Promise<number> {
     dataDir: dataDirOf(options),
     onProgress: progressLines(),
     signal,
+    outside: wantedOutside(options),
     ...(options.port === undefined ? {} : { ports: { http: options.port } }),
   });
   show(stack, options);
@@ -75,6 +92,7 @@ async function detached(options: UpOptions): Promise<number> {
     dataDir: dataDirOf(options),
     onProgress: progressLines(),
     signal: onTermination().signal,
+    outside: wantedOutside(options),
     ...(options.port === undefined ? {} : { httpPort: options.port }),
   });
   show(stack, options);
@@ -89,7 +107,13 @@ function show(stack: StackConnection, options: UpOptions): void {
     return;
   }
   print(`Portarium ${version} is ready at ${url}`);
+  const outside = wantedOutside(options);
+  if (outside)
+    print(
+      `Other machines reach it at ${outside.listen}${outside.tls ? ', over TLS' : ', through your proxy'}`,
+    );
   print(`Workspace ${workspace}, data in ${dataDir}`);
+  print('The console: portarium console prints a link that signs in.');
   if (claimFirstShowing(dataDir)) {
     print('Keys, shown once (kept in bootstrap.json of the data folder):');
     print(table(Object.entries(keys).map(([role, key]) => [`  ${role}`, key])));

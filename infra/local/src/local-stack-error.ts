@@ -11,6 +11,8 @@ export type LocalStackErrorCode =
   | 'port-taken'
   /** A part did not become ready. */
   | 'part-failed'
+  /** Options that do not go together. */
+  | 'usage'
   /** The stack was told to stop while it was starting. */
   | 'interrupted';
 

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { bunArguments } from './bun-arguments.ts';
 import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { LocalStackError } from './local-stack-error.ts';
+import { type Outside, outsideArguments } from './outside.ts';
 import { alreadyRunning, folderOwner } from './process/folder-owner.ts';
 import { LOG_FILE_BYTES, RotatingLog } from './process/rotating-log.ts';
 import type { OnProgress } from './progress.ts';
@@ -24,6 +25,7 @@ import { readStackFile } from './stack-file.ts';
 export interface StartDetachedOptions {
   readonly dataDir: string;
   readonly httpPort?: number;
+  readonly outside?: Outside | undefined;
   readonly onProgress?: OnProgress;
   /** Aborting stops the supervisor again when it is not ready yet. */
   readonly signal?: AbortSignal;
@@ -51,6 +53,7 @@ export async function startDetached(options: StartDetachedOptions): Promise<Stac
       fileURLToPath(new URL('./supervisor-main.ts', import.meta.url)),
       ...['--data', folder.path],
       ...(options.httpPort === undefined ? [] : ['--http-port', String(options.httpPort)]),
+      ...outsideArguments(options.outside),
     ),
     { cwd: REPOSITORY_ROOT, detached: true, stdio: ['ignore', log, log] },
   );

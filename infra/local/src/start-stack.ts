@@ -6,6 +6,7 @@ import { writeDataVersion } from './data-version.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
 import type { PortName } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
+import type { Outside } from './outside.ts';
 import { natsPart } from './parts/nats.ts';
 import {
   buildConsole,
@@ -47,6 +48,8 @@ export interface StartStackOptions {
   /** Wanted ports; `0` asks for any free one. */
   readonly ports?: Partial<Record<PortName, number>>;
   readonly environment?: LocalEnvironment;
+  /** Where callers on other machines come in; nobody does when left out. */
+  readonly outside?: Outside | undefined;
   /** For tests that stand in between: the address at which sandbox hosts find the Control Plane. */
   readonly hostsFindControlAt?: (controlUrl: string) => string;
   /** Aborting stops a start that is under way; a running stack is stopped with `stop`. */
@@ -80,9 +83,17 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     ensureMasterKey(folder);
     const wanted = wantedPorts(options, environment);
     const starting = withPorts(supervisor, folder, wanted, async (ports, begun) => {
-      const { hostsFindControlAt } = options;
+      const { hostsFindControlAt, outside } = options;
       const onProgress = supervisor.progress;
-      const chosen = { folder, ports, secrets, environment, onProgress, hostsFindControlAt };
+      const chosen = {
+        folder,
+        ports,
+        secrets,
+        environment,
+        onProgress,
+        outside,
+        hostsFindControlAt,
+      };
       await startParts(supervisor, chosen, options.signal, begun);
       return chosen;
     });

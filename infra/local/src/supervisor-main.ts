@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { LocalStackError, messageOf } from './local-stack-error.ts';
+import { outsideOf } from './outside.ts';
 import type { ProgressEvent } from './progress.ts';
 import { EXIT_ALREADY_RUNNING } from './start-detached.ts';
 import { startStack } from './start-stack.ts';
@@ -19,7 +20,14 @@ function describe(event: ProgressEvent): string {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { data: { type: 'string' }, 'http-port': { type: 'string' } },
+    options: {
+      data: { type: 'string' },
+      'http-port': { type: 'string' },
+      listen: { type: 'string' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
+      'behind-proxy': { type: 'boolean' },
+    },
   });
   if (values.data === undefined) {
     note('supervisor-main needs --data DIR');
@@ -40,6 +48,12 @@ async function main(): Promise<number> {
       dataDir: values.data,
       onProgress: (event) => note(describe(event)),
       signal: stop.signal,
+      outside: outsideOf({
+        listen: values.listen,
+        tlsCert: values['tls-cert'],
+        tlsKey: values['tls-key'],
+        behindProxy: values['behind-proxy'],
+      }),
       ...(values['http-port'] === undefined
         ? {}
         : { ports: { http: Number(values['http-port']) } }),

@@ -9,6 +9,7 @@ import type { DataFolder } from '../data-folder.ts';
 import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
 import { LocalStackError } from '../local-stack-error.ts';
+import { type Outside, outsideVariables } from '../outside.ts';
 import { probeHttp } from '../probes/http-probe.ts';
 import { withDeathSignal } from '../process/death-signal.ts';
 import type { PartSpec } from '../process/part-spec.ts';
@@ -34,6 +35,8 @@ export interface StackContext {
   readonly secrets: Secrets;
   readonly environment: LocalEnvironment;
   readonly onProgress: OnProgress;
+  /** Where callers on other machines come in. */
+  readonly outside?: Outside | undefined;
   /** The address at which sandbox hosts find the Control Plane that answers at the given one. */
   readonly hostsFindControlAt?: ((controlUrl: string) => string) | undefined;
 }
@@ -65,6 +68,7 @@ function controlVariables(context: StackContext): Record<string, string> {
     PORTARIUM_MASTER_KEY_FILE: folder.masterKey,
     PORTARIUM_BOOTSTRAP_FILE: folder.bootstrap,
     PORTARIUM_CONSOLE_DIR: folder.console,
+    ...outsideVariables(context.outside),
   };
 }
 
