@@ -2,10 +2,29 @@ import { expect, test } from 'bun:test';
 import { API_ERRORS, ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import { dependencyDrift, referencePages, withUnit } from './generate-reference.ts';
 
-test('the page of errors has a heading for each code of the API and a row for each other', () => {
-  const page = referencePages().get('docs/reference/errors.md') ?? '';
-  for (const code of Object.keys(API_ERRORS)) expect(page).toContain(`\n### ${code}\n`);
-  for (const code of Object.keys(ATTEMPT_ERRORS)) expect(page).toContain(`| \`${code}\` |`);
+test('each error code has a page, and the list names each; there is no other page', () => {
+  const pages = referencePages();
+  const codes = [...new Set([...Object.keys(API_ERRORS), ...Object.keys(ATTEMPT_ERRORS)])];
+  const list = pages.get('docs/reference/errors.md') ?? '';
+  for (const code of codes) {
+    expect(list).toContain(`| [\`${code}\`](errors/${code}.md) |`);
+    expect(pages.get(`docs/reference/errors/${code}.md`)).toStartWith(`# ${code}\n`);
+  }
+  const told = [...pages.keys()].filter((path) => path.startsWith('docs/reference/errors/'));
+  expect(told.length).toBe(codes.length);
+});
+
+test('the page of commands has each command, and the page of configuration each variable', () => {
+  const pages = referencePages();
+  const commands = pages.get('docs/reference/cli.md') ?? '';
+  for (const name of ['up', 'plugin new', 'plugin rollback', 'approve', 'backup', 'console']) {
+    expect(commands).toContain(`\n## portarium ${name}\n`);
+  }
+  const configuration = pages.get('docs/reference/configuration.md') ?? '';
+  for (const name of ['PORTARIUM_DATABASE_URL', 'PORTARIUM_CELLS', 'PORTARIUM_CACHE']) {
+    expect(configuration).toContain(`| \`${name}\` |`);
+  }
+  expect(configuration).toContain('| `PORTARIUM_RATE_PER_KEY` | `200` |');
 });
 
 test('a figure is shown in the largest unit that keeps it whole', () => {

@@ -20,7 +20,9 @@ export const ConfigurationSchema = v.object({
   ),
   /** Connection of the owner; only `migrate` reads it. */
   PORTARIUM_DATABASE_OWNER_URL: v.optional(v.string()),
+  /** Address that it listens on. Plain HTTP: loopback, or a network of one's own. */
   PORTARIUM_HTTP_HOST: v.optional(v.string(), '127.0.0.1'),
+  /** Port of that address. */
   PORTARIUM_HTTP_PORT: v.optional(port, '3000'),
   /**
    * Second address, `ADDRESS:PORT`, for callers on other machines; internal routes are not there. It needs
@@ -33,8 +35,11 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_TLS_KEY_FILE: v.optional(v.string()),
   /** `yes`: that address speaks plain HTTP, to a proxy that ends TLS. */
   PORTARIUM_BEHIND_PROXY: v.optional(v.picklist(['yes', 'no']), 'no'),
+  /** Where Temporal is. */
   PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
+  /** Namespace of the environment. */
   PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
+  /** Where NATS is. */
   PORTARIUM_NATS_URL: v.optional(v.string(), 'nats://127.0.0.1:4222'),
   /** Folder of the directory evidence store. */
   PORTARIUM_EVIDENCE_DIR: v.string(),

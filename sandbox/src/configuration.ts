@@ -6,31 +6,39 @@ import { removeProxies } from './egress/proxy-environment.ts';
 const number = (least: number, most: number) =>
   v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.minValue(least), v.maxValue(most));
 
+/** Every variable that a sandbox host reads. */
+export const SandboxEnvironmentSchema = v.object({
+  /** Base URL of the Control Plane, without a path. */
+  PORTARIUM_CONTROL_URL: v.pipe(
+    v.string(),
+    v.regex(/^https?:\/\/[^/]+\/?$/, 'expected http:// or https:// and a host, without a path'),
+    v.transform((url) => url.replace(/\/$/, '')),
+  ),
+  /** The host's own key; it or its file is required. */
+  PORTARIUM_HOST_KEY: v.optional(v.string()),
+  /** File with that key. */
+  PORTARIUM_HOST_KEY_FILE: v.optional(v.string()),
+  /** Where Temporal is. */
+  PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
+  /** Namespace of the environment. */
+  PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
+  /** Queue whose attempts it runs: `sandbox.` and the name of a pool. */
+  PORTARIUM_TASK_QUEUE: v.optional(
+    v.pipe(v.string(), v.regex(/^sandbox\.[a-z0-9-]+$/, 'expected sandbox.<pool>')),
+    'sandbox.default',
+  ),
+  /** Attempts that run at once. */
+  PORTARIUM_CELLS: v.optional(number(1, 256), '4'),
+  /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
+  PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
+  /** Where `setpriv` is looked for. */
+  PATH: v.optional(v.string(), '/usr/bin:/bin'),
+  /** How long attempts may finish after SIGTERM, in milliseconds; a launcher kills after 15 s. */
+  PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '10000'),
+});
+
 const EnvironmentSchema = v.pipe(
-  v.object({
-    /** Base URL of the Control Plane, without a path. */
-    PORTARIUM_CONTROL_URL: v.pipe(
-      v.string(),
-      v.regex(/^https?:\/\/[^/]+\/?$/, 'expected http:// or https:// and a host, without a path'),
-      v.transform((url) => url.replace(/\/$/, '')),
-    ),
-    /** The host's own key, or the file that holds it. */
-    PORTARIUM_HOST_KEY: v.optional(v.string()),
-    PORTARIUM_HOST_KEY_FILE: v.optional(v.string()),
-    PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
-    PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
-    PORTARIUM_TASK_QUEUE: v.optional(
-      v.pipe(v.string(), v.regex(/^sandbox\.[a-z0-9-]+$/, 'expected sandbox.<pool>')),
-      'sandbox.default',
-    ),
-    /** Attempts that run at once. */
-    PORTARIUM_CELLS: v.optional(number(1, 256), '4'),
-    /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
-    PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
-    PATH: v.optional(v.string(), '/usr/bin:/bin'),
-    /** How long attempts may finish after SIGTERM, in milliseconds; a launcher kills after 15 s. */
-    PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '10000'),
-  }),
+  SandboxEnvironmentSchema,
   v.check(
     ({ PORTARIUM_HOST_KEY: key, PORTARIUM_HOST_KEY_FILE: file }) => Boolean(key) || Boolean(file),
     'set PORTARIUM_HOST_KEY or PORTARIUM_HOST_KEY_FILE',

@@ -28,7 +28,10 @@ export function registerUp(program: Command): void {
     .addOption(dataOption())
     .option('--detach', 'return once it is ready; it goes on in the background')
     .option('--port <number>', 'port of the Control Plane (default: 3000 when free)', parsePort)
-    .option('--listen <address[:port]>', 'let callers on other machines in here; needs one of:')
+    .option(
+      '--listen <address[:port]>',
+      'let callers on other machines in; with --tls-cert and --tls-key, or --behind-proxy',
+    )
     .option('--tls-cert <file>', 'certificate chain of that address, in PEM (with --tls-key)')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--behind-proxy', 'a proxy in front of that address speaks TLS')

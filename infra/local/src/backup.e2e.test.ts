@@ -20,6 +20,8 @@ import postgres from 'postgres';
 import { backupStack, restoreStack } from './backup-stack.ts';
 import { dataFolderAt } from './data-folder.ts';
 import { ageOf, ownVersion, readDataVersion } from './data-version.ts';
+import { examine } from './doctor.ts';
+import { readEnvironment } from './environment.ts';
 import { REPOSITORY_ROOT } from './repository.ts';
 import { startServices } from './start-services.ts';
 import { type RunningStack, startStack } from './start-stack.ts';
@@ -127,6 +129,11 @@ test('nothing is written over, nothing is made of a newer version, and nothing i
     }),
   );
   await expect(startStack({ dataDir: newer })).rejects.toThrow('newer version (9.0.0)');
+  const finding = (await examine(newer, readEnvironment())).find(
+    ({ name }) => name === 'data version',
+  );
+  expect(finding).toMatchObject({ ok: false, needed: true });
+  expect(finding?.fix).toContain('restore a backup');
   const made = join(root, 'newer.tar.gz');
   await backupStack(newer, made);
   await expect(restoreStack(made, join(root, 'z'))).rejects.toThrow(
@@ -154,6 +161,10 @@ test('a folder of an older version is backed up, then upgraded, and what it hold
   await services.stop();
   const folder = dataFolderAt(old);
   expect([ageOf(folder), readDataVersion(folder)]).toEqual(['older', undefined]);
+  const before = (await examine(old, readEnvironment())).find(
+    ({ name }) => name === 'data version',
+  );
+  expect(before?.detail).toContain('the next start backs it up and upgrades it');
 
   const said: string[] = [];
   const stack = await startStack({

@@ -6,6 +6,7 @@ import { readJsonFile } from './atomic-file.ts';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
 import { closedParent, dataFolderAt, NOBODY } from './data-folder.ts';
+import { ageOf, readDataVersion } from './data-version.ts';
 import type { LocalEnvironment } from './environment.ts';
 import { isPortFree, PREFERRED_HTTP_PORT } from './free-ports.ts';
 import { messageOf } from './local-stack-error.ts';
@@ -214,7 +215,32 @@ function examineDataFolder(dataDir: string): Finding[] {
       needed: true,
       ...(problem ?? { detail: dataDir }),
     },
+    examineVersion(dataDir),
   ];
+}
+
+/** Whether this clone can start what lies in the folder. */
+function examineVersion(dataDir: string): Finding {
+  const folder = dataFolderAt(dataDir);
+  const name = 'data version';
+  const of = readDataVersion(folder)?.product ?? 'unknown';
+  switch (ageOf(folder)) {
+    case 'new':
+      return { name, ok: true, needed: false, detail: 'no stack was started there yet' };
+    case 'same':
+      return { name, ok: true, needed: false, detail: `${of}, as this one` };
+    case 'older':
+      return {
+        ...{ name, ok: true, needed: false },
+        detail: `${of}, older than this one; the next start backs it up and upgrades it`,
+      };
+    case 'newer':
+      return {
+        ...{ name, ok: false, needed: true },
+        detail: `${of}, newer than this one, which does not know its database`,
+        fix: `Use that version, or restore a backup of before into another folder (${folder.backups}).`,
+      };
+  }
 }
 
 /** @param existing the data folder, or the nearest of its parents that is there */

@@ -25,14 +25,23 @@ const port = v.optional(
 
 /** Every variable that the launcher reads; README.md describes them. */
 export const EnvironmentSchema = v.object({
+  /** Data folder of the local stack; `.portarium/` in the clone unless given. */
   PORTARIUM_DATA: filled,
+  /** Cache of Bun, server binaries and tools, shared by all clones; `portarium` in the user's cache folder unless given. */
   PORTARIUM_CACHE: filled,
+  /** Port of the API on loopback; that of the last start, at first 3000 when free, else another free one. */
   PORTARIUM_HTTP_PORT: port,
+  /** What both planes run on: `bun` or `deno`. */
   PORTARIUM_RUNTIME: v.optional(v.picklist(['bun', 'deno'], 'expected bun or deno'), 'bun'),
+  /** Temporal's CLI to use instead of looking for one. */
   PORTARIUM_TEMPORAL_BIN: filled,
+  /** nats-server to use instead of looking for one. */
   PORTARIUM_NATS_SERVER_BIN: filled,
+  /** stripe-mock to use instead of looking for one. */
   PORTARIUM_STRIPE_MOCK_BIN: filled,
+  /** The user's cache folder; `~/.cache` unless given. */
   XDG_CACHE_HOME: filled,
+  /** Where programs are looked for. */
   PATH: filled,
 });
 
