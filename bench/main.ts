@@ -5,11 +5,13 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { benchAction } from './action.ts';
+import { benchApi } from './api.ts';
 import type { BenchResult, Measured } from './measure.ts';
 import { benchWrite } from './write.ts';
 
 const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise<Measured>>> = {
   action: benchAction,
+  api: benchApi,
   write: benchWrite,
 };
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,9 +115,17 @@ async function broken(page: Page): Promise<string[]> {
   });
 }
 
+/** Pictures that the documents show. */
+const SHOWN = ['overview', 'action', 'approval', 'plugin', 'approvals-dark', 'approvals-phone'];
+
+/** As text that any browser shows: an SVG around a JPEG. */
 async function picture(page: Page, name: string): Promise<void> {
-  if (PICTURES === undefined) return;
-  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
+  if (PICTURES === undefined || !SHOWN.includes(name)) return;
+  const { width, height } = page.viewportSize() ?? { width: 0, height: 0 };
+  const jpeg = await page.screenshot({ type: 'jpeg', quality: 70 });
+  const image = `<image width="${width}" height="${height}" href="data:image/jpeg;base64,${jpeg.toString('base64')}"/>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${image}</svg>\n`;
+  writeFileSync(join(PICTURES, `${name}.svg`), svg);
 }
 
 test('whoever looks signs in with a link or a key, and the key stays out of the address', async () => {

@@ -7,14 +7,18 @@ import * as v from 'valibot';
 import { refuse } from './problems.ts';
 
 /** The whole body. Ends with 413 at the first byte over `maxBytes`, with 408 when it takes too long. */
-export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+export async function readBytes(
+  request: Request,
+  maxBytes: number,
+  timeoutMs: number = PLATFORM_LIMITS.bodyTimeoutMs,
+): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? '0');
   if (declared > maxBytes)
     refuse('body.too-large', `The body has ${declared} bytes; this route takes ${maxBytes}.`);
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of withDeadline(request.body)) {
+  for await (const chunk of withDeadline(request.body, timeoutMs)) {
     size += chunk.length;
     if (size > maxBytes)
       refuse(
@@ -32,18 +36,21 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   return bytes;
 }
 
-/** The chunks of a body, until `bodyTimeoutMs` is over: dripping bytes keeps no request open. */
-async function* withDeadline(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The chunks of a body, until `timeoutMs` are over: dripping bytes keeps no request open. */
+async function* withDeadline(
+  body: ReadableStream<Uint8Array>,
+  timeoutMs: number,
+): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), PLATFORM_LIMITS.bodyTimeoutMs);
+    timer = setTimeout(() => resolve('late'), timeoutMs);
   });
   try {
     for (;;) {
       const next = await Promise.race([reader.read(), late]);
       if (next === 'late') {
-        refuse('body.too-slow', `The body took longer than ${PLATFORM_LIMITS.bodyTimeoutMs} ms.`);
+        refuse('body.too-slow', `The body took longer than ${timeoutMs} ms.`);
       } else if (next.done) return;
       else yield next.value;
     }
