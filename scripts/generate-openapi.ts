@@ -23,7 +23,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** The shapes of answers, by the names that operations use. */
 const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Workspace: answers.WorkspaceSchema,
-  Workspaces: answers.listOf(answers.WorkspaceSchema),
+  WorkspacePage: answers.WorkspacePageSchema,
   Caller: answers.CallerSchema,
   CreatedKey: answers.CreatedKeySchema,
   Keys: answers.listOf(answers.KeySchema),

@@ -19,6 +19,13 @@ export function listOf<S extends v.GenericSchema>(item: S) {
 export const WorkspaceSchema = v.looseObject({ id: text, name: text, tenancyTier: text });
 export type Workspace = v.InferOutput<typeof WorkspaceSchema>;
 
+export const WorkspacePageSchema = v.looseObject({
+  items: v.array(WorkspaceSchema),
+  /** The cursor of the next page; absent on the last. */
+  next: v.optional(text),
+});
+export type WorkspacePage = v.InferOutput<typeof WorkspacePageSchema>;
+
 /** Whose key it is, and what it may do in the workspace. */
 export const CallerSchema = v.looseObject({
   key: text,

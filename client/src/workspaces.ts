@@ -6,8 +6,11 @@ import {
   KeySchema,
   listOf,
   type Workspace,
+  type WorkspacePage,
+  WorkspacePageSchema,
   WorkspaceSchema,
 } from './answers.ts';
+import { everyItem } from './every-item.ts';
 import type { Transport } from './transport.ts';
 
 export class Workspaces {
@@ -26,9 +29,15 @@ export class Workspaces {
     return this.#transport.json(call, WorkspaceSchema);
   }
 
-  async list(): Promise<readonly Workspace[]> {
-    const call = { method: 'GET', path: '/v1/workspaces' } as const;
-    return (await this.#transport.json(call, listOf(WorkspaceSchema))).items;
+  /** One page, by id. */
+  list(page: { readonly limit?: number; readonly cursor?: string } = {}): Promise<WorkspacePage> {
+    const call = { method: 'GET', path: '/v1/workspaces', query: { ...page } } as const;
+    return this.#transport.json(call, WorkspacePageSchema);
+  }
+
+  /** Every workspace, page by page. */
+  all(): AsyncGenerator<Workspace> {
+    return everyItem((cursor) => this.list(cursor));
   }
 
   /** The client's own when `id` is left out. */

@@ -26,8 +26,17 @@ export interface Place {
 }
 
 export function placeOf({ pathname }: URL): Place {
-  const [, , workspace, page = '', item] = pathname.split('/').map(decodeURIComponent);
+  const [, , workspace, page = '', item] = pathname.split('/').map(decoded);
   return { workspace: workspace || undefined, page, item: item || undefined };
+}
+
+/** What is not encoded as it should be stands for itself. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function hrefOf(workspace: string, page = '', item?: string): string {

@@ -10,6 +10,7 @@ import {
   ApprovalIdSchema,
   CredentialIdSchema,
   KeyIdSchema,
+  WorkspaceIdSchema,
 } from '@portarium/contracts/ids';
 import { ACTION_STATES } from '@portarium/contracts/life-cycle';
 import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -86,8 +87,9 @@ export const OPERATIONS = {
     method: 'get',
     path: '/v1/workspaces',
     permission: 'workspace.list',
-    summary: 'List the workspaces of the instance',
-    answers: { 200: 'Workspaces' },
+    summary: 'List the workspaces of the instance, by id',
+    query: v.strictObject({ limit: pageLimit(100), cursor: v.optional(WorkspaceIdSchema) }),
+    answers: { 200: 'WorkspacePage' },
   },
   getWorkspace: {
     id: 'getWorkspace',

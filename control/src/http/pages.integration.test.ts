@@ -65,6 +65,23 @@ test('filters hold on every page, and the page after the last one is none', asyn
   expect(approvals.ids).toHaveLength(10);
 });
 
+test('workspaces come page by page, too, and a cursor that is none is refused', async () => {
+  for (const id of ['ws-a', 'ws-b', 'ws-c']) {
+    await instance.call('POST', '/v1/workspaces', { role: 'admin', json: { id, name: id } });
+  }
+  const page = async (query: string) => {
+    const response = await instance.call('GET', `/v1/workspaces${query}`, { role: 'admin' });
+    return (await response.json()) as Page;
+  };
+  const first = await page('?limit=2');
+  expect(first.items.map(({ id }) => id)).toEqual(['local', 'ws-a']);
+  const second = await page(`?limit=2&cursor=${first.next}`);
+  expect(second).toEqual({ items: [expect.anything(), expect.anything()] } as never);
+  expect(second.items.map(({ id }) => id)).toEqual(['ws-b', 'ws-c']);
+  const bad = await instance.call('GET', '/v1/workspaces?cursor=No+Slug', { role: 'admin' });
+  expect(bad.status).toBe(422);
+});
+
 test('each filter is an index scan that ends with the page, in a table of many', async () => {
   const owner = connect(instance.ownerUrl, { max: 1, name: 'test' });
   await owner

@@ -14,9 +14,13 @@ export function workspaceRoutes(app: Api, context: Context): void {
     return exchange.json(workspace, 201, { location: `/v1/workspaces/${workspace.id}` });
   });
 
-  route(app, context, OPERATIONS.listWorkspaces, async ({ exchange }) =>
-    exchange.json({ items: await context.directory.listWorkspaces() }),
-  );
+  route(app, context, OPERATIONS.listWorkspaces, async ({ exchange, query }) => {
+    const { limit, cursor } = query;
+    const rows = await context.directory.listWorkspaces({ limit: limit + 1, after: cursor });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return exchange.json({ items, ...(rows.length > limit && last ? { next: last.id } : {}) });
+  });
 
   route(app, context, OPERATIONS.getCaller, ({ exchange, caller: { key }, workspace }) => {
     const { id, name, owner, role } = key;

@@ -34,7 +34,12 @@ export interface DueDispatch {
 
 export interface Directory {
   findWorkspace(id: WorkspaceId): Promise<WorkspaceRecord | undefined>;
-  listWorkspaces(): Promise<readonly WorkspaceRecord[]>;
+  /** By id; all of them without a page. */
+  listWorkspaces(page?: {
+    readonly limit: number;
+    /** Only ids behind this one. */
+    readonly after?: WorkspaceId | undefined;
+  }): Promise<readonly WorkspaceRecord[]>;
   findKey(
     id: KeyId,
   ): Promise<{ readonly key: KeyRecord; readonly secretHash: Uint8Array } | undefined>;

@@ -37,10 +37,11 @@ export function createDirectory(sql: Sql): Directory {
           await sql`SELECT id, name, tenancy_tier, created_at FROM workspaces WHERE id = ${id}`;
         return row && workspaceOf(row);
       }),
-    listWorkspaces: () =>
+    listWorkspaces: (page) =>
       guarded(async () => {
-        const rows =
-          await sql`SELECT id, name, tenancy_tier, created_at FROM workspaces ORDER BY id`;
+        const rows = await sql`
+          SELECT id, name, tenancy_tier, created_at FROM workspaces
+          WHERE id > ${page?.after ?? ''} ORDER BY id LIMIT ${page?.limit ?? null}`;
         return rows.map(workspaceOf);
       }),
     findKey: (id) =>
