@@ -3,7 +3,7 @@
  * event in one transaction. Dispatch follows the commit and is repeated by the sweeper.
  */
 import { ORDER_MEDIA_TYPE } from '@portarium/contracts/action-order';
-import { type Digest, digestOfJson } from '@portarium/contracts/digest';
+import { type Digest, digestOf, digestOfJson } from '@portarium/contracts/digest';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import { type ActionId, ActionIdSchema, type WorkspaceId } from '@portarium/contracts/ids';
@@ -92,18 +92,23 @@ export async function requestAction(
     hosts: [...new Set(contract.plugin.map((rule) => rule.host))],
     attributes: policyAttributes(operation.input, wanted.input),
   });
-  const inputDigest = await context.objects.put(workspace, input, 'compliance');
+  const inputDigest = await digestOf(input);
   const asked = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
   const { bytes: order } = makeOrder(workspace, asked, plugin, operation);
-  const orderDigest = await context.objects.put(workspace, order, 'compliance');
+  const orderDigest = await digestOf(order);
   const action: ActionRecord = { ...asked, orderDigest };
   const approval =
     action.state === 'waiting-approval'
       ? await planApproval(context, workspace, action, planned.value.rules, planned.value.excluded)
       : undefined;
-  const statementDigest =
-    approval && (await context.objects.put(workspace, approval.statement, 'compliance'));
-  const moduleBytes = await moduleSize(context, workspace, plugin);
+  // All of them are durable before the row that names them; none waits for another.
+  const keep = (bytes: Uint8Array) => context.objects.put(workspace, bytes, 'compliance');
+  const [statementDigest, moduleBytes] = await Promise.all([
+    approval && keep(approval.statement),
+    moduleSize(context, workspace, plugin),
+    keep(input),
+    keep(order),
+  ]);
   const stored = await submitAs(context, caller, workspace, async (tx) => {
     // Refused before anything is claimed or changed: what is answered as a failure is committed too.
     const replaced = await replaceable(tx, caller, wanted.replaces);
@@ -179,16 +184,18 @@ async function plan(
 ): Promise<Result<Plan>> {
   const [name = '', version] = wanted.plugin.split('@');
   const found = await context.store.read(workspace, async (tx) => {
-    const plugin = await tx.findPlugin(name, version);
-    const grant = await tx.findEgressGrant(name);
-    return {
-      plugin,
-      grant,
-      policy: await tx.activePolicy(),
-      rules: await tx.approvalRules(),
-      credentials: plugin ? await credentialsOf(tx, contractOf(plugin, grant)) : [],
-      excluded: await excludedPeople(tx, caller.key.id, plugin, grant),
-    };
+    // Statements that do not wait for each other travel together.
+    const [plugin, grant, policy, rules] = await Promise.all([
+      tx.findPlugin(name, version),
+      tx.findEgressGrant(name),
+      tx.activePolicy(),
+      tx.approvalRules(),
+    ]);
+    const [credentials, excluded] = await Promise.all([
+      plugin ? credentialsOf(tx, contractOf(plugin, grant)) : [],
+      excludedPeople(tx, caller.key.id, plugin, grant),
+    ]);
+    return { plugin, grant, policy, rules, credentials, excluded };
   });
   const { plugin, grant, policy, rules, credentials, excluded } = found;
   if (!plugin)

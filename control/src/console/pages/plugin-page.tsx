@@ -123,7 +123,8 @@ function RuleList(props: {
             <code>{ruleText(rule)}</code>
             <p class="quiet">
               {rule.id}
-              {rule.maxCalls !== undefined && `, at most ${rule.maxCalls} calls`}
+              {rule.maxCalls !== undefined &&
+                `, at most ${rule.maxCalls} ${rule.maxCalls === 1 ? 'call' : 'calls'}`}
             </p>
             {mark(rule) !== undefined && <p class="mark">{mark(rule)}</p>}
           </li>

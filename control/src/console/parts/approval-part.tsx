@@ -99,13 +99,13 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
           <dd>{visibleLine(requestedBy.owner)}</dd>
         </div>
         <div>
-          <dt>Decide</dt>
+          <dt>To be decided</dt>
           <dd>
             <Time at={approval.decideBefore} />
           </dd>
         </div>
         <div>
-          <dt>Run before</dt>
+          <dt>To be run</dt>
           <dd>
             <Time at={approval.statement.executeBefore} />
           </dd>

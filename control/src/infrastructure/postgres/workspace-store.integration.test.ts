@@ -10,6 +10,7 @@ const LOCAL = 'local' as WorkspaceId;
 const OTHER = 'other' as WorkspaceId;
 const TENANT_TABLES = [
   'plugins',
+  'plugin_current',
   'plugin_egress',
   'policies',
   'actions',
