@@ -44,7 +44,7 @@ export async function withInputAdvice<T>(
   }
 }
 
-/** Of the newest version, which is the only one that can be read; undefined when that is another. */
+/** Of the current version, which is the only one that can be read; undefined when that is another. */
 async function adviceOn(client: PortariumClient, wanted: Wanted): Promise<string | undefined> {
   const [name = '', version] = wanted.plugin.split('@');
   const plugin = await client.plugins.get(name).catch(() => undefined);

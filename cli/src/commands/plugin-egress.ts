@@ -37,7 +37,7 @@ export function registerPluginEgress(plugin: Command): void {
       .description('let a plugin, in every version, reach what these rules and its own both allow')
       .option('--rules <file>', 'grant exactly these rules: JSON list, - for standard input')
       .addOption(
-        new Option('--own', 'grant exactly what the newest version asks for').conflicts('rules'),
+        new Option('--own', 'grant exactly what the current version asks for').conflicts('rules'),
       )
       .addOption(
         new Option(

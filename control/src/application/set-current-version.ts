@@ -27,10 +27,12 @@ export async function viewVersions(
   name: string,
 ): Promise<VersionsView | undefined> {
   const versions = await tx.listVersions(name);
-  const chosen = await tx.currentVersion(name);
   const [newest] = versions;
   if (!newest) return undefined;
-  return { versions, current: chosen ?? { version: newest.version, revision: 0 } };
+  const chosen = await tx.currentVersion(name);
+  // As an action finds it: a choice that may no longer run does not count.
+  const { version } = (await tx.findPlugin(name)) ?? newest;
+  return { versions, current: { version, revision: chosen?.revision ?? 0 } };
 }
 
 export async function setCurrentVersion(
@@ -48,9 +50,12 @@ export async function setCurrentVersion(
     const refused = unmet(expected, String(before.current.revision));
     if (refused) return refused;
     const wanted = before.versions.find((one) => one.version === version);
-    if (!wanted) {
-      return failure('input.invalid', `${name} has no version ${version}.`, {
-        errors: [{ pointer: '/version', message: 'this plugin has no such version' }],
+    if (wanted?.state !== 'active') {
+      const message = wanted
+        ? `this version is ${wanted.state}`
+        : 'this plugin has no such version';
+      return failure('input.invalid', `${name} can not run version ${version}: ${message}.`, {
+        errors: [{ pointer: '/version', message }],
       });
     }
     const current = await tx.putCurrentVersion(

@@ -124,7 +124,7 @@ async function picture(page: Page, name: string): Promise<void> {
   const { width, height } = page.viewportSize() ?? { width: 0, height: 0 };
   const jpeg = await page.screenshot({ type: 'jpeg', quality: 70 });
   const image = `<image width="${width}" height="${height}" href="data:image/jpeg;base64,${jpeg.toString('base64')}"/>`;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${image}</svg>\n`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}"><title>${name}</title>${image}</svg>\n`;
   writeFileSync(join(PICTURES, `${name}.svg`), svg);
 }
 

@@ -4,9 +4,9 @@ import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
-import { connect } from '../infrastructure/postgres/connect.ts';
 import * as host from '../testing/as-host.ts';
 import { LEDGER_RULES, pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
+import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { answered, ask, decide, intend, look, send, story } from '../testing/writes.ts';
 
@@ -167,20 +167,11 @@ test('an action whose row is not what was requested runs no attempt', async () =
 test('what is granted and can not be used any more is void', async () => {
   const action = await ask(instance);
   expect((await decide(instance, action)).status).toBe(200);
-  await setPluginState('quarantined');
+  await setPluginState(instance, 'quarantined');
   expect((await host.claim(instance, action.id)).body).toMatchObject({ state: 'failed' });
   expect((await look(instance, action.id)).approval?.state).toBe('voided');
-  await setPluginState('active');
+  await setPluginState(instance, 'active');
 });
-
-async function setPluginState(state: string): Promise<void> {
-  const owner = connect(instance.ownerUrl, { max: 1, name: 'test' });
-  await owner.begin(async (tx) => {
-    await tx`SELECT set_config('portarium.workspace', 'local', true)`;
-    await tx`UPDATE portarium.plugins SET state = ${state} WHERE name = 'ledger'`;
-  });
-  await owner.end();
-}
 
 test('the evidence of all that verifies offline', async () => {
   const ask = (what: string) =>

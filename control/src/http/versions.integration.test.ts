@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
+import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { ask, send } from '../testing/writes.ts';
 
@@ -64,6 +65,18 @@ test('a choice names what it saw, a version that exists, and a reason; an agent 
     json: { version: '1.0.0', rationale: ' ' },
   });
   expect(bare.status).toBe(422);
+});
+
+test('a version that may not run is not chosen, and one that was chosen before runs no more', async () => {
+  await choose('1.1.0');
+  await setPluginState(instance, 'quarantined', '1.1.0');
+  expect((await versions()).current).toBe('1.2.0');
+  expect(await ranVersion()).toBe('1.2.0');
+  const refused = await choose('1.1.0');
+  expect(refused.status).toBe(422);
+  expect(await refused.text()).toContain('this version is quarantined');
+  await setPluginState(instance, 'active', '1.1.0');
+  expect((await versions()).current).toBe('1.1.0');
 });
 
 test('a choice is evidence with its reason, and an event; the log verifies', async () => {

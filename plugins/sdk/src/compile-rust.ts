@@ -5,44 +5,66 @@ import { join } from 'node:path';
 
 const TARGET = 'wasm32-unknown-unknown';
 const REMEDY = `It needs cargo and the target ${TARGET}: install Rust from https://rustup.rs, then run: rustup target add ${TARGET}`;
+/** Of what the compiler says, the end is kept. */
+const MAX_OUTPUT = 16_384;
 
 /**
  * @param root folder with Cargo.toml; build products go to its `target/`
  * @throws Error with the compiler's own text, or saying what is missing on this machine
  */
 export async function compileRust(root: string): Promise<Uint8Array> {
-  const manifest = await readFile(join(root, 'Cargo.toml'), 'utf8');
-  const name = /^\s*name\s*=\s*"([A-Za-z0-9_-]+)"/m.exec(manifest)?.[1];
-  if (name === undefined) throw new Error(`${join(root, 'Cargo.toml')} names no package.`);
-  const target = join(root, 'target');
-  const args = ['build', '--release', '--target', TARGET, '--target-dir', target, '--quiet'];
-  const { code, output } = await run('cargo', args, root);
+  const file = join(root, 'Cargo.toml');
+  const { code, modules, output } = await build(root);
   if (code !== 0) {
     const lacks = /can't find crate for `core`|target may not be installed/.test(output);
     throw new Error(`cargo refused ${root}:\n${output.trim()}${lacks ? `\n${REMEDY}` : ''}`);
   }
-  const file = join(target, TARGET, 'release', `${name.replaceAll('-', '_')}.wasm`);
-  return new Uint8Array(
-    await readFile(file).catch(() => {
-      throw new Error(`cargo wrote no ${file}. Cargo.toml needs [lib] crate-type = ["cdylib"].`);
-    }),
-  );
+  const [module, second] = modules;
+  if (module === undefined) {
+    throw new Error(`${file} makes no WebAssembly module. It needs [lib] crate-type = ["cdylib"].`);
+  }
+  if (second !== undefined) {
+    throw new Error(
+      `${file} makes more than one WebAssembly module: ${modules.join(', ')}. A plugin is one; give each a folder of its own.`,
+    );
+  }
+  return new Uint8Array(await readFile(module));
 }
 
-function run(
-  file: string,
-  args: readonly string[],
-  cwd: string,
-): Promise<{ readonly code: number | null; readonly output: string }> {
+function build(root: string): Promise<{
+  readonly code: number | null;
+  readonly modules: readonly string[];
+  readonly output: string;
+}> {
+  const args = [
+    ...['build', '--release', '--target', TARGET, '--target-dir', join(root, 'target')],
+    ...['--quiet', '--message-format', 'json-render-diagnostics'],
+  ];
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('cargo', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let messages = '';
     let output = '';
-    const take = (chunk: Buffer) => {
-      output = (output + chunk.toString('utf8')).slice(-16_384);
-    };
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      messages += chunk;
+    });
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      output = (output + chunk).slice(-MAX_OUTPUT);
+    });
     child.once('error', () => reject(new Error(`cargo was not found. ${REMEDY}`)));
-    child.once('close', (code) => resolve({ code, output }));
+    child.once('close', (code) => resolve({ code, modules: modulesOf(messages), output }));
+  });
+}
+
+/** The `.wasm` files that cargo tells of (the Cargo Book, "External tools", artifact messages). */
+function modulesOf(messages: string): string[] {
+  return messages.split('\n').flatMap((line) => {
+    const message: unknown = line.startsWith('{') ? JSON.parse(line) : undefined;
+    if (typeof message !== 'object' || message === null || !('filenames' in message)) return [];
+    const { filenames } = message;
+    return Array.isArray(filenames)
+      ? filenames.filter(
+          (name): name is string => typeof name === 'string' && name.endsWith('.wasm'),
+        )
+      : [];
   });
 }

@@ -1,5 +1,5 @@
 /** Makes the folder of a new plugin: small, working, with a case that passes. */
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 export const LANGUAGES = ['assemblyscript', 'rust'] as const;
@@ -23,24 +23,34 @@ export async function newPlugin(dir: string, name: string, language: Language): 
   if (there.length > 0) {
     throw new Error(`${folder} is not empty. Name another folder with --dir, or empty this one.`);
   }
-  const aside = `${folder}.${process.pid}.part`;
+  const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
+  const aside = join(folder, `.${process.pid}.part`);
+  const written = [aside];
   try {
-    await mkdir(aside, { recursive: true });
     await cp(join(TEMPLATES, language), aside, { recursive: true });
     for (const file of COMMON) await cp(join(TEMPLATES, file), join(aside, file));
     // Under its own name it would already count in the templates' folder.
     await rename(join(aside, 'gitignore'), join(aside, '.gitignore'));
-    const entries = await readdir(aside, { recursive: true, withFileTypes: true });
-    for (const entry of entries.filter((one) => one.isFile())) {
-      const path = join(entry.parentPath, entry.name);
-      const text = await readFile(path, 'utf8');
-      if (text.includes('{{name}}')) await writeFile(path, text.replaceAll('{{name}}', name));
+    await nameFiles(aside, name);
+    // The folder itself stays: a shell may stand in it.
+    for (const entry of await readdir(aside)) {
+      await rename(join(aside, entry), join(folder, entry));
+      written.push(join(folder, entry));
     }
-    await rm(folder, { recursive: true, force: true });
-    await rename(aside, folder);
+    await rmdir(aside);
     return folder;
   } catch (error) {
-    await rm(aside, { recursive: true, force: true });
+    for (const path of written) await rm(path, { recursive: true, force: true });
+    if (isNew) await rmdir(folder);
     throw error;
+  }
+}
+
+async function nameFiles(folder: string, name: string): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const text = await readFile(path, 'utf8');
+    if (text.includes('{{name}}')) await writeFile(path, text.replaceAll('{{name}}', name));
   }
 }

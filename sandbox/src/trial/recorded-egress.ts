@@ -1,16 +1,20 @@
 /**
  * Egress of an author's test: every request is judged and counted as the broker would, with what the
- * manifest asks for granted as it stands; what is allowed gets a recorded answer. Nothing leaves.
+ * manifest asks for granted as it stands; what is allowed gets a recorded answer, of which the guest reads
+ * what it would read of a server's. Nothing leaves.
  */
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Effect } from '@portarium/contracts/life-cycle';
 import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { Recording } from '@portarium/contracts/plugin-cases';
+import { checkAddress } from '../egress/address.ts';
 import { Budget, bytesOutOf } from '../egress/budget.ts';
-import { type EgressAnswer, type Refused, refused, whereOf } from '../egress/egress-answer.ts';
-import { judgeRequest } from '../egress/judge-request.ts';
+import { type EgressAnswer, type Refused, recordedAnswer } from '../egress/egress-answer.ts';
+import { guestResponse } from '../egress/guest-response.ts';
+import { judgeRequest, type Layer } from '../egress/judge-request.ts';
 import { redirectOf } from '../egress/redirect.ts';
+import { literalAddress } from '../egress/resolve.ts';
 import type { GuestEgress } from '../host/run-guest.ts';
 
 /** What the action's clock advances by at each call: always the same, so that outputs are. */
@@ -87,30 +91,44 @@ export class RecordedEgress implements GuestEgress {
     before: OutboundRequest | undefined,
   ): Promise<{ readonly answer: EgressAnswer; readonly request?: OutboundRequest }> {
     if (this.#refusal) return { answer: this.#refusal };
-    this.#calls++;
+    const call = this.#calls++;
     const judged = await judgeRequest(this.#order, guest, before);
-    if (!judged.allowed) {
-      const code = judged.layer === 'budget' ? 'limit.egress' : 'egress.denied';
-      return { answer: refused(code, whereOf(judged.draft, judged.reason)) };
-    }
-    const { request } = judged;
+    const denied = (layer: Layer, reason: string) => ({
+      answer: recordedAnswer({
+        ...{ call, ...judged.draft, verdict: 'denied', layer, reason },
+        ...{ bytesOut: 0, bytesIn: 0, ms: 0 },
+      }),
+    });
+    if (!judged.allowed) return denied(judged.layer, judged.reason);
+    const { request, rule } = judged;
     const rules = [judged.rules.plugin, judged.rules.operator];
-    const over = this.#budget.begin(rules, bytesOutOf(request));
-    if (over) return { answer: refused('limit.egress', whereOf(judged.draft, over)) };
+    const bytesOut = bytesOutOf(request);
+    const over = this.#budget.begin(rules, bytesOut);
+    if (over) return denied('budget', over);
+    const closed = closedAddress(request.target.host, this.#order.contract.networks);
+    if (closed) return denied('address', closed);
     const recording = this.#take(request);
     if (!recording) {
       this.#unrecorded = `it asked for ${request.target.method} ${request.url}, which the case has no recording of`;
-      return { answer: refused('egress.denied', whereOf(judged.draft, 'no recording answers it')) };
+      return denied('request', 'no recording answers it');
     }
-    const { status, headers, body: recorded } = recording.response;
-    const body = bytesOf(recorded);
     const left = this.#budget.bytesInLeft(rules);
-    if (body.length > left) {
-      const reason = `the response has ${body.length} bytes, at most ${left} are left`;
-      return { answer: refused('limit.egress', whereOf(judged.draft, reason)) };
+    const { status, headers, body: recorded } = recording.response;
+    const response = guestResponse({ status, headers, body: bytesOf(recorded) }, undefined, left);
+    const size = response.ok ? response.body.length : 0;
+    const record = { call, ...judged.draft, rule, bytesOut, bytesIn: size, ms: CALL_MS };
+    if (!response.ok || size > left) {
+      const reason = response.ok ? `the response is larger than ${left} bytes` : response.reason;
+      const layer = response.ok ? { layer: 'budget' } : {};
+      return { answer: recordedAnswer({ ...record, verdict: 'failed', ...layer, reason }) };
     }
-    this.#budget.received(rules, body.length);
-    return { answer: { kind: 'response', status, headers, body, ms: CALL_MS }, request };
+    this.#budget.received(rules, size);
+    const responseHeaders = { ...response.headers };
+    const answer = recordedAnswer(
+      { ...record, verdict: 'allowed', status, responseHeaders },
+      response.body,
+    );
+    return { answer, request };
   }
 
   /** The first recording of this request that was not used yet. */
@@ -123,6 +141,13 @@ export class RecordedEgress implements GuestEgress {
     );
     return at === -1 ? undefined : this.#left.splice(at, 1)[0];
   }
+}
+
+/** Why an address that stands in the request itself is refused. Names are not looked up: there is no network. */
+function closedAddress(host: string, networks: readonly string[]): string | undefined {
+  const address = literalAddress(host);
+  const decision = address === undefined ? undefined : checkAddress(address, networks);
+  return decision?.ok === false ? decision.reason : undefined;
 }
 
 function bytesOf(body: unknown): Uint8Array {

@@ -12,6 +12,8 @@ import { RecordedEgress } from './recorded-egress.ts';
 /** Every run reads the same time and the same chance. */
 const SEED = '0'.repeat(64);
 const START_TIME = '2026-01-01T00:00:00.000Z';
+/** Every network that an administrator could open to the plugin; metadata services stay closed. */
+const OPENED = ['0.0.0.0/0', '::/0'];
 
 export interface TrialPlugin {
   readonly manifest: Manifest;
@@ -70,7 +72,7 @@ async function carryOut(
     return { verdict: 'input.invalid', message: `the input has ${input.bytes.length} bytes` };
   }
   const { egress: rules } = manifest;
-  const contract = { plugin: rules, operator: rules, networks: ['loopback'], approval: [] };
+  const contract = { plugin: rules, operator: rules, networks: OPENED, approval: [] };
   const egress = new RecordedEgress({ contract, effect: operation.effect }, limits, one.egress);
   const cell = new CellProcess(command);
   try {

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { admit } from '@portarium/admission/admit';
 import { effectiveLimits } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
+import { plainText } from '@portarium/contracts/plain-text';
 import { CasesSchema } from '@portarium/contracts/plugin-cases';
 import * as v from 'valibot';
 import { prepareCellProgram } from '../host/cell-program.ts';
@@ -43,8 +44,11 @@ export async function testPlugin(args: readonly string[], searchPath: string): P
     const bytes = new Uint8Array(await readFile(moduleFile));
     const admission = await admit(bytes, manifest, effectiveLimits(manifest.limits));
     if (!admission.ok) {
-      const [first] = admission.findings;
-      return refuse(`the module is not admitted: ${first?.rule}: ${first?.message}`);
+      const findings = admission.findings.map(
+        ({ rule, message, hint }) => `  ${plainText(`${rule}: ${message}`)}\n      ${hint}`,
+      );
+      const what = `${manifest.name}@${manifest.version} would not be admitted, so no case was run:`;
+      return refuse([what, ...findings].join('\n'));
     }
     const cell = await prepareCellProgram(searchPath);
     try {
