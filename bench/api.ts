@@ -11,7 +11,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { readEnvironment } from '@portarium/local/environment';
 import { type RunningStack, startStack } from '@portarium/local/start-stack';
-import { pushPlugin } from '@portarium/local/testing/stack-calls';
+import { callStack, pushPlugin } from '@portarium/local/testing/stack-calls';
+import { buildPlugin } from '@portarium/sdk/build';
 import postgres from 'postgres';
 import { alternate, type Case, type Measured, type Ratio, type Subject } from './measure.ts';
 
@@ -73,17 +74,21 @@ async function measure(
   for (const space of spaces) {
     await ask(`${stack.url}/v1/workspaces`, stack, { id: space.workspace, name: space.workspace });
     await pushPlugin(space, 'plugins/examples/stripe-refunds');
+    await pushManual(space);
   }
   let next = 0;
-  const create = (space: RunningStack) =>
-    ask(`${space.url}/v1/workspaces/${space.workspace}/actions`, stack, body());
-  const bareId = ((await post(`${bare}/actions`, body())) as { id: string }).id;
+  const create = (space: RunningStack, plugin = MANUAL) =>
+    ask(`${space.url}/v1/workspaces/${space.workspace}/actions`, stack, body(plugin));
+  const bareId = ((await post(`${bare}/actions`, body(MANUAL))) as { id: string }).id;
   const { id } = (await create(one)) as { id: string };
   const root = `${stack.url}/v1/workspaces/${one.workspace}/actions`;
   tell(`creation, ${IN_FLIGHT} in flight`);
   const creations = await alternate(
     [
-      { name: 'create, bare Hono and one insert', run: () => post(`${bare}/actions`, body()) },
+      {
+        name: 'create, bare Hono and one insert',
+        run: () => post(`${bare}/actions`, body(MANUAL)),
+      },
       { name: 'create, one workspace', run: () => create(one) },
       {
         name: `create, over ${WORKSPACES} workspaces`,
@@ -91,6 +96,16 @@ async function measure(
       },
     ],
     { blocks: 6, blockSize: 300, concurrency: IN_FLIGHT, warmUp: 100 },
+  );
+  tell('creation that starts a workflow');
+  const [waiting] = await alternate(
+    [
+      {
+        name: 'create and start its workflow',
+        run: () => create(one, 'stripe-refunds'),
+      },
+    ],
+    { blocks: 2, blockSize: 150, concurrency: IN_FLIGHT, warmUp: 20 },
   );
   tell('reading');
   const reads = await alternate(
@@ -105,7 +120,7 @@ async function measure(
   const lists = await measureLists(stack, tell);
   const [bareCreate, single, spread] = creations;
   return {
-    cases: [...creations, ...reads, ...lists],
+    cases: [...creations, ...(waiting ? [waiting] : []), ...reads, ...lists],
     ratios: [
       throughput('creation in one workspace, of bare', single, bareCreate, 0.2),
       throughput(`creation over ${WORKSPACES} workspaces, of bare`, spread, bareCreate, 0.35),
@@ -116,10 +131,31 @@ async function measure(
   };
 }
 
-/** A write of a plugin that nobody approves: no sandbox is measured along. */
-function body(): object {
+/** The plugin whose operation a person carries out: neither Temporal nor a sandbox is measured along. */
+const MANUAL = 'manual-refunds';
+
+/** The same module under another name, with an operation that is `destructive`. */
+async function pushManual(stack: RunningStack): Promise<void> {
+  const folder = fileURLToPath(new URL('../plugins/examples/stripe-refunds', import.meta.url));
+  const { manifest, module } = await buildPlugin(folder, join(stack.dataDir, 'built', MANUAL));
+  const operations = manifest.operations.map((operation) =>
+    operation.name === 'createRefund' ? { ...operation, effect: 'destructive' } : operation,
+  );
+  const form = new FormData();
+  const text = JSON.stringify({ ...manifest, name: MANUAL, operations });
+  form.set('manifest', new Blob([text], { type: 'application/json' }));
+  form.set(
+    'module',
+    new Blob([new Uint8Array(module)], { type: 'application/wasm' }),
+    'plugin.wasm',
+  );
+  const pushed = await callStack(stack, 'author', 'POST', '/plugins', { body: form });
+  if (!pushed.ok) throw new Error(`${MANUAL} was not admitted: ${await pushed.text()}`);
+}
+
+function body(plugin: string): object {
   return {
-    ...{ plugin: 'stripe-refunds', operation: 'createRefund' },
+    ...{ plugin, operation: 'createRefund' },
     input: { charge: `ch_${Math.random().toString(36).slice(2)}`, amount: 40 },
   };
 }

@@ -2,6 +2,7 @@
 
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
+import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
@@ -53,14 +54,14 @@ export async function viewAction(
   const found = await context.store.read(workspace, async (tx) => {
     const action = await tx.findAction(id);
     if (!action) return undefined;
-    const plugin = await tx.findPlugin(action.plugin, action.version);
-    const encoding =
-      plugin?.manifest.operations.find((operation) => operation.name === action.operation)
-        ?.encoding ?? 'json';
-    return {
-      ...{ action, encoding, approval: await approvalOf(tx, id) },
-      ...{ range: await tx.entryRange(id), word: await tx.lastWord(id) },
-    };
+    // None of these waits for another: they travel together.
+    const [encoding, approval, range, word] = await Promise.all([
+      encodingOf(tx, action),
+      approvalOf(tx, id),
+      tx.entryRange(id),
+      tx.lastWord(id),
+    ]);
+    return { action, encoding, approval, range, word };
   });
   if (!found) return undefined;
   const { action, encoding, approval, range, word } = found;
@@ -76,6 +77,16 @@ export async function viewAction(
     ...(word === undefined || word.by === SYSTEM_ACTOR.id ? {} : { decision: cleanWord(word) }),
     evidence: range ?? { from: 0, to: 0 },
   };
+}
+
+/** How the output is read; nobody has to know before there is one. */
+async function encodingOf(
+  tx: ReadTransaction,
+  { outputDigest, plugin, version, operation }: ActionRecord,
+): Promise<Operation['encoding']> {
+  if (outputDigest === null) return 'json';
+  const found = await tx.findPlugin(plugin, version);
+  return found?.manifest.operations.find(({ name }) => name === operation)?.encoding ?? 'json';
 }
 
 function cleanWord({ rationale, ...word }: Word): Word {
