@@ -3,27 +3,21 @@
  * writes a folder; `check` and `test` build the plugin into its `build/`, and `test` starts the sandbox's
  * own test as a process, which starts a cell without a network for each case.
  */
-import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { admit } from '@portarium/admission/admit';
 import { effectiveLimits } from '@portarium/contracts/limits';
 import { ManifestSchema, PluginNameSchema } from '@portarium/contracts/manifest';
-import { type CaseResult, CaseResultSchema, CasesSchema } from '@portarium/contracts/plugin-cases';
-import { bunArguments } from '@portarium/local/bun-arguments';
-import { inheritedVariables } from '@portarium/local/environment';
-import { withDeathSignal } from '@portarium/local/process/death-signal';
-import { REPOSITORY_ROOT } from '@portarium/local/repository';
+import { CaseResultSchema, CasesSchema, type PluginCase } from '@portarium/contracts/plugin-cases';
 import { LANGUAGES, type Language, newPlugin } from '@portarium/sdk/new-plugin';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { caseText, findingText } from '../author-text.ts';
 import { checkedJson } from '../checked-json.ts';
 import { compilePlugin } from '../compile-plugin.ts';
-import { usableEnvironment } from '../data-option.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, tell } from '../output.ts';
 import { readTextFile } from '../read-argument.ts';
+import { sandboxLines } from '../sandbox-lines.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface NewOptions {
@@ -116,48 +110,28 @@ async function check(dir: string, { json }: { readonly json?: true }): Promise<v
 
 async function test(dir: string, options: TestOptions): Promise<void> {
   const casesFile = options.cases ?? join(dir, 'cases.json');
-  checkedJson(casesFile, await readTextFile(casesFile), CasesSchema);
+  const cases = checkedJson(casesFile, await readTextFile(casesFile), CasesSchema);
   const { outDir } = await compilePlugin(dir);
-  const { file, args } = withDeathSignal(
-    process.execPath,
-    bunArguments(
-      'sandbox/src/main.ts',
-      ...[
-        'test',
-        '--manifest',
-        join(outDir, 'plugin.json'),
-        '--module',
-        join(outDir, 'plugin.wasm'),
-      ],
+  const built = (name: string) => join(outDir, name);
+  let [ok, failed] = [0, 0];
+  const code = await sandboxLines(
+    [
+      ...['test', '--manifest', built('plugin.json'), '--module', built('plugin.wasm')],
       ...['--cases', resolve(casesFile)],
-    ),
-    'KILL',
+    ],
+    (value) => {
+      const result = v.parse(CaseResultSchema, value);
+      if (result.ok) ok++;
+      else failed++;
+      if (options.json) return printJson(result);
+      print(caseText(result, expectedOf(cases.find(({ name }) => name === result.name))));
+    },
   );
-  const child = spawn(file, args, {
-    cwd: REPOSITORY_ROOT,
-    env: inheritedVariables(usableEnvironment()),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const { promise: ended, resolve: end, reject } = Promise.withResolvers<number | null>();
-  child.once('error', (cause) => reject(new Error('The test can not be started.', { cause })));
-  child.once('exit', end);
-  const results: CaseResult[] = [];
-  for await (const text of createInterface({ input: child.stdout })) {
-    const result = v.parse(CaseResultSchema, JSON.parse(text));
-    results.push(result);
-    if (options.json) printJson(result);
-    else print(caseText(result, await expectedOf(casesFile, result.name)));
-  }
-  const code = await ended;
-  if (code === null) throw new Error('The test was killed before it came to an end.');
   process.exitCode = code;
-  const failed = results.filter(({ ok }) => !ok).length;
-  if (!options.json && code !== 2) print(`${results.length - failed} ok, ${failed} not`);
+  if (!options.json && code !== 2) print(`${ok} ok, ${failed} not`);
 }
 
 /** The output that a case expects; undefined when it expects an error. */
-async function expectedOf(casesFile: string, name: string): Promise<unknown> {
-  const cases = checkedJson(casesFile, await readTextFile(casesFile), CasesSchema);
-  const expect = cases.find((one) => one.name === name)?.expect;
-  return expect !== undefined && 'output' in expect ? expect.output : undefined;
+function expectedOf(one: PluginCase | undefined): unknown {
+  return one !== undefined && 'output' in one.expect ? one.expect.output : undefined;
 }

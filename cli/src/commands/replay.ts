@@ -3,31 +3,23 @@
  * cell without a network for each attempt; for an action's id, asks the Control Plane for its bundle
  * and keeps that in a temporary folder until the end.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ActionIdSchema } from '@portarium/contracts/ids';
-import { bunArguments } from '@portarium/local/bun-arguments';
-import { inheritedVariables } from '@portarium/local/environment';
-import { withDeathSignal } from '@portarium/local/process/death-signal';
-import { REPOSITORY_ROOT } from '@portarium/local/repository';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { usableEnvironment } from '../data-option.ts';
 import { print, printJson } from '../output.ts';
 import { readInputFile } from '../read-argument.ts';
 import { pinOption, readPin } from '../read-pin.ts';
 import { ReplayLineSchema, replayText } from '../replay-text.ts';
+import { sandboxLines } from '../sandbox-lines.ts';
 
 interface ReplayOptions extends ConnectionOptions {
   readonly engine: string;
   readonly pin?: string;
 }
-
-const SANDBOX_MAIN = 'sandbox/src/main.ts';
 
 export function registerReplay(program: Command): void {
   connectionOptions(
@@ -73,34 +65,15 @@ async function replay(subject: string, options: ReplayOptions): Promise<void> {
 }
 
 /** @returns the exit code of the sandbox's replay, whose lines are printed as they come */
-async function run(args: readonly string[], { json }: ReplayOptions): Promise<number> {
-  const { file, args: wrapped } = withDeathSignal(
-    process.execPath,
-    bunArguments(SANDBOX_MAIN, 'replay', ...args),
-    'KILL',
-  );
-  const child = spawn(file, wrapped, {
-    cwd: REPOSITORY_ROOT,
-    env: inheritedVariables(usableEnvironment()),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const { promise: ended, resolve: end, reject } = Promise.withResolvers<number | null>();
-  child.once('error', (cause) => reject(new Error('The replay can not be started.', { cause })));
-  child.once('exit', end);
+function run(args: readonly string[], { json }: ReplayOptions): Promise<number> {
   let action = '';
-  for await (const text of createInterface({ input: child.stdout })) {
-    const line = v.parse(ReplayLineSchema, JSON.parse(text));
-    if (json) {
-      printJson(JSON.parse(text));
-      continue;
-    }
+  return sandboxLines(['replay', ...args], (value) => {
+    const line = v.parse(ReplayLineSchema, value);
+    if (json) return printJson(value);
     if ('results' in line && line.action !== action) {
       action = line.action;
       print(action);
     }
     print(replayText(line));
-  }
-  const code = await ended;
-  if (code === null) throw new Error('The replay was killed before it came to an end.');
-  return code;
+  });
 }

@@ -10,7 +10,7 @@ import {
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import type { Effect } from '@portarium/contracts/life-cycle';
-import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { ActionJournal } from './action-journal.ts';
 import { Budget, bytesOutOf } from './budget.ts';
@@ -24,7 +24,7 @@ import {
 import type { EgressControl } from './egress-control.ts';
 import { type AllowedRequest, type DeniedRequest, judgeRequest } from './judge-request.ts';
 import { type BrokerOptions, LiveCall } from './live-call.ts';
-import { redirectOf } from './redirect.ts';
+import { followRedirects, type Hop } from './redirect.ts';
 
 export type { BrokerOptions } from './live-call.ts';
 
@@ -32,12 +32,6 @@ export interface EgressOrder {
   readonly contract: EgressContract;
   readonly effect: Effect;
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
-}
-
-/** An answer, and what it answers when a redirect may be followed from it. */
-interface Hop {
-  readonly answer: EgressAnswer;
-  readonly request?: OutboundRequest;
 }
 
 export class EgressSession {
@@ -116,23 +110,10 @@ export class EgressSession {
   }
 
   async #follow(guest: GuestRequest): Promise<EgressAnswer> {
-    let current = guest;
-    let before: OutboundRequest | undefined;
-    let ms = 0;
-    for (let hop = 0; hop <= PLATFORM_LIMITS.redirectHops; hop++) {
-      const { answer, request } = await this.#call(current, before);
-      if (answer.kind === 'refused') {
-        // The attempt is over: whatever the guest still asks for gets the same answer.
-        this.#refusal ??= answer;
-        return answer;
-      }
-      ms += answer.ms;
-      const next = request && redirectOf(answer, request, current);
-      if (!next) return { ...answer, ms };
-      before = request;
-      current = next;
-    }
-    return { kind: 'failed', reason: `more than ${PLATFORM_LIMITS.redirectHops} redirects`, ms };
+    const answer = await followRedirects(guest, (hop, before) => this.#call(hop, before));
+    // The attempt is over: whatever the guest still asks for gets the same answer.
+    if (answer.kind === 'refused') this.#refusal ??= answer;
+    return answer;
   }
 
   /** One hop: judge, count, then replay what the journal holds or send. */

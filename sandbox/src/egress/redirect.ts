@@ -1,11 +1,18 @@
 /** Which request a read's redirect leads to. Pure: a replay follows redirects as the broker did. */
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import {
   type GuestRequest,
   type OutboundRequest,
   redirectTarget,
 } from '@portarium/contracts/outbound-request';
 import type { EgressAnswer } from './egress-answer.ts';
+
+/** An answer, and the request that it answers when a redirect may be followed from it. */
+export interface Hop {
+  readonly answer: EgressAnswer;
+  readonly request?: OutboundRequest;
+}
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -23,4 +30,27 @@ export function redirectOf(
   const same = URL.canParse(url) && new URL(url).origin === new URL(request.url).origin;
   const headers = guest.headers.filter(([name]) => same || name.toLowerCase() !== 'authorization');
   return { ...guest, url, headers };
+}
+
+/**
+ * Follows the redirects of a read, hop by hop. A refusal ends it at once.
+ * @param ask answers one request; `before` is the one whose redirect it follows
+ */
+export async function followRedirects(
+  guest: GuestRequest,
+  ask: (guest: GuestRequest, before: OutboundRequest | undefined) => Promise<Hop>,
+): Promise<EgressAnswer> {
+  let current = guest;
+  let before: OutboundRequest | undefined;
+  let ms = 0;
+  for (let hop = 0; hop <= PLATFORM_LIMITS.redirectHops; hop++) {
+    const { answer, request } = await ask(current, before);
+    if (answer.kind === 'refused') return answer;
+    ms += answer.ms;
+    const next = request && redirectOf(answer, request, current);
+    if (!next) return { ...answer, ms };
+    before = request;
+    current = next;
+  }
+  return { kind: 'failed', reason: `more than ${PLATFORM_LIMITS.redirectHops} redirects`, ms };
 }

@@ -5,7 +5,7 @@
  */
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Effect } from '@portarium/contracts/life-cycle';
-import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { Recording } from '@portarium/contracts/plugin-cases';
 import { checkAddress } from '../egress/address.ts';
@@ -13,7 +13,7 @@ import { Budget, bytesOutOf } from '../egress/budget.ts';
 import { type EgressAnswer, type Refused, recordedAnswer } from '../egress/egress-answer.ts';
 import { guestResponse } from '../egress/guest-response.ts';
 import { judgeRequest, type Layer } from '../egress/judge-request.ts';
-import { redirectOf } from '../egress/redirect.ts';
+import { followRedirects, type Hop } from '../egress/redirect.ts';
 import { literalAddress } from '../egress/resolve.ts';
 import type { GuestEgress } from '../host/run-guest.ts';
 
@@ -68,28 +68,12 @@ export class RecordedEgress implements GuestEgress {
   async close(): Promise<void> {}
 
   async request(guest: GuestRequest): Promise<EgressAnswer> {
-    let current = guest;
-    let before: OutboundRequest | undefined;
-    let ms = 0;
-    for (let hop = 0; hop <= PLATFORM_LIMITS.redirectHops; hop++) {
-      const { answer, request } = await this.#call(current, before);
-      if (answer.kind === 'refused') {
-        this.#refusal ??= answer;
-        return answer;
-      }
-      ms += answer.ms;
-      const next = request && redirectOf(answer, request, current);
-      if (!next) return { ...answer, ms };
-      before = request;
-      current = next;
-    }
-    return { kind: 'failed', reason: `more than ${PLATFORM_LIMITS.redirectHops} redirects`, ms };
+    const answer = await followRedirects(guest, (hop, before) => this.#call(hop, before));
+    if (answer.kind === 'refused') this.#refusal ??= answer;
+    return answer;
   }
 
-  async #call(
-    guest: GuestRequest,
-    before: OutboundRequest | undefined,
-  ): Promise<{ readonly answer: EgressAnswer; readonly request?: OutboundRequest }> {
+  async #call(guest: GuestRequest, before: OutboundRequest | undefined): Promise<Hop> {
     if (this.#refusal) return { answer: this.#refusal };
     const call = this.#calls++;
     const judged = await judgeRequest(this.#order, guest, before);

@@ -3,6 +3,7 @@ import { useLive } from '../live.ts';
 import { Code } from '../parts/code.tsx';
 import { Heading } from '../parts/heading.tsx';
 import { Link } from '../parts/link.tsx';
+import { Table } from '../parts/table.tsx';
 import { Time } from '../parts/time.tsx';
 import { VerifyPart } from '../parts/verify-part.tsx';
 import { Loaded, useResource } from '../resource.tsx';
@@ -39,44 +40,30 @@ export function EvidencePage() {
           <>
             <section>
               <h2>Entries</h2>
-              <div class="scroll">
-                <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">Entry</th>
-                      <th scope="col">What</th>
-                      <th scope="col">About</th>
-                      <th scope="col">By</th>
-                      <th scope="col">When</th>
-                      <th scope="col">Hash</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {items.map(({ seq, hash, entry }) => (
-                      <tr key={seq}>
-                        <td>{seq}</td>
-                        <td>{entry.type}</td>
-                        <td>
-                          {entry.subject.action ? (
-                            <Link href={hrefOf(workspace, 'actions', entry.subject.action)}>
-                              <code>{entry.subject.action.slice(0, 16)}…</code>
-                            </Link>
-                          ) : (
-                            visibleLine(Object.keys(entry.subject).join(', ') || 'the workspace')
-                          )}
-                        </td>
-                        <td>{entry.actor.kind}</td>
-                        <td>
-                          <Time at={entry.time} />
-                        </td>
-                        <td>
-                          <code title={hash}>{hash.slice(7, 19)}</code>
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table heads={['Entry', 'What', 'About', 'By', 'When', 'Hash']}>
+                {items.map(({ seq, hash, entry }) => (
+                  <tr key={seq}>
+                    <td>{seq}</td>
+                    <td>{entry.type}</td>
+                    <td>
+                      {entry.subject.action ? (
+                        <Link href={hrefOf(workspace, 'actions', entry.subject.action)}>
+                          <code>{entry.subject.action.slice(0, 16)}…</code>
+                        </Link>
+                      ) : (
+                        visibleLine(Object.keys(entry.subject).join(', ') || 'the workspace')
+                      )}
+                    </td>
+                    <td>{entry.actor.kind}</td>
+                    <td>
+                      <Time at={entry.time} />
+                    </td>
+                    <td>
+                      <code title={hash}>{hash.slice(7, 19)}</code>
+                    </td>
+                  </tr>
+                ))}
+              </Table>
               <nav class="pager" aria-label="Pages of the log">
                 {before < size && <Link href={withQuery({ before: undefined })}>Newest</Link>}
                 {after >= 0 && <Link href={withQuery({ before: String(after + 1) })}>Older</Link>}

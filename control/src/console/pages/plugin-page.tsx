@@ -4,6 +4,7 @@ import { useLive } from '../live.ts';
 import { Badge } from '../parts/badge.tsx';
 import { Heading } from '../parts/heading.tsx';
 import { JsonView } from '../parts/json-view.tsx';
+import { Table } from '../parts/table.tsx';
 import { Time } from '../parts/time.tsx';
 import { TryForm } from '../parts/try-form.tsx';
 import { Loaded, useResource } from '../resource.tsx';
@@ -136,31 +137,19 @@ function RuleList(props: {
 
 function Versions({ versions }: { readonly versions: readonly Plugin[] }) {
   return (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Version</th>
-            <th scope="col">State</th>
-            <th scope="col">Digest</th>
-            <th scope="col">Uploaded</th>
-          </tr>
-        </thead>
-        <tbody>
-          {versions.map(({ version, state, digest, createdAt }) => (
-            <tr key={version}>
-              <td>{version}</td>
-              <td>
-                <Badge of={state} />
-              </td>
-              <td>
-                <code>{digest.slice(0, 23)}…</code>
-              </td>
-              <td>{createdAt && <Time at={createdAt} />}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table heads={['Version', 'State', 'Digest', 'Uploaded']}>
+      {versions.map(({ version, state, digest, createdAt }) => (
+        <tr key={version}>
+          <td>{version}</td>
+          <td>
+            <Badge of={state} />
+          </td>
+          <td>
+            <code>{digest.slice(0, 23)}…</code>
+          </td>
+          <td>{createdAt && <Time at={createdAt} />}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -1,6 +1,7 @@
 import type { Attempt, JournalCall } from '@portarium/client/answers';
 import { visibleLine } from '@portarium/client/visible-text';
 import { Badge } from './badge.tsx';
+import { Table } from './table.tsx';
 
 const WIDTH = 100;
 
@@ -22,55 +23,39 @@ export function Waterfall(props: {
     return { call, x, width: Math.max(0.5, (call.ms / total) * WIDTH) };
   });
   return (
-    <div class="scroll">
-      <table class="waterfall">
-        <thead>
-          <tr>
-            <th scope="col">Call</th>
-            <th scope="col">Request</th>
-            <th scope="col">Verdict</th>
-            <th scope="col">Rule</th>
-            <th scope="col">Bytes</th>
-            <th scope="col">Time</th>
-          </tr>
-        </thead>
-        <tbody>
-          {bars.map(({ call, x, width }) => (
-            <tr key={call.call}>
-              <td>
-                {call.call}
-                <span class="quiet"> / attempt {numbers.get(call.attempt) ?? '?'}</span>
-              </td>
-              <td>
-                <code>
-                  {visibleLine(
-                    `${call.method} ${call.scheme}://${call.host}:${call.port}${call.path}`,
-                  )}
-                </code>
-              </td>
-              <td>
-                <Badge of={call.verdict} /> {call.status}
-                {call.reason && <div class="quiet">{visibleLine(call.reason)}</div>}
-              </td>
-              <td>
-                {call.rule}
-                {call.credential && <div class="quiet">with a credential</div>}
-              </td>
-              <td class="number">
-                {call.bytesOut.toLocaleString('en')} out
-                <br />
-                {call.bytesIn.toLocaleString('en')} in
-              </td>
-              <td>
-                <svg viewBox={`0 0 ${WIDTH} 8`} preserveAspectRatio="none" aria-hidden="true">
-                  <rect class={call.verdict} x={x} y={0} width={width} height={8} />
-                </svg>
-                <span class="quiet">{call.ms} ms</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table heads={['Call', 'Request', 'Verdict', 'Rule', 'Bytes', 'Time']} class="waterfall">
+      {bars.map(({ call, x, width }) => (
+        <tr key={call.call}>
+          <td>
+            {call.call}
+            <span class="quiet"> / attempt {numbers.get(call.attempt) ?? '?'}</span>
+          </td>
+          <td>
+            <code>
+              {visibleLine(`${call.method} ${call.scheme}://${call.host}:${call.port}${call.path}`)}
+            </code>
+          </td>
+          <td>
+            <Badge of={call.verdict} /> {call.status}
+            {call.reason && <div class="quiet">{visibleLine(call.reason)}</div>}
+          </td>
+          <td>
+            {call.rule}
+            {call.credential && <div class="quiet">with a credential</div>}
+          </td>
+          <td class="number">
+            {call.bytesOut.toLocaleString('en')} out
+            <br />
+            {call.bytesIn.toLocaleString('en')} in
+          </td>
+          <td>
+            <svg viewBox={`0 0 ${WIDTH} 8`} preserveAspectRatio="none" aria-hidden="true">
+              <rect class={call.verdict} x={x} y={0} width={width} height={8} />
+            </svg>
+            <span class="quiet">{call.ms} ms</span>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -1,0 +1,26 @@
+import type { ComponentChildren } from 'preact';
+
+/** A table that scrolls by itself where it is too wide. */
+export function Table(props: {
+  readonly heads: readonly string[];
+  /** Rows. */
+  readonly children: ComponentChildren;
+  readonly class?: string;
+}) {
+  return (
+    <div class="scroll">
+      <table class={props.class}>
+        <thead>
+          <tr>
+            {props.heads.map((head) => (
+              <th scope="col" key={head}>
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{props.children}</tbody>
+      </table>
+    </div>
+  );
+}
