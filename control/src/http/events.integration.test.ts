@@ -28,7 +28,10 @@ function clientOf(role: string, app: Api = instance.app): PortariumClient {
   });
 }
 
-/** Collects what is followed, until there are `count` events or a second is over. */
+/** Without a message for so long, no other is expected. */
+const QUIET_MS = 1_000;
+
+/** Collects what is followed, until there are `count` events or nothing more comes. */
 async function collect(
   client: PortariumClient,
   count: number,
@@ -36,12 +39,16 @@ async function collect(
   onOpen: () => Promise<unknown> = async () => undefined,
 ): Promise<Followed[]> {
   const followed: Followed[] = [];
-  const signal = AbortSignal.timeout(1_000);
-  for await (const one of client.events.follow({ ...options, signal })) {
+  const quiet = new AbortController();
+  let timer = setTimeout(() => quiet.abort(), 10 * QUIET_MS);
+  for await (const one of client.events.follow({ ...options, signal: quiet.signal })) {
+    clearTimeout(timer);
     followed.push(one);
     if (one.kind === 'open') await onOpen();
     if (followed.filter(({ kind }) => kind === 'event').length >= count) break;
+    timer = setTimeout(() => quiet.abort(), QUIET_MS);
   }
+  clearTimeout(timer);
   return followed;
 }
 
