@@ -104,6 +104,28 @@ export function inheritedVariables(environment: LocalEnvironment): Record<string
   return kept;
 }
 
+/** What is set of the variables that this launcher and what it starts go by. */
+export function configuringVariables(environment: LocalEnvironment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.all)) {
+    if (value !== undefined && isConfiguring(name)) kept[name] = value;
+  }
+  return kept;
+}
+
+/** The variables of this process with those that configure replaced by `variables`, all of them. */
+export function variablesWith(
+  variables: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  const others = Object.entries(process.env).filter(([name]) => !isConfiguring(name));
+  return { ...Object.fromEntries(others), ...variables };
+}
+
+function isConfiguring(name: string): boolean {
+  const ours = Object.hasOwn(EnvironmentSchema.entries, name);
+  return ours || INHERITED.test(name) || PLANE_TUNING.test(name);
+}
+
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
 const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
 
