@@ -1,10 +1,11 @@
 /** Starts the whole embedded stack: services, migrations, bootstrap, Control Plane, sandbox host. */
+import { assertOutside } from './assert-outside.ts';
 import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { configuringVariables, type LocalEnvironment, readEnvironment } from './environment.ts';
-import type { PortName } from './free-ports.ts';
+import type { PortName, PortWishes } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
-import type { Outside } from './outside.ts';
+import { type Outside, whereOf } from './outside.ts';
 import { natsPart } from './parts/nats.ts';
 import {
   buildConsole,
@@ -81,11 +82,12 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
   let upgraded: string | undefined;
   try {
     supervisor.startedWith(howStarted(options, environment));
+    if (options.outside !== undefined) await assertOutside(options.outside);
     upgraded = await beginUpgrade(folder, supervisor.progress, options.signal);
     const secrets = ensureSecrets(folder);
     ensureMasterKey(folder);
-    const wanted = wantedPorts(options, environment);
-    const starting = withPorts(supervisor, folder, wanted, async (ports, begun) => {
+    const wishes = portWishes(options, environment);
+    const starting = withPorts(supervisor, folder, wishes, async (ports, begun) => {
       const { hostsFindControlAt, outside } = options;
       const onProgress = supervisor.progress;
       const chosen = {
@@ -127,12 +129,12 @@ function howStarted(
   };
 }
 
-function wantedPorts(
-  options: StartStackOptions,
-  environment: LocalEnvironment,
-): Partial<Record<PortName, number>> {
+function portWishes(options: StartStackOptions, environment: LocalEnvironment): PortWishes {
   const fromEnvironment = environment.httpPort === undefined ? {} : { http: environment.httpPort };
-  return { ...fromEnvironment, ...options.ports };
+  return {
+    wanted: { ...fromEnvironment, ...options.ports },
+    reserved: options.outside === undefined ? [] : [whereOf(options.outside).port],
+  };
 }
 
 /**
