@@ -54,6 +54,11 @@ async function verified(stack: RunningStack): Promise<number> {
   return report.entries;
 }
 
+async function doctorSays(path: string, about: string): Promise<string | undefined> {
+  const findings = await examine(path, readEnvironment());
+  return findings.find(({ name }) => name === about)?.detail;
+}
+
 beforeAll(async () => {
   const stack = await startStack({ dataDir: first });
   try {
@@ -82,12 +87,15 @@ test('a backup is one private file, and restored elsewhere it goes on where it w
   expect(new Set(told)).toEqual(new Set(['unpacking', 'verifying']));
   const stack = await startStack({ dataDir: second });
   try {
+    expect(await doctorSays(second, 'stack')).toBe(`runs at ${stack.url} (process ${process.pid})`);
     expect(await verified(stack)).toBe(entries);
     expect((await run(stack)).state).toBe('succeeded');
     expect(await verified(stack)).toBeGreaterThan(entries);
   } finally {
     await stack.stop();
   }
+  expect(await doctorSays(second, 'stack')).toBe('none runs on this data folder');
+  expect(await doctorSays(second, 'data contents')).toBe('whole');
 }, 180_000);
 
 test('a backup with one changed byte, one that is cut off, and what is none at all are refused, and nothing is left', async () => {
@@ -166,18 +174,13 @@ async function olderFolder(path: string, before: string): Promise<void> {
   }
 }
 
-async function dataVersionFinding(path: string) {
-  const findings = await examine(path, readEnvironment());
-  return findings.find(({ name }) => name === 'data version');
-}
-
 for (const before of ['0002', '0003']) {
   test(`a folder whose migrations end before ${before} is backed up, then upgraded, and what it holds is there`, async () => {
     const old = join(root, `old-${before}`);
     await olderFolder(old, before);
     const folder = dataFolderAt(old);
     expect([ageOf(folder), readDataVersion(folder)]).toEqual(['older', undefined]);
-    expect((await dataVersionFinding(old))?.detail).toContain(
+    expect(await doctorSays(old, 'data version')).toContain(
       'the next start backs it up and upgrades it',
     );
 
@@ -230,8 +233,8 @@ test('an upgrade that fails names the backup of before, which later tries neithe
     expect(failed).toContain('already exists');
     expect(readStatus(old).error).toContain(kept);
   }
-  const finding = await dataVersionFinding(old);
-  expect(finding?.detail).toContain('upgrade');
+  expect(await doctorSays(old, 'data version')).toContain('its upgrade did not end');
+  expect(await doctorSays(old, 'stack')).toContain('the last start failed');
   const { version } = await restoreStack(
     join(folder.backups, readdirSync(folder.backups)[0] ?? ''),
     join(root, 'as-before'),
