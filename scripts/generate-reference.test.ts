@@ -1,6 +1,11 @@
 import { expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { API_ERRORS, ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import { dependencyDrift, referencePages, withUnit } from './generate-reference.ts';
+import { configurationVariables } from './reference/configuration-page.ts';
+
+const root = join(import.meta.dirname, '..');
 
 test('each error code has a page, and the list names each; there is no other page', () => {
   const pages = referencePages();
@@ -21,10 +26,30 @@ test('the page of commands has each command, and the page of configuration each 
     expect(commands).toContain(`\n## portarium ${name}\n`);
   }
   const configuration = pages.get('docs/reference/configuration.md') ?? '';
-  for (const name of ['PORTARIUM_DATABASE_URL', 'PORTARIUM_CELLS', 'PORTARIUM_CACHE']) {
+  for (const name of ['PORTARIUM_URL', 'PORTARIUM_DATABASE_URL', 'PORTARIUM_CACHE']) {
     expect(configuration).toContain(`| \`${name}\` |`);
   }
-  expect(configuration).toContain('| `PORTARIUM_RATE_PER_KEY` | `200` |');
+  expect(configuration).toContain('| `PORTARIUM_RATE_PER_KEY` | number, 1 to 999999 | `200` |');
+  expect(configuration).toContain('| `PORTARIUM_RUNTIME` | `bun` or `deno` | `bun` |');
+  expect(configuration).toContain('| `PORTARIUM_EVIDENCE_DIR` | folder | required |');
+});
+
+test('each variable that the product reads or sets is on the page of configuration', () => {
+  const named = new Set<string>();
+  const folders = ['control', 'sandbox', 'infra/local', 'cli', 'client', 'plugins/sdk'];
+  const sources = folders.flatMap((folder) => [
+    ...new Bun.Glob(`${folder}/src/**/*.{ts,tsx}`).scanSync(root),
+  ]);
+  expect(sources.length).toBeGreaterThan(300);
+  for (const path of sources) {
+    if (/\.test\.ts$|\/testing\//.test(path)) continue;
+    const source = readFileSync(join(root, path), 'utf8');
+    for (const [name] of source.matchAll(/\bPORTARIUM_[A-Z][A-Z_]*[A-Z]\b/g)) named.add(name);
+  }
+  const known = configurationVariables();
+  expect([...named].filter((name) => !known.has(name))).toEqual([]);
+  const ours = [...known].filter((name) => name.startsWith('PORTARIUM_'));
+  expect(ours.filter((name) => !named.has(name))).toEqual([]);
 });
 
 test('a figure is shown in the largest unit that keeps it whole', () => {

@@ -5,6 +5,8 @@
 import { PortariumClient } from '@portarium/client/portarium-client';
 import { findRunningStack, type StackConnection } from '@portarium/local/running-stack';
 import type { Command } from 'commander';
+import * as v from 'valibot';
+import { type ConnectionVariables, ConnectionVariablesSchema } from './connection-variables.ts';
 import { type DataOption, dataDirOf, dataOption, usableEnvironment } from './data-option.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -41,7 +43,7 @@ export type StackRole = keyof StackConnection['keys'];
  */
 export function resolveConnection(
   options: ConnectionOptions,
-  variables: Readonly<Record<string, string | undefined>>,
+  variables: ConnectionVariables,
   stack: () => Pick<StackConnection, 'url' | 'workspace' | 'keys'> | undefined,
   role: StackRole = 'admin',
 ): Connection {
@@ -74,7 +76,8 @@ export function resolveConnection(
 /** What the options, the environment or the running stack name. */
 export function connectionOf(options: ConnectionOptions, role: StackRole = 'admin'): Connection {
   const stack = () => findRunningStack(dataDirOf(options));
-  return resolveConnection(options, usableEnvironment().all, stack, role);
+  const variables = v.parse(ConnectionVariablesSchema, usableEnvironment().all);
+  return resolveConnection(options, variables, stack, role);
 }
 
 /**

@@ -1,7 +1,13 @@
 /** Configuration of the Control Plane, read from the environment once. Every variable stands here. */
 import * as v from 'valibot';
 
-const port = v.pipe(v.string(), v.regex(/^\d{1,5}$/), v.transform(Number), v.maxValue(65_535));
+const port = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,5}$/, 'expected a port number'),
+  v.transform(Number),
+  v.minValue(0),
+  v.maxValue(65_535),
+);
 
 /** IPv6 in brackets. */
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
@@ -10,59 +16,120 @@ const rate = v.pipe(
   v.string(),
   v.regex(/^[1-9]\d{0,5}$/, 'expected 1 to 999999 a second'),
   v.transform(Number),
+  v.minValue(1),
+  v.maxValue(999_999),
 );
 
 export const ConfigurationSchema = v.object({
-  /** Connection of the runtime role `portarium_runtime`. */
   PORTARIUM_DATABASE_URL: v.pipe(
-    v.string(),
-    v.regex(/^postgres(ql)?:\/\//, 'expected postgres://…'),
+    v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//, 'expected postgres://…')),
+    v.description('Connection of the runtime role `portarium_runtime`.'),
+    v.metadata({ type: 'address' }),
   ),
-  /** Connection of the owner; only `migrate` reads it. */
-  PORTARIUM_DATABASE_OWNER_URL: v.optional(v.string()),
-  /** Address that it listens on. Plain HTTP: loopback, or a network of one's own. */
-  PORTARIUM_HTTP_HOST: v.optional(v.string(), '127.0.0.1'),
-  /** Port of that address. */
-  PORTARIUM_HTTP_PORT: v.optional(port, '3000'),
-  /**
-   * Second address, `ADDRESS:PORT`, for callers on other machines; internal routes are not there. It needs
-   * a certificate, or a proxy in front that has one.
-   */
-  PORTARIUM_LISTEN: v.optional(v.pipe(v.string(), v.regex(LISTEN, 'expected ADDRESS:PORT'))),
-  /** PEM file with the certificate chain of that address. */
-  PORTARIUM_TLS_CERT_FILE: v.optional(v.string()),
-  /** PEM file with its key. */
-  PORTARIUM_TLS_KEY_FILE: v.optional(v.string()),
-  /** `yes`: that address speaks plain HTTP, to a proxy that ends TLS. */
-  PORTARIUM_BEHIND_PROXY: v.optional(v.picklist(['yes', 'no']), 'no'),
-  /** Where Temporal is. */
-  PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
-  /** Namespace of the environment. */
-  PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
-  /** Where NATS is. */
-  PORTARIUM_NATS_URL: v.optional(v.string(), 'nats://127.0.0.1:4222'),
-  /** Folder of the directory evidence store. */
-  PORTARIUM_EVIDENCE_DIR: v.string(),
-  /** Folder of the sealed vault. */
-  PORTARIUM_VAULT_DIR: v.string(),
-  /** The 64 hexadecimal digits that open the vault; after a change the newest first, then the older. */
-  PORTARIUM_MASTER_KEY: v.optional(v.string()),
-  /** File with them, one key a line; either this or `PORTARIUM_MASTER_KEY`. */
-  PORTARIUM_MASTER_KEY_FILE: v.optional(v.string()),
-  /** Name that stands in each checkpoint's origin. */
-  PORTARIUM_INSTANCE: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
-  /** Requests a second that one key may send for long; ten times as many in a burst. */
-  PORTARIUM_RATE_PER_KEY: v.optional(rate, '200'),
-  /** The same for all keys together in one workspace. */
-  PORTARIUM_RATE_PER_WORKSPACE: v.optional(rate, '1000'),
-  /** Where `bootstrap` writes the first keys. */
-  PORTARIUM_BOOTSTRAP_FILE: v.optional(v.string()),
-  /** File with the bundled workflow code; made in the cache folder when left out. */
-  PORTARIUM_WORKFLOW_BUNDLE: v.optional(v.string()),
-  /** Folder with the built console (`scripts/build-console.ts`); none is served when left out. */
-  PORTARIUM_CONSOLE_DIR: v.optional(v.string()),
-  /** Folder for what can be made again, such as bundled workflow code. */
-  PORTARIUM_CACHE_DIR: v.optional(v.string()),
+  PORTARIUM_DATABASE_OWNER_URL: v.pipe(
+    v.optional(v.string()),
+    v.description('Connection of the owner; only `migrate` reads it.'),
+    v.metadata({ type: 'address' }),
+  ),
+  PORTARIUM_HTTP_HOST: v.pipe(
+    v.optional(v.string(), '127.0.0.1'),
+    v.description("Address that it listens on. Plain HTTP: loopback, or a network of one's own."),
+    v.metadata({ type: 'host' }),
+  ),
+  PORTARIUM_HTTP_PORT: v.pipe(v.optional(port, '3000'), v.description('Port of that address.')),
+  PORTARIUM_LISTEN: v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(LISTEN, 'expected ADDRESS:PORT'))),
+    v.description(
+      'Second address, `ADDRESS:PORT`, for callers on other machines; internal routes are not there. It needs a certificate, or a proxy in front that has one.',
+    ),
+    v.metadata({ type: 'host and port' }),
+  ),
+  PORTARIUM_TLS_CERT_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('PEM file with the certificate chain of that address.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_TLS_KEY_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('PEM file with its key.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_BEHIND_PROXY: v.pipe(
+    v.optional(v.picklist(['yes', 'no']), 'no'),
+    v.description('`yes`: that address speaks plain HTTP, to a proxy that ends TLS.'),
+  ),
+  PORTARIUM_TEMPORAL_ADDRESS: v.pipe(
+    v.optional(v.string(), '127.0.0.1:7233'),
+    v.description('Where Temporal is.'),
+    v.metadata({ type: 'host and port' }),
+  ),
+  PORTARIUM_TEMPORAL_NAMESPACE: v.pipe(
+    v.optional(v.string(), 'default'),
+    v.description('Namespace of the environment.'),
+  ),
+  PORTARIUM_NATS_URL: v.pipe(
+    v.optional(v.string(), 'nats://127.0.0.1:4222'),
+    v.description('Where NATS is.'),
+    v.metadata({ type: 'address' }),
+  ),
+  PORTARIUM_EVIDENCE_DIR: v.pipe(
+    v.string(),
+    v.description('Folder of the directory evidence store.'),
+    v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_VAULT_DIR: v.pipe(
+    v.string(),
+    v.description('Folder of the sealed vault.'),
+    v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_MASTER_KEY: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'The 64 hexadecimal digits that open the vault; after a change the newest first, then the older.',
+    ),
+    v.metadata({ type: 'secret' }),
+  ),
+  PORTARIUM_MASTER_KEY_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('File with them, one key a line; either this or `PORTARIUM_MASTER_KEY`.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_INSTANCE: v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,100}$/)), 'local'),
+    v.description("Name that stands in each checkpoint's origin."),
+  ),
+  PORTARIUM_RATE_PER_KEY: v.pipe(
+    v.optional(rate, '200'),
+    v.description(
+      'Requests a second that one key may send for long; ten times as many in a burst.',
+    ),
+  ),
+  PORTARIUM_RATE_PER_WORKSPACE: v.pipe(
+    v.optional(rate, '1000'),
+    v.description('The same for all keys together in one workspace.'),
+  ),
+  PORTARIUM_BOOTSTRAP_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('Where `bootstrap` writes the first keys.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_WORKFLOW_BUNDLE: v.pipe(
+    v.optional(v.string()),
+    v.description('File with the bundled workflow code; made in the cache folder when left out.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_CONSOLE_DIR: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'Folder with the built console (`scripts/build-console.ts`); none is served when left out.',
+    ),
+    v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_CACHE_DIR: v.pipe(
+    v.optional(v.string()),
+    v.description('Folder for what can be made again, such as bundled workflow code.'),
+    v.metadata({ type: 'folder' }),
+  ),
 });
 
 /** What opening the vault needs, for the role that does nothing else. */

@@ -8,33 +8,60 @@ const number = (least: number, most: number) =>
 
 /** Every variable that a sandbox host reads. */
 export const SandboxEnvironmentSchema = v.object({
-  /** Base URL of the Control Plane, without a path. */
   PORTARIUM_CONTROL_URL: v.pipe(
-    v.string(),
-    v.regex(/^https?:\/\/[^/]+\/?$/, 'expected http:// or https:// and a host, without a path'),
-    v.transform((url) => url.replace(/\/$/, '')),
+    v.pipe(
+      v.string(),
+      v.regex(/^https?:\/\/[^/]+\/?$/, 'expected http:// or https:// and a host, without a path'),
+      v.transform((url) => url.replace(/\/$/, '')),
+    ),
+    v.description('Base URL of the Control Plane, without a path.'),
+    v.metadata({ type: 'address' }),
   ),
-  /** The host's own key; it or its file is required. */
-  PORTARIUM_HOST_KEY: v.optional(v.string()),
-  /** File with that key. */
-  PORTARIUM_HOST_KEY_FILE: v.optional(v.string()),
-  /** Where Temporal is. */
-  PORTARIUM_TEMPORAL_ADDRESS: v.optional(v.string(), '127.0.0.1:7233'),
-  /** Namespace of the environment. */
-  PORTARIUM_TEMPORAL_NAMESPACE: v.optional(v.string(), 'default'),
-  /** Queue whose attempts it runs: `sandbox.` and the name of a pool. */
-  PORTARIUM_TASK_QUEUE: v.optional(
-    v.pipe(v.string(), v.regex(/^sandbox\.[a-z0-9-]+$/, 'expected sandbox.<pool>')),
-    'sandbox.default',
+  PORTARIUM_HOST_KEY: v.pipe(
+    v.optional(v.string()),
+    v.description("The host's own key; it or its file is required."),
+    v.metadata({ type: 'secret' }),
   ),
-  /** Attempts that run at once. */
-  PORTARIUM_CELLS: v.optional(number(1, 256), '4'),
-  /** Loopback port of /livez, /readyz and /healthz; 0 takes a free one. */
-  PORTARIUM_HEALTH_PORT: v.optional(number(0, 65_535), '0'),
-  /** Where `setpriv` is looked for. */
-  PATH: v.optional(v.string(), '/usr/bin:/bin'),
-  /** How long attempts may finish after SIGTERM, in milliseconds; a launcher kills after 15 s. */
-  PORTARIUM_DRAIN_MS: v.optional(number(0, 900_000), '10000'),
+  PORTARIUM_HOST_KEY_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('File with that key.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_TEMPORAL_ADDRESS: v.pipe(
+    v.optional(v.string(), '127.0.0.1:7233'),
+    v.description('Where Temporal is.'),
+    v.metadata({ type: 'host and port' }),
+  ),
+  PORTARIUM_TEMPORAL_NAMESPACE: v.pipe(
+    v.optional(v.string(), 'default'),
+    v.description('Namespace of the environment.'),
+  ),
+  PORTARIUM_TASK_QUEUE: v.pipe(
+    v.optional(
+      v.pipe(v.string(), v.regex(/^sandbox\.[a-z0-9-]+$/, 'expected sandbox.<pool>')),
+      'sandbox.default',
+    ),
+    v.description('Queue whose attempts it runs: `sandbox.` and the name of a pool.'),
+  ),
+  PORTARIUM_CELLS: v.pipe(
+    v.optional(number(1, 256), '4'),
+    v.description('Attempts that run at once.'),
+  ),
+  PORTARIUM_HEALTH_PORT: v.pipe(
+    v.optional(number(0, 65_535), '0'),
+    v.description('Loopback port of /livez, /readyz and /healthz; 0 takes a free one.'),
+  ),
+  PATH: v.pipe(
+    v.optional(v.string(), '/usr/bin:/bin'),
+    v.description('Where `setpriv` is looked for.'),
+    v.metadata({ type: 'folders' }),
+  ),
+  PORTARIUM_DRAIN_MS: v.pipe(
+    v.optional(number(0, 900_000), '10000'),
+    v.description(
+      'How long attempts may finish after SIGTERM, in milliseconds; a launcher kills after 15 s.',
+    ),
+  ),
 });
 
 const EnvironmentSchema = v.pipe(

@@ -2,17 +2,20 @@
  * `portarium backup` and `restore`: a data folder as one file. Side effects: `backup` writes the file, and
  * with `--stop` stops the stack for that time; `restore` makes a data folder.
  */
-import type { OnBackupProgress } from '@portarium/local/backup-file';
-import { backupStack, restoreStack } from '@portarium/local/backup-stack';
-import { LocalStackError } from '@portarium/local/local-stack-error';
-import { readStatus, stopStack } from '@portarium/local/running-stack';
-import { startDetached } from '@portarium/local/start-detached';
+import type { OnBackupProgress } from '@portarium/local/backup-manifest';
+import { backupStack } from '@portarium/local/backup-stack';
+import { dataFolderAt } from '@portarium/local/data-folder';
+import { LocalStackError, messageOf } from '@portarium/local/local-stack-error';
+import { pauseStack, type Resume } from '@portarium/local/pause-stack';
+import { restoreStack } from '@portarium/local/restore-stack';
+import { assertBackupTarget, type Backup } from '@portarium/local/write-backup';
 import type { Command } from 'commander';
 import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
+import { onTermination } from '../on-termination.ts';
 import { print, printJson, tell } from '../output.ts';
 import { progressLines } from '../progress-lines.ts';
 
-interface BackupOptions extends DataOption {
+interface BackupCommandOptions extends DataOption {
   readonly stop?: true;
   readonly json?: true;
 }
@@ -25,7 +28,10 @@ export function registerBackup(program: Command): void {
     .argument('<file>', 'the file to write, such as portarium.tar.gz')
     .description('write the whole data folder of a stopped stack into one file, with its secrets')
     .addOption(dataOption())
-    .option('--stop', 'stop the stack that runs there, and start it again afterwards')
+    .option(
+      '--stop',
+      'stop the stack that `up --detach` started there, and start it again as it was',
+    )
     .option('--json', 'print one line {ok, file, bytes, files, dataDir}')
     .action(backup);
   program
@@ -37,41 +43,64 @@ export function registerBackup(program: Command): void {
     .action(restore);
 }
 
-async function backup(file: string, options: BackupOptions): Promise<void> {
+async function backup(file: string, options: BackupCommandOptions): Promise<void> {
   const dataDir = dataDirOf(options);
-  const runs = readStatus(dataDir).state === 'ready';
-  if (runs && options.stop === true) {
-    tell('Stopping the stack for the backup.');
-    const stopped = await stopStack(dataDir);
-    if (!stopped.ok) throw new LocalStackError('part-failed', stopped.message);
-  }
-  try {
-    const { manifest, ...written } = await backupStack(dataDir, file, progress()).catch((error) => {
-      if (!(error instanceof LocalStackError) || error.code !== 'already-running') throw error;
-      throw new LocalStackError(
-        'already-running',
-        `${error.message}. Or let the backup do that, and start it again: portarium backup --stop`,
-      );
-    });
-    const files = manifest.files.length;
-    if (options.json) printJson({ ok: true, ...written, files, dataDir });
-    else {
-      print(`${written.file}  ${sizeText(written.bytes)}, ${files} files`);
-      tell(
-        'It holds the master key and every secret of the stack: keep it as you would keep those.',
-      );
-    }
-  } finally {
-    if (runs && options.stop === true) {
-      const { url } = await startDetached({ dataDir, onProgress: progressLines() });
-      tell(`The stack runs again at ${url}.`);
-    }
-  }
+  const { signal } = onTermination();
+  // Nothing is stopped for a file that can not be written.
+  assertBackupTarget(dataFolderAt(dataDir), file);
+  const resume = options.stop === true ? await pause(dataDir) : undefined;
+  const written = await backupStack(dataDir, file, { onProgress: progress(), signal }).catch(
+    async (error) => {
+      await startAgain(resume, `${messageOf(error)} And then: `);
+      throw withStop(error, options);
+    },
+  );
+  await startAgain(resume, `The backup ${written.file} is written, but: `);
+  show(written, dataDir, options);
 }
 
-async function restore(file: string, options: BackupOptions): Promise<void> {
+async function pause(dataDir: string): Promise<Resume | undefined> {
+  const resume = await pauseStack(dataDir);
+  if (resume !== undefined) tell('The stack is stopped for the backup.');
+  return resume;
+}
+
+/** @param before what to tell besides when it does not start */
+async function startAgain(resume: Resume | undefined, before: string): Promise<void> {
+  if (resume === undefined) return;
+  const { url } = await resume(progressLines()).catch((error) => {
+    throw new LocalStackError('part-failed', `${before}${messageOf(error)}`);
+  });
+  tell(`The stack runs again at ${url}.`);
+}
+
+function withStop(error: unknown, { stop }: BackupCommandOptions): unknown {
+  if (!(error instanceof LocalStackError) || error.code !== 'already-running' || stop) return error;
+  return new LocalStackError(
+    'already-running',
+    `${error.message}. Or let the backup do that, and start it again: portarium backup --stop`,
+  );
+}
+
+function show(
+  { manifest, ...written }: Backup,
+  dataDir: string,
+  options: BackupCommandOptions,
+): void {
+  const files = manifest.files.length;
+  if (options.json === true) {
+    printJson({ ok: true, ...written, files, dataDir });
+    return;
+  }
+  print(`${written.file}  ${sizeText(written.bytes)}, ${files} files`);
+  tell('It holds the master key and every secret of the stack: keep it as you would keep those.');
+}
+
+async function restore(file: string, options: BackupCommandOptions): Promise<void> {
   const dataDir = dataDirOf(options);
-  const { files, createdAt } = await restoreStack(file, dataDir, progress());
+  const { signal } = onTermination();
+  const told = { onProgress: progress(), signal };
+  const { files, createdAt } = await restoreStack(file, dataDir, told);
   if (options.json) return printJson({ ok: true, files: files.length, createdAt, dataDir });
   print(`${dataDir} is as it was at ${createdAt}: ${files.length} files, each verified.`);
   tell(`Start it: portarium up --data ${dataDir}`);

@@ -1,4 +1,4 @@
-/** `portarium doctor`: says what is missing on this machine. No side effects. */
+/** `portarium doctor`: says what is missing on this machine or damaged in the data folder. No side effects. */
 import { examine } from '@portarium/local/doctor';
 import type { Command } from 'commander';
 import { type DataOption, dataDirOf, dataOption, usableEnvironment } from '../data-option.ts';
@@ -12,7 +12,9 @@ interface DoctorOptions extends DataOption {
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('say what is missing and how to get it; exit code 1 when something needed is')
+    .description(
+      'say what is missing or damaged, on this machine and in the data folder, and how to mend it; exit code 1 when something needed is',
+    )
     .addOption(dataOption())
     .option('--json', 'print one line {ok, findings}')
     .action(async (options: DoctorOptions) => {
@@ -32,7 +34,7 @@ async function doctor(options: DoctorOptions): Promise<number> {
       finding.fix === undefined ? finding.detail : `${finding.detail}. ${finding.fix}`,
     ]);
     print(table(rows));
-    print(ok ? 'The stack can start.' : 'Something needed is missing.');
+    print(ok ? 'The stack can start.' : 'Something needed is missing or damaged.');
   }
   return ok ? EXIT_CODES.ok : EXIT_CODES.failed;
 }

@@ -11,6 +11,7 @@ import { startStack } from '@portarium/local/start-stack';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
+import { onTermination } from '../on-termination.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { progressLines } from '../progress-lines.ts';
 import { UsageError } from '../usage-error.ts';
@@ -57,21 +58,6 @@ function wantedOutside(options: UpOptions): Outside | undefined {
   } catch (error) {
     throw new UsageError(messageOf(error));
   }
-}
-
-/** Aborts on the first Ctrl-C or termination; the promise resolves then. */
-function onTermination(): { readonly signal: AbortSignal; readonly asked: Promise<void> } {
-  const stop = new AbortController();
-  const asked = new Promise<void>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(name, () => {
-        if (!stop.signal.aborted) tell('Stopping; this takes a few seconds.');
-        stop.abort();
-        resolve();
-      });
-    }
-  });
-  return { signal: stop.signal, asked };
 }
 
 async function attached(options: UpOptions): Promise<number> {

@@ -51,6 +51,8 @@ export interface DataFolder {
   readonly version: string;
   /** Backups that upgrades leave. */
   readonly backups: string;
+  /** Names the backup of an upgrade that is under way. */
+  readonly upgrade: string;
 }
 
 export function dataFolderAt(path: string): DataFolder {
@@ -74,6 +76,7 @@ export function dataFolderAt(path: string): DataFolder {
     lock: join(root, 'supervisor.lock'),
     version: join(root, 'version.json'),
     backups: join(root, 'backups'),
+    upgrade: join(root, 'upgrade.json'),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * Which version a data folder is of: `version.json`, written whenever a stack on it has become ready. The
- * number of migrations decides what is older and what is newer; the product's version is for people.
+ * Which version a data folder is of: `version.json`, written when it is new and whenever a stack on it has
+ * become ready. The number of migrations decides what is older and what is newer; where it is the same, the
+ * product's version does.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,11 +44,21 @@ export function ageOf(folder: DataFolder): Age {
   return version === undefined ? 'older' : compareVersions(version, ownVersion());
 }
 
-/** One that is newer in anything is newer. */
+/** One that is newer in any migration is newer. */
 export function compareVersions(of: DataVersion, own: DataVersion): Exclude<Age, 'new'> {
   const differences = (['global', 'tenant'] as const).map(
     (part) => of.migrations[part] - own.migrations[part],
   );
   if (differences.some((difference) => difference > 0)) return 'newer';
-  return differences.some((difference) => difference < 0) ? 'older' : 'same';
+  if (differences.some((difference) => difference < 0)) return 'older';
+  const [ours, theirs] = [numbersOf(own.product), numbersOf(of.product)];
+  const at = theirs.findIndex((number, index) => number !== ours[index]);
+  if (at === -1) return 'same';
+  return (theirs[at] ?? 0) > (ours[at] ?? 0) ? 'newer' : 'older';
+}
+
+/** Major, minor and patch; a pre-release counts as its release. */
+function numbersOf(product: string): readonly number[] {
+  const [, ...numbers] = /^(\d+)\.(\d+)\.(\d+)/.exec(product) ?? [];
+  return numbers.map(Number);
 }

@@ -23,26 +23,55 @@ const port = v.optional(
   ),
 );
 
-/** Every variable that the launcher reads; README.md describes them. */
+/** Every variable that the launcher reads; docs/reference/configuration.md is made of this. */
 export const EnvironmentSchema = v.object({
-  /** Data folder of the local stack; `.portarium/` in the clone unless given. */
-  PORTARIUM_DATA: filled,
-  /** Cache of Bun, server binaries and tools, shared by all clones; `portarium` in the user's cache folder unless given. */
-  PORTARIUM_CACHE: filled,
-  /** Port of the API on loopback; that of the last start, at first 3000 when free, else another free one. */
-  PORTARIUM_HTTP_PORT: port,
-  /** What both planes run on: `bun` or `deno`. */
-  PORTARIUM_RUNTIME: v.optional(v.picklist(['bun', 'deno'], 'expected bun or deno'), 'bun'),
-  /** Temporal's CLI to use instead of looking for one. */
-  PORTARIUM_TEMPORAL_BIN: filled,
-  /** nats-server to use instead of looking for one. */
-  PORTARIUM_NATS_SERVER_BIN: filled,
-  /** stripe-mock to use instead of looking for one. */
-  PORTARIUM_STRIPE_MOCK_BIN: filled,
-  /** The user's cache folder; `~/.cache` unless given. */
-  XDG_CACHE_HOME: filled,
-  /** Where programs are looked for. */
-  PATH: filled,
+  PORTARIUM_DATA: v.pipe(
+    filled,
+    v.description('Data folder of the local stack; `.portarium/` in the clone unless given.'),
+    v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_CACHE: v.pipe(
+    filled,
+    v.description(
+      "Cache of Bun, server binaries and tools, shared by all clones; `portarium` in the user's cache folder unless given.",
+    ),
+    v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_HTTP_PORT: v.pipe(
+    port,
+    v.description(
+      'Port of the API on loopback; that of the last start, at first 3000 when free, else another free one.',
+    ),
+  ),
+  PORTARIUM_RUNTIME: v.pipe(
+    v.optional(v.picklist(['bun', 'deno'], 'expected bun or deno'), 'bun'),
+    v.description('What both planes run on: `bun` or `deno`.'),
+  ),
+  PORTARIUM_TEMPORAL_BIN: v.pipe(
+    filled,
+    v.description("Temporal's CLI to use instead of looking for one."),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_NATS_SERVER_BIN: v.pipe(
+    filled,
+    v.description('nats-server to use instead of looking for one.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_STRIPE_MOCK_BIN: v.pipe(
+    filled,
+    v.description('stripe-mock to use instead of looking for one.'),
+    v.metadata({ type: 'file' }),
+  ),
+  XDG_CACHE_HOME: v.pipe(
+    filled,
+    v.description("The user's cache folder; `~/.cache` unless given."),
+    v.metadata({ type: 'folder' }),
+  ),
+  PATH: v.pipe(
+    filled,
+    v.description('Where programs are looked for.'),
+    v.metadata({ type: 'folders' }),
+  ),
 });
 
 /** Parsed configuration of the launcher. Paths are absolute. */
@@ -102,6 +131,28 @@ export function inheritedVariables(environment: LocalEnvironment): Record<string
     if (value !== undefined && INHERITED.test(name)) kept[name] = value;
   }
   return kept;
+}
+
+/** What is set of the variables that this launcher and what it starts go by. */
+export function configuringVariables(environment: LocalEnvironment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.all)) {
+    if (value !== undefined && isConfiguring(name)) kept[name] = value;
+  }
+  return kept;
+}
+
+/** The variables of this process with those that configure replaced by `variables`, all of them. */
+export function variablesWith(
+  variables: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  const others = Object.entries(process.env).filter(([name]) => !isConfiguring(name));
+  return { ...Object.fromEntries(others), ...variables };
+}
+
+function isConfiguring(name: string): boolean {
+  const ours = Object.hasOwn(EnvironmentSchema.entries, name);
+  return ours || INHERITED.test(name) || PLANE_TUNING.test(name);
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */

@@ -17,16 +17,16 @@ async function occupy(port: number): Promise<() => Promise<void>> {
 
 test('ports differ, and a resume gets the same ones while they are free', async () => {
   const file = join(root, 'resume.json');
-  const first = await choosePorts(file, { http: 0 });
+  const first = await choosePorts(file, { wanted: { http: 0 } });
   expect(new Set(Object.values(first)).size).toBe(Object.keys(first).length);
-  expect(await choosePorts(file, { http: 0 })).toEqual(first);
+  expect(await choosePorts(file, { wanted: { http: 0 } })).toEqual(first);
 });
 
 test('only a port that was taken meanwhile is replaced', async () => {
   const file = join(root, 'moved.json');
-  const first = await choosePorts(file, { http: 0 });
+  const first = await choosePorts(file, { wanted: { http: 0 } });
   const free = await occupy(first.nats);
-  const second = await choosePorts(file, { http: 0 });
+  const second = await choosePorts(file, { wanted: { http: 0 } });
   await free();
   expect(second).toEqual({ ...first, nats: second.nats });
   expect(second.nats).not.toBe(first.nats);
@@ -34,9 +34,9 @@ test('only a port that was taken meanwhile is replaced', async () => {
 
 test('a wanted port that is taken is refused by number', async () => {
   const file = join(root, 'wanted.json');
-  const { http } = await choosePorts(file, { http: 0 });
+  const { http } = await choosePorts(file, { wanted: { http: 0 } });
   const free = await occupy(http);
-  await expect(choosePorts(file, { http })).rejects.toThrow(`Port ${http} (http)`);
+  await expect(choosePorts(file, { wanted: { http } })).rejects.toThrow(`Port ${http} (http)`);
   await free();
 });
 

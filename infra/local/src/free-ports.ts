@@ -59,6 +59,14 @@ export async function randomFreePort(taken: ReadonlySet<number> = new Set()): Pr
   );
 }
 
+/** What a start asks of its ports. */
+export interface PortWishes {
+  /** `0` asks for any free one. */
+  readonly wanted: Partial<Record<PortName, number>>;
+  /** Ports that something else of this start will take. */
+  readonly reserved?: readonly number[];
+}
+
 /**
  * The ports of this start. A wanted port must be free; `0` asks for any. Otherwise the port of the
  * last start is kept when it is free; otherwise HTTP tries 3000, and the rest take any.
@@ -66,7 +74,7 @@ export async function randomFreePort(taken: ReadonlySet<number> = new Set()): Pr
  */
 export async function choosePorts(
   file: string,
-  wanted: Partial<Record<PortName, number>>,
+  { wanted, reserved = [] }: PortWishes,
 ): Promise<Ports> {
   const before = readJsonFile(file, PortsSchema);
   const chosen: Record<PortName, number> = {
@@ -77,7 +85,7 @@ export async function choosePorts(
     natsMonitor: 0,
     sandboxHealth: 0,
   };
-  const taken = new Set<number>();
+  const taken = new Set<number>(reserved);
   for (const name of PORT_NAMES) {
     const asked = wanted[name];
     if (asked !== undefined && asked !== 0) {

@@ -68,6 +68,15 @@ function withPort(text: string, usual: number): string | undefined {
   return `${host}:${port}`;
 }
 
+/** Host, without brackets, and port. */
+export function whereOf({ listen }: Outside): { readonly hostname: string; readonly port: number } {
+  const at = listen.lastIndexOf(':');
+  return {
+    hostname: listen.slice(0, at).replaceAll(/[[\]]/g, ''),
+    port: Number(listen.slice(at + 1)),
+  };
+}
+
 /** The variables by which the Control Plane is told. */
 export function outsideVariables(outside: Outside | undefined): Record<string, string> {
   if (outside === undefined) return {};

@@ -24,6 +24,22 @@ export type Secrets = v.InferOutput<typeof SecretsSchema>;
  *   passwords would not open it
  */
 export function ensureSecrets(folder: DataFolder): Secrets {
+  const found = checkSecrets(folder);
+  if (found !== undefined) return found;
+  const made: Secrets = {
+    postgresOwnerPassword: randomBytes(24).toString('hex'),
+    postgresRuntimePassword: randomBytes(24).toString('hex'),
+  };
+  writeFileAtomically(folder.secrets, `${JSON.stringify(made, null, 2)}\n`, 0o600);
+  return made;
+}
+
+/**
+ * Makes nothing.
+ * @returns undefined while there are none, and nothing that would need them
+ * @throws LocalStackError as {@link ensureSecrets}
+ */
+export function checkSecrets(folder: DataFolder): Secrets | undefined {
   const found = readJsonFile(folder.secrets, SecretsSchema);
   if (found !== undefined) return found;
   if (existsSync(folder.secrets)) {
@@ -34,12 +50,7 @@ export function ensureSecrets(folder: DataFolder): Secrets {
   }
   const cluster = join(folder.postgres, 'PG_VERSION');
   if (existsSync(cluster)) throw lost(folder.secrets, 'the database', folder.postgres);
-  const made: Secrets = {
-    postgresOwnerPassword: randomBytes(24).toString('hex'),
-    postgresRuntimePassword: randomBytes(24).toString('hex'),
-  };
-  writeFileAtomically(folder.secrets, `${JSON.stringify(made, null, 2)}\n`, 0o600);
-  return made;
+  return undefined;
 }
 
 /**
@@ -47,13 +58,23 @@ export function ensureSecrets(folder: DataFolder): Secrets {
  * @throws LocalStackError when the key has another form, or is missing beside an existing vault
  */
 export function ensureMasterKey(folder: DataFolder): void {
+  if (checkMasterKey(folder)) return;
+  writeFileAtomically(folder.masterKey, randomBytes(32).toString('hex'), 0o600);
+}
+
+/**
+ * Makes nothing.
+ * @returns whether there is one; without it there is nothing that would need it
+ * @throws LocalStackError as {@link ensureMasterKey}
+ */
+export function checkMasterKey(folder: DataFolder): boolean {
   if (existsSync(folder.masterKey)) {
     assertKeyForm(folder.masterKey);
-    return;
+    return true;
   }
   const vault = join(folder.vault, 'vault.json');
   if (existsSync(vault)) throw lost(folder.masterKey, 'the vault', vault);
-  writeFileAtomically(folder.masterKey, randomBytes(32).toString('hex'), 0o600);
+  return false;
 }
 
 function assertKeyForm(path: string): void {

@@ -34,6 +34,23 @@ const PartStatusSchema = v.object({
 
 export type PartStatus = Readonly<v.InferOutput<typeof PartStatusSchema>>;
 
+/** How a stack was started, for whoever stops it for a while. */
+const StartedWithSchema = v.object({
+  /** False when it ends with a terminal or a service that holds it. */
+  background: v.boolean(),
+  httpPort: v.optional(v.number()),
+  outside: v.optional(
+    v.object({
+      listen: v.string(),
+      tls: v.optional(v.object({ certFile: v.string(), keyFile: v.string() })),
+    }),
+  ),
+  /** Variables that were set and that configure it. */
+  variables: v.record(v.string(), v.string()),
+});
+
+export type StartedWith = v.InferOutput<typeof StartedWithSchema>;
+
 const StackFileSchema = v.object({
   state: v.picklist(['starting', 'ready', 'stopping', 'stopped', 'failed']),
   supervisor: ProcessIdentitySchema,
@@ -46,6 +63,7 @@ const StackFileSchema = v.object({
     v.object({ ...ProcessIdentitySchema.entries, part: PartStatusSchema.entries.part }),
   ),
   error: v.optional(v.string()),
+  startedWith: v.optional(StartedWithSchema),
 });
 
 export type StackFile = v.InferOutput<typeof StackFileSchema>;

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bunArguments } from './bun-arguments.ts';
 import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
+import { variablesWith } from './environment.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { type Outside, outsideArguments } from './outside.ts';
 import { alreadyRunning, folderOwner } from './process/folder-owner.ts';
@@ -27,6 +28,8 @@ export interface StartDetachedOptions {
   readonly httpPort?: number;
   readonly outside?: Outside | undefined;
   readonly onProgress?: OnProgress;
+  /** Every variable that configures the stack; those of this process when left out. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** Aborting stops the supervisor again when it is not ready yet. */
   readonly signal?: AbortSignal;
 }
@@ -55,7 +58,10 @@ export async function startDetached(options: StartDetachedOptions): Promise<Stac
       ...(options.httpPort === undefined ? [] : ['--http-port', String(options.httpPort)]),
       ...outsideArguments(options.outside),
     ),
-    { cwd: REPOSITORY_ROOT, detached: true, stdio: ['ignore', log, log] },
+    {
+      ...{ cwd: REPOSITORY_ROOT, detached: true, stdio: ['ignore', log, log] },
+      ...(options.variables === undefined ? {} : { env: variablesWith(options.variables) }),
+    },
   );
   closeSync(log);
   child.unref();

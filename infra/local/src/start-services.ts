@@ -77,7 +77,7 @@ export async function startServices(options: StartServicesOptions): Promise<Runn
     const secrets = ensureSecrets(folder);
     // Any free HTTP port: nothing listens on it here.
     const wanted = { http: 0, ...options.ports };
-    const ports = await withPorts(supervisor, folder, wanted, async (chosen, begun) => {
+    const ports = await withPorts(supervisor, folder, { wanted }, async (chosen, begun) => {
       const specs: Record<ServiceName, () => PartSpec> = {
         postgres: () => postgresPart(folder, chosen, secrets, environment, supervisor.progress),
         temporal: () => temporalPart(folder, chosen, environment, supervisor.progress),

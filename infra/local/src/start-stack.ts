@@ -1,12 +1,11 @@
 /** Starts the whole embedded stack: services, migrations, bootstrap, Control Plane, sandbox host. */
-import { prepareUpgrade } from './backup-stack.ts';
+import { assertOutside } from './assert-outside.ts';
 import { type Bootstrap, type BootstrapKeys, readBootstrap } from './bootstrap-file.ts';
 import { dataFolderAt, prepareDataFolder } from './data-folder.ts';
-import { writeDataVersion } from './data-version.ts';
-import { type LocalEnvironment, readEnvironment } from './environment.ts';
-import type { PortName } from './free-ports.ts';
+import { configuringVariables, type LocalEnvironment, readEnvironment } from './environment.ts';
+import type { PortName, PortWishes } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
-import type { Outside } from './outside.ts';
+import { type Outside, whereOf } from './outside.ts';
 import { natsPart } from './parts/nats.ts';
 import {
   buildConsole,
@@ -21,8 +20,9 @@ import { temporalPart } from './parts/temporal.ts';
 import { Supervisor } from './process/supervisor.ts';
 import type { OnProgress, PartName } from './progress.ts';
 import { ensureMasterKey, ensureSecrets } from './secrets.ts';
-import type { PartStatus } from './stack-file.ts';
+import type { PartStatus, StartedWith } from './stack-file.ts';
 import { type ServiceAddresses, serviceAddresses } from './start-services.ts';
+import { beginUpgrade, endUpgrade, upgradeFailed } from './upgrade.ts';
 import { type Begun, withPorts } from './with-ports.ts';
 
 export interface RunningStack {
@@ -50,6 +50,8 @@ export interface StartStackOptions {
   readonly environment?: LocalEnvironment;
   /** Where callers on other machines come in; nobody does when left out. */
   readonly outside?: Outside | undefined;
+  /** Whether no terminal and no service holds this process. */
+  readonly background?: boolean;
   /** For tests that stand in between: the address at which sandbox hosts find the Control Plane. */
   readonly hostsFindControlAt?: (controlUrl: string) => string;
   /** Aborting stops a start that is under way; a running stack is stopped with `stop`. */
@@ -77,12 +79,15 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     interrupt(interrupted);
   };
   options.signal?.addEventListener('abort', onAbort, { once: true });
+  let upgraded: string | undefined;
   try {
-    await prepareUpgrade(folder, supervisor.progress);
+    supervisor.startedWith(howStarted(options, environment));
+    if (options.outside !== undefined) await assertOutside(options.outside);
+    upgraded = await beginUpgrade(folder, supervisor.progress, options.signal);
     const secrets = ensureSecrets(folder);
     ensureMasterKey(folder);
-    const wanted = wantedPorts(options, environment);
-    const starting = withPorts(supervisor, folder, wanted, async (ports, begun) => {
+    const wishes = portWishes(options, environment);
+    const starting = withPorts(supervisor, folder, wishes, async (ports, begun) => {
       const { hostsFindControlAt, outside } = options;
       const onProgress = supervisor.progress;
       const chosen = {
@@ -100,23 +105,36 @@ export async function startStack(options: StartStackOptions): Promise<RunningSta
     // A build that is under way would hold an interrupted start for minutes.
     const context = await Promise.race([starting, aborted]);
     const bootstrap = readBootstrap(folder);
-    writeDataVersion(folder);
+    endUpgrade(folder);
     supervisor.becomeReady(controlUrl(context.ports));
     return describe(supervisor, context, bootstrap);
   } catch (error) {
-    await supervisor.stop(error);
-    throw options.signal?.aborted === true ? interrupted : error;
+    const told = upgraded === undefined ? error : upgradeFailed(error, upgraded);
+    await supervisor.stop(told);
+    throw options.signal?.aborted === true ? interrupted : told;
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
   }
 }
 
-function wantedPorts(
-  options: StartStackOptions,
+function howStarted(
+  { background = false, outside, ports }: StartStackOptions,
   environment: LocalEnvironment,
-): Partial<Record<PortName, number>> {
+): StartedWith {
+  return {
+    background,
+    variables: configuringVariables(environment),
+    ...(ports?.http === undefined ? {} : { httpPort: ports.http }),
+    ...(outside === undefined ? {} : { outside }),
+  };
+}
+
+function portWishes(options: StartStackOptions, environment: LocalEnvironment): PortWishes {
   const fromEnvironment = environment.httpPort === undefined ? {} : { http: environment.httpPort };
-  return { ...fromEnvironment, ...options.ports };
+  return {
+    wanted: { ...fromEnvironment, ...options.ports },
+    reserved: options.outside === undefined ? [] : [whereOf(options.outside).port],
+  };
 }
 
 /**

@@ -48,6 +48,7 @@ async function main(): Promise<number> {
       dataDir: values.data,
       onProgress: (event) => note(describe(event)),
       signal: stop.signal,
+      background: true,
       outside: outsideOf({
         listen: values.listen,
         tlsCert: values['tls-cert'],

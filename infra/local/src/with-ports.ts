@@ -1,6 +1,6 @@
 /** Starts parts on chosen ports; when one of these was taken before its part got it, once more. */
 import type { DataFolder } from './data-folder.ts';
-import { choosePorts, type PortName, type Ports } from './free-ports.ts';
+import { choosePorts, type Ports, type PortWishes } from './free-ports.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import type { Supervisor } from './process/supervisor.ts';
 
@@ -15,11 +15,11 @@ export type Begun = Promise<unknown>[];
 export async function withPorts<T>(
   supervisor: Supervisor,
   folder: DataFolder,
-  wanted: Partial<Record<PortName, number>>,
+  wishes: PortWishes,
   start: (ports: Ports, begun: Begun) => Promise<T>,
 ): Promise<T> {
   const begun: Begun = [];
-  const ports = await choosePorts(folder.ports, wanted);
+  const ports = await choosePorts(folder.ports, wishes);
   try {
     return await start(ports, begun);
   } catch (error) {
@@ -29,5 +29,5 @@ export async function withPorts<T>(
     await Promise.allSettled(begun);
     if (supervisor.isStopping) throw error;
   }
-  return start(await choosePorts(folder.ports, wanted), []);
+  return start(await choosePorts(folder.ports, wishes), []);
 }

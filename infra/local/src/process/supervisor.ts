@@ -12,6 +12,7 @@ import {
   type RecordedProcess,
   readStackFile,
   type StackFile,
+  type StartedWith,
   writeStackFile,
 } from '../stack-file.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
@@ -34,6 +35,7 @@ export class Supervisor {
   #url = '';
   #error: string | undefined;
   #stopped: Promise<void> | undefined;
+  #startedWith: StartedWith | undefined;
 
   private constructor(folder: DataFolder, release: () => void, onProgress: OnProgress) {
     const self = identify(process.pid);
@@ -64,6 +66,12 @@ export class Supervisor {
       lock.release();
       throw error;
     }
+  }
+
+  /** Records how the stack was started. */
+  startedWith(how: StartedWith): void {
+    this.#startedWith = how;
+    this.#record();
   }
 
   get version(): string {
@@ -170,6 +178,7 @@ export class Supervisor {
       parts: this.status(),
       processes,
       ...(this.#error === undefined ? {} : { error: this.#error }),
+      ...(this.#startedWith === undefined ? {} : { startedWith: this.#startedWith }),
     };
   }
 }
