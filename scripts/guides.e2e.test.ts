@@ -26,15 +26,11 @@ const temporary = join(scratch, 'tmp');
 
 beforeAll(() => {
   mkdirSync(temporary, { mode: 0o711 });
-  const listed = spawnSync(
-    'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-    {
-      cwd: root,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1024 * 1024,
-    },
-  );
+  const listed = spawnSync('git', ['ls-files', '-z', '--cached'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
   for (const path of listed.stdout
     .split('\0')
     .filter((one) => one !== '' && existsSync(join(root, one)))) {
@@ -64,6 +60,8 @@ async function follow(
   ports: readonly string[] = [],
 ): Promise<{ readonly out: string; readonly err: string }> {
   httpPort ??= String(await randomFreePort());
+  // What a guide before this one left running when it failed is none of this one's.
+  spawnSync('./portarium', ['down'], { cwd: clone });
   let text = commandsOf(guide);
   for (const port of ports) {
     expect(text).toContain(port);
