@@ -15,6 +15,8 @@ export interface Defence {
   readonly tests: string;
   /** Part of the names of the tests that watch it. */
   readonly watching: string;
+  /** Variables that its tests are run with. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Why its tests can not run on this machine, if so. */
   readonly needs?: () => string | undefined;
 }
@@ -152,6 +154,20 @@ export const DEFENCES: readonly Defence[] = [
     ...missedBy('resolved'),
   },
   {
+    name: 'pinning to the address that was checked, over TLS',
+    file: 'sandbox/src/egress/connect.ts',
+    source: 'host: address,\n    port: target.port,\n    ...(isIP',
+    without: 'host: name,\n    port: target.port,\n    ...(isIP',
+    ...missedBy('tls'),
+  },
+  {
+    name: 'the check of certificates',
+    file: 'sandbox/src/egress/connect.ts',
+    source: '...(authorities ? { ca: authorities } : {}),',
+    without: '...(authorities ? { ca: authorities } : {}), rejectUnauthorized: false,',
+    ...missedBy('tls'),
+  },
+  {
     name: 'the decision of its own for each redirect',
     file: 'sandbox/src/egress/judge-request.ts',
     source: 'const decision = decideEgress(order.contract, order.effect, request.target);',
@@ -195,6 +211,16 @@ export const DEFENCES: readonly Defence[] = [
     source: 'if (!isConfidential(request)) {',
     without: 'if (request.body === undefined) {',
     ...missedBy('credential'),
+  },
+  {
+    name: 'the binding of a credential to its host, for requests of a guest',
+    file: 'control/src/application/grant-credential.ts',
+    source: 'if (host !== credential.host) {',
+    without: "if (host === '') {",
+    tests: 'plugins/hostile/requests/requests.e2e.test.ts',
+    watching: 'hostile requests of a guest end as the corpus says in the whole product',
+    environment: { PORTARIUM_REQUESTS: '^credential: a credential' },
+    needs: namespaceProblem,
   },
   {
     name: 'the refusal of line breaks in headers',

@@ -48,10 +48,12 @@ async function linkModules(): Promise<void> {
 async function runTests(
   tests: string,
   watching: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number; output: string }> {
   const pattern = watching.map(escaped).join('|');
   const child = Bun.spawn([process.execPath, 'test', tests, '--test-name-pattern', pattern], {
     cwd: copy,
+    env: { ...process.env, ...environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
@@ -70,7 +72,7 @@ test(
   async () => {
     for (const [tests, watched] of Map.groupBy(TESTABLE, (defence) => defence.tests)) {
       const names = [...new Set(watched.map(({ watching }) => watching))];
-      const { code, output } = await runTests(tests, names);
+      const { code, output } = await runTests(tests, names, watched[0]?.environment);
       expect([tests, code, output]).toEqual([
         tests,
         0,
@@ -90,7 +92,7 @@ for (const defence of DEFENCES) {
       expect(source.split(defence.source)).toHaveLength(2);
       await writeFile(path, source.replace(defence.source, defence.without));
       try {
-        const after = await runTests(defence.tests, [defence.watching]);
+        const after = await runTests(defence.tests, [defence.watching], defence.environment);
         expect(after.code).not.toBe(0);
         // A failed expectation, not a source that no longer compiles.
         expect(after.output).toContain('(fail)');

@@ -42,6 +42,7 @@ export const ENDS = [
   'operator',
   'approval',
   'address',
+  'credential',
   'budget',
 ] as const;
 export type End = (typeof ENDS)[number];
@@ -55,6 +56,8 @@ const CaseSchema = v.strictObject({
   names: v.optional(v.record(text, v.array(v.array(text))), {}),
   serve: v.optional(v.record(text, ServeSchema), {}),
   expect: v.picklist(ENDS),
+  /** Where the whole product ends it sooner, or the guest’s kit has already mended it. */
+  inProduct: v.optional(v.picklist(ENDS)),
   /** Calls on record, redirects included; default one for each request. */
   calls: v.optional(v.number()),
   /** Never stands in anything that a server was sent. */

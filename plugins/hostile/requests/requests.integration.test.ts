@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { build } from 'esbuild';
 import { readCorpus } from './corpus.ts';
-import { inNamespace, namespaceProblem } from './world/namespace.ts';
-import type { CaseResult } from './world/run.ts';
+import { namespaceProblem } from './world/namespace.ts';
+import { spawnRun } from './world/spawn-run.ts';
 
 const problem = namespaceProblem();
 if (problem !== undefined) console.warn(`skipped: hostile requests: ${problem}`);
@@ -32,21 +32,6 @@ const BROKERS = {
   Deno: () => [denoBinary(), 'run', '--quiet', '--no-config', '--no-lock', '-A'],
 } as const;
 
-/** Carries out the cases of one family, in a network that lasts as long as they do. */
-async function carryOut(family: string, broker: readonly string[]): Promise<CaseResult[]> {
-  const scratch = mkdtempSync(join(folder, 'run-'));
-  const child = Bun.spawn(
-    inNamespace([
-      ...[process.execPath, join(WORLD, 'run.ts'), '--folder', scratch, '--only', `^${family}:`],
-      ...[...broker, join(folder, 'broker.mjs')].map((part) => `--broker=${part}`),
-    ]),
-    { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' },
-  );
-  const lines = (await new Response(child.stdout).text()).trim().split('\n');
-  expect(await child.exited).toBe(0);
-  return lines.map((line) => JSON.parse(line) as CaseResult);
-}
-
 const FAMILIES = readCorpus();
 
 test('the corpus has at least 200 requests, no two of a name, and each family a place of its own', () => {
@@ -63,7 +48,11 @@ for (const [runtime, broker] of Object.entries(BROKERS)) {
     test.skipIf(problem !== undefined)(
       `every request of the family ${name} ends as the corpus says, on ${runtime}`,
       async () => {
-        const results = await carryOut(name, broker());
+        const program = [...broker(), join(folder, 'broker.mjs')];
+        const { results } = await spawnRun(folder, [
+          `--only=^${name}:`,
+          ...program.map((part) => `--broker=${part}`),
+        ]);
         expect(results.filter(({ problems }) => problems.length > 0)).toEqual([]);
         expect(results.map((result) => result.name)).toEqual(cases.map((one) => one.name));
       },

@@ -7,6 +7,8 @@ export interface AttackOutcome {
   readonly records: readonly Omit<EgressCall, 'requestDigest'>[];
   /** Everything that the guest was told: headers, bodies and reasons. */
   readonly seen: string;
+  /** Denials in the evidence log, where there is one. */
+  readonly denials?: number;
 }
 
 /** One way of carrying out cases: through the broker alone, or through the whole product. */

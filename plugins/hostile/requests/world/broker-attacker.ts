@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { readGrants } from '../corpus.ts';
-import type { AttackOutcome, Attacker } from './attack.ts';
+import type { Attacker, AttackOutcome } from './attack.ts';
 import type { BrokerLine } from './broker.ts';
 
 /** Of every attempt; the budget cases count on them. */

@@ -1,7 +1,7 @@
 /** The only name server of the private network: answers what a case scripts, another thing each time if it says so. */
 import { createSocket } from 'node:dgram';
 import { isIP } from 'node:net';
-import { decode, encode, type Answer } from 'dns-packet';
+import { type Answer, decode, encode } from 'dns-packet';
 
 /**
  * Answers by name, first to last; the last one stays. One answer is the addresses of both families, or

@@ -1,6 +1,6 @@
 /** What is wrong with the end of a case: with what is on record, with what was reached, with what was sent. */
 import { DEFAULT_HEADERS, type EgressRule } from '@portarium/contracts/egress-rule';
-import type { AttackCase, End } from '../corpus.ts';
+import type { AttackCase } from '../corpus.ts';
 import type { AttackOutcome } from './attack.ts';
 import type { Connection } from './listeners.ts';
 
@@ -13,27 +13,31 @@ export const GRANTED: ReadonlySet<string> = new Set([
 
 /** Headers that are the broker’s own on every request. */
 const OWN_HEADERS = ['host', 'connection', 'accept-encoding', 'content-length'];
-const LAYERS: readonly End[] = ['request', 'plugin', 'operator', 'approval', 'address', 'budget'];
 
 type Record = AttackOutcome['records'][number];
 
 export function problemsOf(
   one: AttackCase,
-  { records, seen }: AttackOutcome,
+  { records, seen, denials }: AttackOutcome,
   connections: readonly Connection[],
   rules: readonly EgressRule[],
 ): string[] {
   const last = records.at(-1);
   const calls = one.calls ?? one.requests.length;
   const end = last && endOf(last);
+  const expected = (denials === undefined ? undefined : one.inProduct) ?? one.expect;
   const left = records.filter(({ verdict }) => verdict !== 'denied');
+  const denied = records.length - left.length;
   return [
+    ...(denials === undefined || denials === denied
+      ? []
+      : [`${denials} denials are evidence, ${denied} on record`]),
     ...(records.length === calls
       ? []
       : [`${records.length} calls are on record, expected ${calls}`]),
-    ...(end === one.expect
+    ...(end === expected
       ? []
-      : [`the last call is ${end} (${last?.reason ?? 'no reason'}), expected ${one.expect}`]),
+      : [`the last call is ${end} (${last?.reason ?? 'no reason'}), expected ${expected}`]),
     ...connections
       .filter(({ address }) => !GRANTED.has(address))
       .map(({ address, port }) => `a forbidden listener was reached: ${address} port ${port}`),
@@ -52,8 +56,7 @@ export function problemsOf(
 
 function endOf({ verdict, layer }: Record): string {
   // A response that outgrows its budget fails by that layer.
-  if (verdict === 'allowed' || layer === undefined) return verdict;
-  return (LAYERS as readonly string[]).includes(layer) ? layer : verdict;
+  return verdict === 'allowed' || layer === undefined ? verdict : layer;
 }
 
 /** One request for each connection, as it is on record, with no header that nobody granted. */

@@ -6,6 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Serve } from '../corpus.ts';
+import type { Identity } from './identity.ts';
 
 export interface Connection {
   /** As the connecting side named it; IPv4 in dots. */
@@ -13,11 +14,6 @@ export interface Connection {
   readonly port: number;
   /** Latin1; of TLS, what was inside. */
   received: string;
-}
-
-export interface Identity {
-  readonly key: string;
-  readonly cert: string;
 }
 
 export const PLAIN_PORTS = [80, 8080] as const;
@@ -40,12 +36,15 @@ export class Listeners {
     for (const port of PLAIN_PORTS) {
       await this.#listen(port, '::', (socket) => this.#talk(socket, this.#record(socket, port)));
     }
-    const tls = createTlsServer(identity, (socket) => {
+    const tls = createTlsServer(identity.own, (socket) => {
       const connection = this.#inside.get(socket.remotePort ?? 0);
       if (connection) this.#talk(socket, connection);
       else socket.destroy();
     });
     tls.on('tlsClientError', () => undefined);
+    for (const [name, certificate] of Object.entries(identity.others)) {
+      tls.addContext(name, certificate);
+    }
     await this.#start(tls, TLS_INSIDE, '127.0.0.1');
     await this.#listen(TLS_PORT, '::', (socket) => this.#pipe(socket));
   }
