@@ -10,7 +10,7 @@ import { approveWrite, untilEnded, type WriteAction } from '@portarium/local/tes
 import type { readGrants } from '../corpus.ts';
 import { type Attacker, type AttackOutcome, SECRET } from './attack.ts';
 
-const PLUGIN = 'hostile-requests';
+const PLUGIN = 'requests';
 const HEADERS = { 'content-type': 'application/json' };
 const WAIT_MS = 60_000;
 
