@@ -92,7 +92,8 @@ function replacedLines(
 }
 
 function callLines(call: AllowedCall): string[] {
-  const { rule, methods, scheme, host, port, path, credential, maxCalls, maxBytes } = call;
+  const { rule, methods, scheme, host, port, path, credential } = call;
+  const { maxCalls, maxBytes, maxPerMinute } = call;
   const told = [
     `query: ${listed(call.query)}`,
     `headers: ${listed(call.headers)}`,
@@ -100,6 +101,7 @@ function callLines(call: AllowedCall): string[] {
     credential ? `credential: ${credential}` : 'no credential',
     ...(maxCalls ? [`at most ${maxCalls} call(s)`] : []),
     ...(maxBytes ? [`at most ${maxBytes} bytes`] : []),
+    ...(maxPerMinute ? [`at most ${maxPerMinute} a minute`] : []),
   ];
   const repeated = repeatedText(call);
   return [

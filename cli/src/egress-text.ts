@@ -17,6 +17,7 @@ export function ruleText(rule: Rule): string {
     named('contentTypes', rule.contentTypes),
     rule.maxCalls === undefined ? '' : `maxCalls=${rule.maxCalls}`,
     rule.maxBytes === undefined ? '' : `maxBytes=${rule.maxBytes}`,
+    rule.maxPerMinute === undefined ? '' : `maxPerMinute=${rule.maxPerMinute}`,
     rule.credential === undefined ? '' : `credential=${rule.credential}`,
     rule.idempotency === undefined
       ? ''

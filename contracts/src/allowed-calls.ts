@@ -31,6 +31,7 @@ export interface AllowedCall {
   readonly idempotency?: { readonly header: string; readonly retentionHours: number };
   readonly maxCalls?: number;
   readonly maxBytes?: number;
+  readonly maxPerMinute?: number;
 }
 
 export function allowedCalls(contract: EgressContract, effect: Effect): readonly AllowedCall[] {
@@ -65,6 +66,7 @@ function meet(plugin: EgressRule, operator: EgressRule, effect: Effect): Allowed
     ...(idempotency === undefined ? {} : { idempotency }),
     ...least('maxCalls', plugin, operator),
     ...least('maxBytes', plugin, operator),
+    ...least('maxPerMinute', plugin, operator),
   };
 }
 
@@ -72,7 +74,7 @@ function common(a: readonly string[], b: readonly string[]): readonly string[] {
   return a.filter((one) => b.includes(one));
 }
 
-function least(part: 'maxCalls' | 'maxBytes', a: EgressRule, b: EgressRule) {
+function least(part: 'maxCalls' | 'maxBytes' | 'maxPerMinute', a: EgressRule, b: EgressRule) {
   const given = [a[part], b[part]].filter((most) => most !== undefined);
   return given.length === 0 ? {} : { [part]: Math.min(...given) };
 }

@@ -137,6 +137,8 @@ export const EgressRuleSchema = v.strictObject({
   maxBytes: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64 * 1024 * 1024)),
   ),
+  /** Calls of the workspace in any minute, whatever action, attempt and host they are of. */
+  maxPerMinute: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
 });
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
@@ -270,6 +272,20 @@ export function idempotencyOf(
     header: a.header.toLowerCase(),
     retentionHours: Math.min(a.retentionHours, b.retentionHours),
   };
+}
+
+/** A rule of one layer that bounds how many calls a minute the workspace makes. */
+export interface Rate {
+  readonly layer: 'plugin' | 'operator';
+  readonly rule: string;
+  readonly perMinute: number;
+}
+
+/** Every rate that a call counts against; it needs leave when there is one. Each rule has its own. */
+export function ratesOf({ plugin, operator }: MatchedRules): readonly Rate[] {
+  const rate = (layer: Rate['layer'], { id, maxPerMinute }: EgressRule): readonly Rate[] =>
+    maxPerMinute === undefined ? [] : [{ layer, rule: id, perMinute: maxPerMinute }];
+  return [...rate('plugin', plugin), ...rate('operator', operator)];
 }
 
 /** The ids of the matched rules as records and digests name them. */

@@ -77,7 +77,7 @@ export const EgressCallSchema = v.strictObject({
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
   reason: v.optional(storable(512)),
-  /** `request`, `plugin`, `operator`, `approval`, `address`, `credential` or `budget`. */
+  /** `request`, `plugin`, `operator`, `approval`, `address`, `credential`, `budget` or `rate`. */
   layer: v.optional(storable(32)),
   /** The address that was connected to, after the check. */
   address: v.optional(storable(64)),
@@ -235,7 +235,7 @@ export type Outcome = v.InferInput<typeof OutcomeSchema>;
 export const OutcomeResponseSchema = v.strictObject({ state: v.string(), again: v.boolean() });
 
 /**
- * Asks for leave to send a write, or a call with a credential. Carries the request itself, so that the
+ * Asks for leave to send a write, or a call with a credential or under a rate. Carries the request itself, so that the
  * Control Plane matches it against the contract on its own, and every earlier record.
  */
 export const IntentSchema = v.strictObject({
@@ -283,6 +283,8 @@ export const IntentResponseSchema = v.variant('status', [
     code: v.picklist(Object.keys(ATTEMPT_ERRORS) as [AttemptErrorCode, ...AttemptErrorCode[]]),
     message: v.string(),
     layer: v.optional(v.string()),
+    /** Of a rate: asked again after this long, there may be leave, and the attempt goes on. */
+    retryAfterMs: v.optional(count),
   }),
 ]);
 export type IntentResponse = v.InferOutput<typeof IntentResponseSchema>;

@@ -34,6 +34,10 @@ const RULE_TEXT = {
   ],
   maxCalls: ['calls of one action under this rule', 'the limit of the attempt'],
   maxBytes: ['bytes of one action under this rule, out and in', 'the limit of the attempt'],
+  maxPerMinute: [
+    'calls of the workspace under this rule in any minute, over all actions and sandbox hosts',
+    'no rate',
+  ],
 } as const satisfies Record<keyof EgressRule, readonly [string, string]>;
 
 const LAYER_TEXT = {
@@ -46,6 +50,7 @@ const LAYER_TEXT = {
   credential:
     'The credential is missing, revoked or bound to another host, or would leave without TLS',
   budget: 'Calls or bytes of the attempt or of a rule are spent',
+  rate: 'The workspace has made as many calls in the last minute as a rule allows, and the attempt has no time to wait',
 } as const satisfies Record<Exclude<End, 'allowed' | 'failed'>, string>;
 
 export function egressPage(): string {

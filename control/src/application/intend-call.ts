@@ -20,11 +20,13 @@ import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import { requestTimeoutMs } from './claim-attempt.ts';
 import type { Caller, Context } from './context.ts';
+import { countRates } from './count-rates.ts';
 import { failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
 import { extendLease, type Held, hold } from './hold-attempt.ts';
 import { maySendAgain } from './merge-calls.ts';
+import { overBudget } from './over-budget.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
@@ -82,7 +84,7 @@ export async function intendCall(
         extendLease(context, tx, ticket),
       ]);
       if (!recorded.ok) return recorded;
-      const problem = changed ?? overBudget(action, recorded.value, intent, found);
+      const problem = changed ?? beyondBudget(action, recorded.value, intent, found);
       if (problem) return success(problem);
       const { attempt } = held.value;
       const told = { caller, action, attempt, journal: recorded.value };
@@ -103,6 +105,18 @@ export async function intendCall(
 
 function refused(code: AttemptErrorCode, message: string, layer?: string): Refusal {
   return { status: 'refused', code, message, ...(layer === undefined ? {} : { layer }) };
+}
+
+/** Counts the call against its rates. @returns when it has to wait, and for how long */
+async function overRate(
+  tx: WriteTransaction,
+  { plugin }: FixedAction,
+  { rules }: Matched,
+): Promise<Refusal | undefined> {
+  const over = await countRates(tx, plugin, rules);
+  if (!over) return undefined;
+  const { message, retryAfterMs } = over;
+  return { ...refused('limit.rate', message, 'rate'), retryAfterMs };
 }
 
 /** The request as the Control Plane reads it, or why it may not be sent. */
@@ -155,36 +169,18 @@ async function unusable(
   return undefined;
 }
 
-/** The budgets of the attempt and of both rules, counted over the whole journal. */
-function overBudget(
-  { limits }: FixedAction,
+/** The budgets of the attempt and of both rules, with this call among the others on record. */
+function beyondBudget(
+  action: FixedAction,
   journal: readonly JournalRecord[],
   { call, bodyBytes }: Intent,
-  { rules }: Matched,
+  { request, rule }: Matched,
 ): Refusal | undefined {
-  const others = journal.filter(({ record }) => record.call !== call);
-  if (others.length >= limits.egressCalls) {
-    return refused('limit.egress', `more than ${limits.egressCalls} calls`, 'budget');
-  }
-  for (const [layer, one] of Object.entries(rules)) {
-    const spent = others.filter(
-      ({ record }) => record.verdict !== 'denied' && ruleOf(record, layer) === one.id,
-    );
-    if (one.maxCalls !== undefined && spent.length >= one.maxCalls) {
-      return refused('limit.egress', `rule ${one.id} allows ${one.maxCalls} calls`, 'budget');
-    }
-    const bytes = spent.reduce((sum, { record }) => sum + record.bytesOut + record.bytesIn, 0);
-    if (one.maxBytes !== undefined && bytes + bodyBytes > one.maxBytes) {
-      return refused('limit.egress', `rule ${one.id} allows ${one.maxBytes} bytes`, 'budget');
-    }
-  }
-  return undefined;
-}
-
-/** The id of the plugin's or the operator's rule in a record's `rule` (`ruleName`). */
-function ruleOf({ rule }: EgressCall, layer: string): string | undefined {
-  const names = (rule ?? '').split(' ');
-  return layer === 'plugin' ? names[0] : names.at(-1);
+  const others = journal.flatMap(({ record }) => (record.call === call ? [] : [record]));
+  const bytesOut = headBytes(request) + bodyBytes;
+  const next = { verdict: 'open', rule, bytesOut, bytesIn: 0 } as const;
+  const over = overBudget(action, [...others, next]);
+  return over === undefined ? undefined : refused('limit.egress', over, 'budget');
 }
 
 /** Who asks, about what, and what is known of it by then. */
@@ -199,9 +195,10 @@ async function record(
   tx: WriteTransaction,
   { caller, action, attempt, journal }: Told,
   intent: Intent,
-  { request, rules, rule, write }: Matched,
+  matched: Matched,
   grant: CredentialGrant,
 ): Promise<Refusal | undefined> {
+  const { request, rules, rule, write } = matched;
   const nowMs = context.clock.nowMs();
   const at = timeText(nowMs);
   const idempotency = write ? idempotencyOf(rules) : undefined;
@@ -229,6 +226,8 @@ async function record(
   };
   const more = { idempotencyKeyed: idempotency !== undefined };
   if (!known) {
+    const over = await overRate(tx, action, matched);
+    if (over) return over;
     const until = nowMs + (idempotency?.retentionHours ?? 0) * 60 * 60 * 1000;
     const keyed = idempotency ? { header: idempotency.header, until: timeText(until) } : null;
     const fresh = { attempt: attempt.id, record: open, write, keyed, intendedAt: at };
@@ -248,6 +247,8 @@ async function record(
     return refused('outcome.unknown', `call ${intent.call} was sent and never answered`);
   }
   if (same) return undefined;
+  const over = await overRate(tx, action, matched);
+  if (over) return over;
   await tx.resendRecord(action.id, intent.call, attempt.id);
   if (write) tell(tx, caller, action, attempt, 'egress.intended', open, { ...more, resend: true });
   return undefined;

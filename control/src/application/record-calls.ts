@@ -4,6 +4,7 @@
  */
 import { fromBase64 } from '@portarium/contracts/base64';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
+import { ratesOf } from '@portarium/contracts/egress-rule';
 import type { ActionId } from '@portarium/contracts/ids';
 import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
 import { recordCharacters } from '@portarium/contracts/journal-artifact';
@@ -14,7 +15,8 @@ import { actorOf, type Caller } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import type { Held } from './hold-attempt.ts';
-import { mergeCalls } from './merge-calls.ts';
+import { type Merged, mergeCalls } from './merge-calls.ts';
+import { overBudget } from './over-budget.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { AttemptRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
@@ -68,7 +70,8 @@ export async function recordCalls(
   const merged = mergeCalls(known.journal, attempt.id, calls);
   if (!merged.ok) return merged;
   const { journal, added, answered } = merged.value;
-  const beyond = tooLong(action, journal) ?? beyondContract(action, added);
+  const beyond =
+    tooLong(action, journal) ?? beyondContract(action, added) ?? beyondBudget(action, merged.value);
   if (beyond) return beyond;
   const fresh = freshBodies(action, known.kept, [...added, ...answered], bodies);
   if (!fresh.ok) return fresh;
@@ -116,8 +119,28 @@ function beyondContract(
         'conflict',
         `Call ${record.call} is claimed as ${record.verdict}: ${problem}.`,
       );
+    // What is new in a report had no leave, which a rate asks for before anything is sent.
+    const rules = shown.rules(record.rule);
+    const left = record.verdict !== 'failed' || record.sent !== false;
+    if (rules && left && ratesOf(rules).length > 0) {
+      return failure('conflict', `Call ${record.call} needed leave: its rule has a rate.`);
+    }
   }
   return undefined;
+}
+
+/** What came of calls that had leave counts too: a host may not read more than it could have. */
+function beyondBudget(
+  action: FixedAction,
+  { journal, added, answered }: Merged,
+): Failure | undefined {
+  if (added.length + answered.length === 0) return undefined;
+  const over = overBudget(
+    action,
+    journal.map(({ record }) => record),
+  );
+  if (over === undefined) return undefined;
+  return failure('conflict', `The journal of ${action.id} goes beyond a budget: ${over}.`);
 }
 
 async function putAnswer(

@@ -44,6 +44,7 @@ export const ENDS = [
   'address',
   'credential',
   'budget',
+  'rate',
 ] as const;
 export type End = (typeof ENDS)[number];
 

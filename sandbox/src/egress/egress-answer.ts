@@ -27,6 +27,12 @@ export interface Refused {
 
 const EMPTY = new Uint8Array();
 
+/** How an attempt ends after a denial, by its layer; `egress.denied` after any other. */
+const DENIED: ReadonlyMap<string | undefined, AttemptErrorCode> = new Map([
+  ['budget', 'limit.egress'],
+  ['rate', 'limit.rate'],
+]);
+
 /** @param body the bytes behind `responseDigest` */
 export function recordedAnswer(record: EgressCall, body: Uint8Array = EMPTY): EgressAnswer {
   const { verdict, layer, status = 0, responseHeaders = {}, ms } = record;
@@ -35,7 +41,7 @@ export function recordedAnswer(record: EgressCall, body: Uint8Array = EMPTY): Eg
     case 'allowed':
       return { kind: 'response', status, headers: inOrder(responseHeaders), body, ms };
     case 'denied':
-      return refused(layer === 'budget' ? 'limit.egress' : 'egress.denied', message);
+      return refused(DENIED.get(layer) ?? 'egress.denied', message);
     case 'open':
       return refused('journal.diverged', whereOf(record, 'it was never answered'));
     case 'failed':

@@ -28,10 +28,20 @@ export type IntentAnswer =
 
 export type BodyAnswer = { readonly kind: 'body'; readonly bytes: Uint8Array } | Stopped;
 
+/** How long the guest can wait for leave. */
+export interface IntentTimes {
+  readonly signal: AbortSignal;
+  /** On `performance.now()`: when the guest's time is over. */
+  readonly endsBy: number;
+}
+
 /** Neither ever rejects; both come back soon after `signal` aborts. */
 export interface EgressControl {
-  /** Asks until there is an answer or the lease is gone. Every record before is durable after `send`. */
-  intend(intent: CallIntent, signal: AbortSignal): Promise<IntentAnswer>;
+  /**
+   * Asks until there is an answer or the lease is gone, and again when a rate gives leave before the
+   * guest's time is over. Every record before is durable after `send`.
+   */
+  intend(intent: CallIntent, times: IntentTimes): Promise<IntentAnswer>;
   /** The bytes behind a `responseDigest` of an earlier attempt, as they came. */
   body(digest: string, signal: AbortSignal): Promise<BodyAnswer>;
 }

@@ -23,7 +23,7 @@ import {
 } from './egress-answer.ts';
 import type { EgressControl } from './egress-control.ts';
 import { type AllowedRequest, type DeniedRequest, judgeRequest } from './judge-request.ts';
-import { type BrokerOptions, LiveCall } from './live-call.ts';
+import { type BrokerOptions, type CallTask, LiveCall } from './live-call.ts';
 import { followRedirects, type Hop } from './redirect.ts';
 
 export type { BrokerOptions } from './live-call.ts';
@@ -102,22 +102,29 @@ export class EgressSession {
     this.#cut = undefined;
   }
 
-  /** One request of the guest, with the redirects that a read follows. Never rejects for one. */
-  request(guest: GuestRequest): Promise<EgressAnswer> {
-    const answer = this.#follow(guest);
+  /**
+   * One request of the guest, with the redirects that a read follows. Never rejects for one.
+   * @param endsBy on `performance.now()`: when the guest's time is over
+   */
+  request(guest: GuestRequest, endsBy = Number.POSITIVE_INFINITY): Promise<EgressAnswer> {
+    const answer = this.#follow(guest, endsBy);
     this.#inFlight = answer.catch(() => undefined);
     return answer;
   }
 
-  async #follow(guest: GuestRequest): Promise<EgressAnswer> {
-    const answer = await followRedirects(guest, (hop, before) => this.#call(hop, before));
+  async #follow(guest: GuestRequest, endsBy: number): Promise<EgressAnswer> {
+    const answer = await followRedirects(guest, (hop, before) => this.#call(hop, before, endsBy));
     // The attempt is over: whatever the guest still asks for gets the same answer.
     if (answer.kind === 'refused') this.#refusal ??= answer;
     return answer;
   }
 
   /** One hop: judge, count, then replay what the journal holds or send. */
-  async #call(guest: GuestRequest, before: OutboundRequest | undefined): Promise<Hop> {
+  async #call(
+    guest: GuestRequest,
+    before: OutboundRequest | undefined,
+    endsBy: number,
+  ): Promise<Hop> {
     if (this.#refusal) return { answer: this.#refusal };
     if (this.#abort.signal.aborted) {
       return { answer: refused('host.lost', 'the attempt ended first') };
@@ -146,7 +153,7 @@ export class EgressSession {
         answer: reopened ? diverged(`has ${over}`) : this.#deny(call, overBudget(judged, over)),
       };
     }
-    return { answer: await this.#live(call, judged, reopened), request };
+    return { answer: await this.#live({ call, reopened }, judged, endsBy), request };
   }
 
   /** Nothing leaves: the guest gets what an earlier attempt recorded. */
@@ -163,16 +170,21 @@ export class EgressSession {
     return recordedAnswer(earlier, found.bytes);
   }
 
-  async #live(call: number, allowed: AllowedRequest, reopened: boolean): Promise<EgressAnswer> {
+  async #live(
+    place: Pick<CallTask, 'call' | 'reopened'>,
+    allowed: AllowedRequest,
+    endsBy: number,
+  ): Promise<EgressAnswer> {
     const { plugin, operator } = allowed.rules;
     const maxResponseBytes = this.#budget.bytesInLeft([plugin, operator]);
     const end = await new LiveCall(
-      { call, allowed, reopened, maxResponseBytes },
+      { ...place, allowed, maxResponseBytes },
       {
         contract: this.#order.contract,
         options: this.#options,
         control: this.#control,
         signal: this.#abort.signal,
+        endsBy,
       },
     ).perform();
     this.#budget.received([plugin, operator], end.bytesIn);

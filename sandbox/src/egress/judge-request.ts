@@ -16,7 +16,7 @@ import {
   parseRequest,
 } from '@portarium/contracts/outbound-request';
 
-/** What refuses a call. A `credential` is refused by the Control Plane, which alone knows its host. */
+/** What refuses a call: `credential` and `rate` by the Control Plane, which alone knows host and pace. */
 export type Layer =
   | 'request'
   | 'plugin'
@@ -24,7 +24,8 @@ export type Layer =
   | 'approval'
   | 'address'
   | 'credential'
-  | 'budget';
+  | 'budget'
+  | 'rate';
 
 /** What is known of a call before anything happens to it. */
 export interface CallDraft {

@@ -3,7 +3,12 @@
  * have left without an answer (ADR 0107), and never sends anything without leave that needs it.
  */
 import { digestOf } from '@portarium/contracts/digest';
-import { type EgressContract, idempotencyOf, SAFE_METHODS } from '@portarium/contracts/egress-rule';
+import {
+  type EgressContract,
+  idempotencyOf,
+  ratesOf,
+  SAFE_METHODS,
+} from '@portarium/contracts/egress-rule';
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -43,6 +48,8 @@ export interface CallSurroundings {
   readonly options: BrokerOptions;
   readonly control: EgressControl;
   readonly signal: AbortSignal;
+  /** On `performance.now()`: when the guest's time is over, so that nothing waits for longer. */
+  readonly endsBy: number;
 }
 
 export interface CallEnd {
@@ -71,7 +78,8 @@ export class LiveCall {
     this.#task = task;
     this.#around = around;
     this.#write = !SAFE_METHODS.has(request.target.method);
-    this.#needsLeave = this.#write || credentialSlot(rules) !== undefined;
+    this.#needsLeave =
+      this.#write || credentialSlot(rules) !== undefined || ratesOf(rules).length > 0;
   }
 
   async perform(): Promise<CallEnd> {
@@ -103,7 +111,7 @@ export class LiveCall {
   async #ask(address: string): Promise<IntentAnswer> {
     const { call, allowed } = this.#task;
     const { request, draft } = allowed;
-    const { control, signal } = this.#around;
+    const { control, signal, endsBy } = this.#around;
     return control.intend(
       {
         call,
@@ -115,7 +123,7 @@ export class LiveCall {
         requestDigest: draft.requestDigest,
         address,
       },
-      signal,
+      { signal, endsBy },
     );
   }
 

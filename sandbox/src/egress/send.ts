@@ -147,7 +147,9 @@ class Exchange {
   }
 
   #fail(reason: string, tooLarge = false): void {
-    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn: this.#bytesIn });
+    // What lies beyond the budget was thrown away, not taken in.
+    const bytesIn = Math.min(this.#bytesIn, this.#options.maxResponseBytes);
+    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn });
   }
 
   #end(sent: Sent): void {

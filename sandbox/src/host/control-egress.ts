@@ -8,9 +8,10 @@ import type {
   CallIntent,
   EgressControl,
   IntentAnswer,
+  IntentTimes,
   Stopped,
 } from '../egress/egress-control.ts';
-import { persist } from './back-off.ts';
+import { persist, sleep } from './back-off.ts';
 import {
   type ControlAnswer,
   type ControlClient,
@@ -38,7 +39,20 @@ export class ControlEgress implements EgressControl {
     this.#lease = lease;
   }
 
-  async intend(intent: CallIntent, signal: AbortSignal): Promise<IntentAnswer> {
+  async intend(intent: CallIntent, times: IntentTimes): Promise<IntentAnswer> {
+    for (;;) {
+      const answer = await this.#intendOnce(intent, times.signal);
+      if (answer.kind !== 'refused' || answer.retryAfterMs === undefined) return answer;
+      if (performance.now() + answer.retryAfterMs >= times.endsBy) return answer;
+      await sleep(answer.retryAfterMs, times.signal);
+      if (times.signal.aborted) return stopped('host.lost', 'the attempt ended first');
+    }
+  }
+
+  async #intendOnce(
+    intent: CallIntent,
+    signal: AbortSignal,
+  ): Promise<IntentAnswer & { readonly retryAfterMs?: number | undefined }> {
     let askedAt = 0;
     // An answer that was lost is asked for again with the same content: one record, a new leave.
     const ask = async () => {
@@ -54,7 +68,8 @@ export class ControlEgress implements EgressControl {
     this.#lease.extend(askedAt);
     const { value } = answer;
     if (value.status === 'send') return { kind: 'send', askedAt, leave: value };
-    return { kind: 'refused', code: value.code, message: value.message, layer: value.layer };
+    const { code, message, layer, retryAfterMs } = value;
+    return { kind: 'refused', code, message, layer, retryAfterMs };
   }
 
   async body(digest: string, signal: AbortSignal): Promise<BodyAnswer> {

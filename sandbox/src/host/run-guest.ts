@@ -40,6 +40,7 @@ export async function runGuest(
 ): Promise<GuestOutcome> {
   const { limits } = order;
   const started = performance.now();
+  const endsBy = started + limits.wallMs;
   cell.restartPeak();
   const cpuBefore = cell.usage()?.cpuMs ?? 0;
   let ending: Ending | undefined;
@@ -74,7 +75,7 @@ export async function runGuest(
       if (line) logs.push(line);
     },
     async onRequest(request) {
-      const answer = await egress.request(request);
+      const answer = await egress.request(request, endsBy);
       if (answer.kind === 'response') return answer;
       if (answer.kind === 'failed') return { failed: answer.reason, ms: answer.ms };
       end(answer.code, answer.message);

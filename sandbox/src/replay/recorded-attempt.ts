@@ -36,6 +36,7 @@ const DETERMINISTIC: ReadonlySet<string> = new Set([
   'limit.output',
   'limit.hostcalls',
   'limit.egress',
+  'limit.rate',
   'egress.denied',
   'output.invalid',
   'journal.diverged',

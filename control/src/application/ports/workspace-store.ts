@@ -9,6 +9,7 @@ import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { RateWrites } from './rate-store.ts';
 import type {
   ActionRecord,
   AttemptError,
@@ -171,7 +172,8 @@ export interface WriteTransaction
   extends ReadTransaction,
     JournalWrites,
     ApprovalWrites,
-    CredentialWrites {
+    CredentialWrites,
+    RateWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;
   insertKey(key: KeyRecord, secretHash: Uint8Array): Promise<void>;

@@ -126,6 +126,7 @@ function RuleList(props: {
               {rule.id}
               {rule.maxCalls !== undefined &&
                 `, at most ${rule.maxCalls} ${rule.maxCalls === 1 ? 'call' : 'calls'}`}
+              {rule.maxPerMinute !== undefined && `, at most ${rule.maxPerMinute} a minute`}
             </p>
             {mark(rule) !== undefined && <p class="mark">{mark(rule)}</p>}
           </li>

@@ -172,6 +172,7 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
 
 function Call({ call }: { readonly call: AllowedCall }) {
   const { rule, methods, scheme, host, port, path, credential, maxCalls, idempotency } = call;
+  const { maxPerMinute } = call;
   return (
     <li>
       <p>
@@ -192,6 +193,7 @@ function Call({ call }: { readonly call: AllowedCall }) {
           ...(maxCalls === undefined
             ? []
             : [`at most ${maxCalls} ${maxCalls === 1 ? 'call' : 'calls'}`]),
+          ...(maxPerMinute === undefined ? [] : [`at most ${maxPerMinute} a minute`]),
           ...(idempotency ? [`sent again only with the same ${idempotency.header}`] : []),
         ].join(' · ')}
       </p>

@@ -7,6 +7,7 @@ import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
 import { lockName } from './lock-name.ts';
+import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
 import { actionOf, grantOf, type JsonParameter } from './rows.ts';
 
@@ -67,6 +68,7 @@ export function writeTransaction(
     ...writeActions(tx, workspace, json),
     ...writeAttempts(tx, workspace, json),
     ...writeJournal(tx, workspace, json),
+    ...writeRates(tx, workspace, json),
     ...writeApprovals(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
