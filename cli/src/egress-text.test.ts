@@ -22,6 +22,9 @@ test('a rule is one line, and what its author wrote can not break the terminal',
   expect(ruleText({ ...other, maxCalls: 2 })).toBe(
     'GET https://api.example.com:443/other  query=a,b maxCalls=2',
   );
+  expect(ruleText({ ...rule, maxBytes: 9, maxPerMinute: 60 })).toEndWith(
+    '/ok  maxBytes=9 maxPerMinute=60',
+  );
   expect(ruleText({ ...rule, query: ['a\u001b[2J'] })).toEndWith('query=a[2J');
   const idempotency = { header: 'Idempotency-Key', retentionHours: 24 };
   expect(ruleText({ ...rule, credential: 'stripe', idempotency })).toEndWith(
@@ -61,6 +64,13 @@ test('a change shows what was added, removed, altered and kept', () => {
   }
   expect(text).toContain('now  GET https://api.example.com:443/x');
   expect(text).toEndWith('~ networks  (none), now loopback');
+});
+
+test('a change of a rate alone is told with the old and the new one', () => {
+  const rated = (maxPerMinute: number) => egress([], [{ ...other, maxPerMinute } as never]);
+  const changed = { added: [], removed: [], altered: ['other'] };
+  const text = changeText(rated(60), { ...rated(90), changed });
+  expect(text).toMatch(/~ other .*maxPerMinute=60\n.*maxPerMinute=90/);
 });
 
 test('the whole picture names both layers', () => {

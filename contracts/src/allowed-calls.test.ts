@@ -25,8 +25,9 @@ const shown = (plugin: Partial<EgressRule>, operator: Partial<EgressRule>) =>
   allowedCalls(contract(plugin, operator), 'write');
 
 test('what both rules let through is shown with the narrower host, path and budget', () => {
-  const wide = { id: 'granted', host: '*.stripe.com', path: '/**', maxCalls: 2, maxBytes: 900 };
-  expect(shown({}, wide)).toEqual([
+  const budgets = { maxCalls: 2, maxBytes: 900, maxPerMinute: 60 };
+  const wide = { id: 'granted', host: '*.stripe.com', path: '/**', ...budgets };
+  expect(shown({ maxPerMinute: 90 }, wide)).toEqual([
     {
       rule: 'refunds granted',
       methods: ['GET', 'POST'],
@@ -40,6 +41,7 @@ test('what both rules let through is shown with the narrower host, path and budg
       credential: 'stripe',
       maxCalls: 2,
       maxBytes: 100,
+      maxPerMinute: 60,
     },
   ]);
   expect(shown(wide, {})[0]?.path).toBe('/v1/refunds/{id}');

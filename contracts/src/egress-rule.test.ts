@@ -12,6 +12,7 @@ import {
   NetworkSchema,
   pathMatches,
   pathProblem,
+  ratesOf,
   ruleName,
 } from './egress-rule.ts';
 import { GrantableRulesSchema, OperatorEgressSchema } from './grantable-rules.ts';
@@ -230,6 +231,9 @@ test('rules that cover too much, or say nothing exact, are refused', () => {
     { contentTypes: ['json'] },
     { maxCalls: 0 },
     { maxBytes: -1 },
+    { maxPerMinute: 0 },
+    { maxPerMinute: 100_001 },
+    { maxPerMinute: 2.5 },
     { extra: true },
   ]) {
     const parsed = v.safeParse(GrantableRulesSchema, [{ ...RULE, ...change }]);
@@ -309,4 +313,18 @@ test('a plugin never sets the header that carries the platform’s key, even whe
 test('the name of matched rules is one id when both layers agree', () => {
   expect(ruleName({ plugin: RULE, operator: RULE })).toBe('refunds');
   expect(ruleName({ plugin: RULE, operator: { ...RULE, id: 'granted' } })).toBe('refunds granted');
+});
+
+test('each layer has a rate of its own, and a rule without one has none', () => {
+  const [plugin, operator] = [
+    { ...RULE, maxPerMinute: 5 },
+    { ...RULE, id: 'granted' },
+  ];
+  expect(ratesOf({ plugin, operator })).toEqual([
+    { layer: 'plugin', rule: 'refunds', perMinute: 5 },
+  ]);
+  expect(ratesOf({ plugin: RULE, operator: { ...operator, maxPerMinute: 100_000 } })).toEqual([
+    { layer: 'operator', rule: 'granted', perMinute: 100_000 },
+  ]);
+  expect(ratesOf({ plugin: RULE, operator })).toEqual([]);
 });

@@ -187,7 +187,12 @@ export const VECTORS: Readonly<Record<string, Vector>> = {
   },
   'contract-digest': {
     about: 'SHA-256 of the canonical [plugin rules, operator rules, networks, approval rules].',
-    inputs: [contract, { ...contract, networks: ['loopback'] }, { ...contract, operator: [] }],
+    inputs: [
+      contract,
+      { ...contract, networks: ['loopback'] },
+      { ...contract, operator: [] },
+      { ...contract, operator: [{ ...rule, maxPerMinute: 60 }] },
+    ],
     compute: (input: EgressContract) => digestOfJson(contractStatement(input)),
   },
   'life-cycle': {

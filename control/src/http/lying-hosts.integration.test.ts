@@ -49,9 +49,15 @@ const end = (order: WorkOrder, more: object = {}) =>
 
 test('a journal does not grow beyond the calls that the action may make', async () => {
   const { order } = await running();
-  const most = order.limits.egressCalls + PLATFORM_LIMITS.attempts;
-  expect((await beat(order, await failures(0, most))).status).toBe(200);
-  const beyond = await beat(order, await failures(most, 1));
+  const { egressCalls } = order.limits;
+  expect((await beat(order, await failures(0, egressCalls))).status).toBe(200);
+  const another = await beat(order, await failures(egressCalls, 1));
+  expect([another.status, another.body.code]).toEqual([409, 'conflict']);
+  // A denial takes nothing along, and each attempt may end with one.
+  const denials = await failures(egressCalls, PLATFORM_LIMITS.attempts + 1);
+  const denied = denials.map((call) => ({ ...call, verdict: 'denied' as const }));
+  expect((await beat(order, denied.slice(0, -1))).status).toBe(200);
+  const beyond = await beat(order, denied);
   expect([beyond.status, beyond.body.code]).toEqual([413, 'body.too-large']);
   expect((await end(order)).body).toMatchObject({ state: 'failed' });
 });

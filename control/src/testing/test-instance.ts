@@ -74,24 +74,28 @@ export async function startTestInstance(
     hostKey: first.hostKey,
     ownerUrl: database.ownerUrl,
     runtimeUrl: database.url,
-    async call(method, path, options = {}) {
-      const key =
-        options.key ?? (options.role === undefined ? undefined : first.keys[options.role]);
-      const headers = new Headers(options.headers);
-      if (key !== undefined) headers.set('authorization', `Bearer ${key}`);
-      if (options.json !== undefined) headers.set('content-type', 'application/json');
-      const body = options.json === undefined ? options.body : JSON.stringify(options.json);
-      return app.fetch(
-        new Request(`http://control.test${path}`, {
-          method,
-          headers,
-          ...(body === undefined ? {} : { body }),
-        }),
-      );
-    },
+    call: callOf(app, first.keys),
     async [Symbol.asyncDispose]() {
       await composed.close();
       await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** Requests to `app` with the keys of roles. */
+export function callOf(app: Api, keys: Bootstrap['keys']): TestInstance['call'] {
+  return async (method, path, options = {}) => {
+    const key = options.key ?? (options.role === undefined ? undefined : keys[options.role]);
+    const headers = new Headers(options.headers);
+    if (key !== undefined) headers.set('authorization', `Bearer ${key}`);
+    if (options.json !== undefined) headers.set('content-type', 'application/json');
+    const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+    return app.fetch(
+      new Request(`http://control.test${path}`, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body }),
+      }),
+    );
   };
 }

@@ -249,6 +249,64 @@ test('a call that the Control Plane itself denies is recorded as denied', async 
   expect(system.requests(id)).toEqual([]);
 });
 
+const OVER_RATE = {
+  ...{ status: 'refused', code: 'limit.rate', layer: 'rate' },
+  message: 'rule things allows 5 calls a minute',
+};
+
+test('a read under a rate asks for leave, and one without asks for none', async () => {
+  const rig = attempt({ rules: [rule({ maxPerMinute: 5 })] });
+  expect((await rig.session.request(get())).kind).toBe('response');
+  expect(rigs.counterpart.intents.map(({ call, method }) => [call, method])).toEqual([[0, 'GET']]);
+  const half = { operator: [rule()], plugin: [rule({ maxPerMinute: 5 })] };
+  const contract = { ...half, networks: ['loopback'], approval: [] };
+  await rigs.attempt({ contract }).session.request(get());
+  expect(rigs.counterpart.intents).toHaveLength(2);
+});
+
+test('a call over a rate waits for as long as it is told, and then leaves', async () => {
+  const rig = attempt({ rules: [rule({ maxPerMinute: 5 })] });
+  rigs.counterpart.intend = (_, nth) =>
+    nth < 3 ? [200, { ...OVER_RATE, retryAfterMs: 200 }] : leave();
+  const started = performance.now();
+  expect((await rig.session.request(get(), started + 5_000)).kind).toBe('response');
+  expect(performance.now() - started).toBeGreaterThanOrEqual(400);
+  expect(rigs.counterpart.intents).toHaveLength(3);
+  expect(system.requests(id)).toHaveLength(1);
+  const [record] = await rig.settle();
+  expect(record).toMatchObject({ call: 0, verdict: 'allowed' });
+  // The wait is time that the action's clock advances by.
+  expect(record?.ms).toBeGreaterThanOrEqual(400);
+});
+
+test('a call over a rate that would wait beyond the deadline is denied at once, by layer rate', async () => {
+  const rig = attempt({ rules: [rule({ maxPerMinute: 5 })] });
+  rigs.counterpart.intend = () => [200, { ...OVER_RATE, retryAfterMs: 30_000 }];
+  const started = performance.now();
+  const answer = await rig.session.request(post(), started + 5_000);
+  expect(answer).toMatchObject({ kind: 'refused', code: 'limit.rate' });
+  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(rig.session.refusal?.code).toBe('limit.rate');
+  expect(await rig.settle()).toEqual([
+    expect.objectContaining({ verdict: 'denied', layer: 'rate', reason: OVER_RATE.message }),
+  ]);
+  expect(system.requests(id)).toEqual([]);
+});
+
+test('an attempt that ends while a call waits for its rate sends nothing', async () => {
+  const rig = attempt({ rules: [rule({ maxPerMinute: 5 })] });
+  rigs.counterpart.intend = () => [200, { ...OVER_RATE, retryAfterMs: 20_000 }];
+  const answer = rig.session.request(get());
+  await Bun.sleep(200);
+  const closing = performance.now();
+  await rig.session.close();
+  expect(performance.now() - closing).toBeLessThan(1_000);
+  expect(await answer).toMatchObject({ kind: 'refused', code: 'host.lost' });
+  rig.session.recordCut();
+  expect(rig.session.calls).toEqual([expect.objectContaining({ verdict: 'failed', sent: false })]);
+  expect(system.requests(id)).toEqual([]);
+});
+
 test('an acknowledgement that was lost is asked for again, and the write leaves once', async () => {
   const rig = attempt();
   rigs.counterpart.intend = (_, nth) => (nth === 1 ? 'hang up' : leave());
