@@ -79,6 +79,7 @@ const egress = {
   address: v.optional(text),
   status: v.optional(count),
   requestDigest: DigestSchema,
+  requestBodyDigest: v.optional(DigestSchema),
   responseDigest: v.optional(DigestSchema),
   bytesOut: count,
   bytesIn: count,

@@ -83,6 +83,8 @@ export const EgressCallSchema = v.strictObject({
   address: v.optional(storable(64)),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
+  /** Of the body that was let leave, as the guest wrote it; absent without a body, or without an intent. */
+  requestBodyDigest: v.optional(DigestSchema),
   /** Of the body that the guest read, after scrubbing; absent without a response. */
   responseDigest: v.optional(DigestSchema),
   /** What the guest read, after scrubbing. */
@@ -177,7 +179,10 @@ export const ClaimResponseSchema = v.variant('status', [
 ]);
 export type ClaimResponse = v.InferOutput<typeof ClaimResponseSchema>;
 
-/** The bytes behind `responseDigest` of calls in the same report; larger ones are put before it. */
+/**
+ * The bytes behind `responseDigest` of calls in the same report, and behind `bodyDigest` of an intent;
+ * larger ones are put before it.
+ */
 const bodies = v.pipe(
   v.array(v.strictObject({ digest: DigestSchema, bytes: base64 })),
   v.maxLength(PLATFORM_LIMITS.callsPerReport),
@@ -245,7 +250,7 @@ export const IntentSchema = v.strictObject({
   url: storable(8_192),
   /** What the guest set: lower-case names, sorted. */
   headers: v.pipe(v.array(v.strictTuple([storable(256), storable(16_384)])), v.maxLength(64)),
-  /** Null without a body. */
+  /** Null without a body; the body itself is among `bodies`, or was put before. */
   bodyDigest: v.nullable(DigestSchema),
   bodyBytes: integer,
   /** The host's own; refused when it is not what the Control Plane computes. */

@@ -1,6 +1,7 @@
 /**
  * What an attempt's end leaves in the evidence store: the action's journal so far as canonical JSON,
- * whose digest `attempt.finished` states, and the bodies that guests read, as a tar of `sha256/<hex>`.
+ * whose digest `attempt.finished` states, and the bodies that guests sent with leave
+ * and read, as a tar of `sha256/<hex>`.
  */
 import * as v from 'valibot';
 import { canonicalBytes } from './canonical-json.ts';
@@ -38,6 +39,18 @@ export function recordCharacters({
 
 export function journalBytes(records: readonly JournalArtifactRecord[]): Uint8Array {
   return canonicalBytes(records);
+}
+
+/** Digests of the bodies that records name, of requests and of responses. */
+export function bodyDigests(
+  records: Iterable<Pick<JournalArtifactRecord, 'requestBodyDigest' | 'responseDigest'>>,
+): ReadonlySet<Digest> {
+  const digests = new Set<Digest>();
+  for (const { requestBodyDigest, responseDigest } of records) {
+    if (requestBodyDigest !== undefined) digests.add(requestBodyDigest);
+    if (responseDigest !== undefined) digests.add(responseDigest);
+  }
+  return digests;
 }
 
 /** The same bodies give the same bytes: files stand in the order of their digests. */

@@ -7,6 +7,7 @@ import { type Digest, digestOf } from './digest.ts';
 import { SAFE_METHODS } from './egress-rule.ts';
 import {
   BODIES_MEDIA_TYPE,
+  bodyDigests,
   JOURNAL_MEDIA_TYPE,
   type JournalArtifactRecord,
   JournalArtifactSchema,
@@ -20,7 +21,7 @@ import type { Say, Seen } from './verify-report.ts';
 type Records = readonly JournalArtifactRecord[];
 
 /** What an answer leaves as it was in an open record. */
-const KEPT = [...SAME_PARTS, 'scheme', 'rule', 'attempt'] as const;
+const KEPT = [...SAME_PARTS, 'scheme', 'rule', 'attempt', 'requestBodyDigest'] as const;
 
 export class JournalCheck {
   readonly #facts: StoryFacts;
@@ -31,7 +32,7 @@ export class JournalCheck {
   #records: Records = [];
   #digest: unknown;
   /** Digests of the bodies that the records name. */
-  #bodies = new Set<string>();
+  #bodies: ReadonlySet<string> = new Set();
   /** Pairs of journal and bodies that were compared: a hostile log may name them without end. */
   readonly #compared = new Set<string>();
   /** After one contradiction the rest of an action's journals would only repeat it. */
@@ -78,7 +79,7 @@ export class JournalCheck {
       this.#checkGrowth(records, seen.say);
       for (const record of records) this.#checkRecord(record, seen.say);
       for (const call of this.#egress.fresh) this.#checkHeld(records, call, seen.say);
-      this.#bodies = new Set(records.flatMap(({ responseDigest }) => responseDigest ?? []));
+      this.#bodies = bodyDigests(records);
     }
     this.#egress.fresh.clear();
     this.#records = records;
@@ -183,6 +184,9 @@ export class JournalCheck {
     }
     if (told?.intended.rule !== undefined && told.intended.rule !== record.rule) {
       say('journal.intended', `call ${call} has another rule in the journal than in the log`);
+    }
+    if (told && told.intended.requestBodyDigest !== record.requestBodyDigest) {
+      say('journal.intended', `call ${call} has another body in the journal than in the log`);
     }
     if (told) compareAnswer(record, told.answered, say);
   }

@@ -41,7 +41,7 @@ export function registerEvidence(program: Command): void {
       .option('--action <id>', 'only this action, with a proof for each entry', actionId)
       .option(
         '--no-bodies',
-        'leave out the responses that plugins read: smaller, and not replayable',
+        'leave out the bodies that plugins sent and read: smaller, and not replayable',
       )
       .requiredOption('-o, --out <file>', 'where the bundle goes')
       .option('--force', 'replace the file when there is one'),

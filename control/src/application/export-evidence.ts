@@ -16,7 +16,7 @@ const PAGE = 500;
 /** Largest bundle that is built in memory. */
 const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
 
-/** What is exported: the whole log, or one action; with the bodies that guests read, or without them. */
+/** What is exported: the whole log, or one action; with the bodies that guests sent and read, or without them. */
 export interface ExportRequest {
   readonly action?: ActionId | undefined;
   readonly withoutBodies?: boolean;
@@ -83,7 +83,7 @@ async function collect(
       if (bytesSoFar > MAX_BUNDLE_BYTES) {
         return failure(
           'body.too-large',
-          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time, or leave out the response bodies.`,
+          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time, or leave out the bodies.`,
         );
       }
     }

@@ -30,7 +30,7 @@ import { overBudget } from './over-budget.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, knownJournal, recordCalls, tell } from './record-calls.ts';
+import { bodiesOf, knownJournal, namesBodies, ownBody, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
 
@@ -75,10 +75,12 @@ export async function intendCall(
     async (tx): Promise<Result<Refusal | undefined>> => {
       const [held, known, changed] = await Promise.all([
         hold(tx, ticket, action),
-        knownJournal(tx, ticket.action, intent.calls),
+        knownJournal(tx, ticket.action, intent.bodyDigest !== null || namesBodies(intent)),
         unusable(tx, action, found, grant),
       ]);
       if (!held.ok) return held;
+      const own = ownBody(action, known, intent, bodies.value);
+      if (!own.ok) return own;
       const [recorded] = await Promise.all([
         recordCalls(tx, caller, held.value, known, intent.calls, bodies.value),
         extendLease(context, tx, ticket),
@@ -88,7 +90,10 @@ export async function intendCall(
       if (problem) return success(problem);
       const { attempt } = held.value;
       const told = { caller, action, attempt, journal: recorded.value };
-      return success(await record(context, tx, told, intent, found, grant));
+      const refusal = await record(context, tx, told, intent, found, grant);
+      if (refusal) return success(refusal);
+      for (const [digest, bytes] of own.value) await tx.putBody(action.id, digest, bytes);
+      return success(undefined);
     },
   );
   if (!outcome.ok) return outcome;
@@ -219,6 +224,7 @@ async function record(
     rule,
     address: intent.address,
     requestDigest: intent.requestDigest,
+    ...(intent.bodyDigest === null ? {} : { requestBodyDigest: intent.bodyDigest }),
     ...credential,
     bytesOut: headBytes(request) + intent.bodyBytes,
     bytesIn: 0,

@@ -47,6 +47,9 @@ function add(attempt: AttemptId, call: EgressCall): Result<JournalRecord> {
   if (!harmless) {
     return failure('conflict', `Call ${call.call} needed an intent, and there is none.`);
   }
+  if (call.requestBodyDigest !== undefined) {
+    return failure('conflict', `Call ${call.call} names a body that was let leave, and none was.`);
+  }
   return success({
     attempt,
     record: call,
@@ -90,6 +93,7 @@ const SAME = [
   'path',
   'rule',
   'credential',
+  'requestBodyDigest',
 ] as const;
 
 /** The first write that was intended and whose answer nobody saw. */

@@ -38,6 +38,11 @@ export async function bodiesOf(report: Report): Promise<Result<ReadonlyMap<Diges
   return success(bodies);
 }
 
+/** Whether a report names bodies. */
+export function namesBodies({ calls }: Pick<Report, 'calls'>): boolean {
+  return calls.some(({ responseDigest }) => responseDigest !== undefined);
+}
+
 /** What is stored of an action's journal before a report. */
 export interface KnownJournal {
   readonly journal: readonly JournalRecord[];
@@ -48,12 +53,12 @@ export interface KnownJournal {
 export async function knownJournal(
   tx: ReadTransaction,
   action: ActionId,
-  calls: readonly EgressCall[],
+  /** Whether bodies that are kept already make a difference. */
+  withBodies: boolean,
 ): Promise<KnownJournal> {
-  const answers = calls.some(({ responseDigest }) => responseDigest !== undefined);
   const [journal, kept] = await Promise.all([
     tx.listJournal(action),
-    answers ? tx.listBodies(action) : new Map(),
+    withBodies ? tx.listBodies(action) : new Map(),
   ]);
   return { journal, kept };
 }
@@ -173,20 +178,44 @@ function freshBodies(
   return success(fresh);
 }
 
-/** What guests of all attempts may read, with room for one attempt that was lost. */
-export function mostBodyBytes(action: FixedAction): number {
-  return 2 * action.limits.egressBytesIn;
+/** The body of a call that is to leave: what left is evidence even if no answer ever comes. */
+export function ownBody(
+  action: FixedAction,
+  { kept }: KnownJournal,
+  {
+    bodyDigest: digest,
+    bodyBytes,
+  }: { readonly bodyDigest: Digest | null; readonly bodyBytes: number },
+  bodies: ReadonlyMap<Digest, Uint8Array>,
+): Result<ReadonlyMap<Digest, Uint8Array>> {
+  if (digest === null) return success(new Map());
+  const bytes = bodies.get(digest);
+  const size = kept.get(digest) ?? bytes?.length;
+  if (size === undefined) return failure('conflict', `The request body ${digest} was not sent.`);
+  if (size !== bodyBytes) {
+    return failure('input.invalid', `The request body has ${size} bytes, not ${bodyBytes}.`, {
+      errors: [{ pointer: '/bodyBytes', message: `expected ${size}` }],
+    });
+  }
+  if (kept.has(digest) || !bytes) return success(new Map());
+  const total = [...kept.values()].reduce((sum, one) => sum + one, size);
+  return total > mostBodyBytes(action) ? tooMany(action) : success(new Map([[digest, bytes]]));
 }
 
-/** Bodies beyond what records name: of calls that an attempt did not come to report. */
+/** What guests of all attempts may send and read, with room for one attempt that was lost. */
+export function mostBodyBytes({ limits }: FixedAction): number {
+  return 2 * (limits.egressBytesIn + limits.egressBytesOut);
+}
+
+/** One of the request and one of the response; twice, for calls that an attempt did not come to report. */
 export function mostBodies(action: FixedAction): number {
-  return 2 * action.limits.egressCalls;
+  return 4 * action.limits.egressCalls;
 }
 
 export function tooMany(action: FixedAction) {
   return failure(
     'body.too-large',
-    `The response bodies of ${action.id} are more than ${mostBodies(action)}, or have more than ${mostBodyBytes(action)} bytes.`,
+    `The bodies of ${action.id} are more than ${mostBodies(action)}, or have more than ${mostBodyBytes(action)} bytes.`,
   );
 }
 
@@ -200,8 +229,10 @@ export function tell(
   call: EgressCall,
   more: Readonly<Record<string, unknown>> = {},
 ): void {
-  const { rule, reason, layer, address, status, responseDigest, sent, credential } = call;
-  const known = { rule, layer, address, status, responseDigest, sent, credential };
+  const { rule, reason, layer, address, status, sent, credential } = call;
+  const { requestBodyDigest, responseDigest } = call;
+  const digests = { requestBodyDigest, responseDigest };
+  const known = { rule, layer, address, status, ...digests, sent, credential };
   tx.append({
     type,
     actor: actorOf(caller),

@@ -8,6 +8,7 @@ import { type AttemptErrorCode, RETRYABLE_ATTEMPT_ERRORS } from '@portarium/cont
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { AttemptId } from '@portarium/contracts/ids';
 import type { OutcomeSchema } from '@portarium/contracts/internal-api';
+import { bodyDigests } from '@portarium/contracts/journal-artifact';
 import { type ActionState, isFinal } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
@@ -29,6 +30,7 @@ import {
   knownJournal,
   mostBodies,
   mostBodyBytes,
+  namesBodies,
   type Report,
   recordCalls,
   tooMany,
@@ -65,7 +67,7 @@ export async function reportHeartbeat(
   return context.store.submit(ticket.workspace, async (tx) => {
     const [held, known] = await Promise.all([
       hold(tx, ticket, fixed),
-      knownJournal(tx, ticket.action, report.calls),
+      knownJournal(tx, ticket.action, namesBodies(report)),
     ]);
     if (!held.ok) return held;
     const [recorded] = await Promise.all([
@@ -76,7 +78,7 @@ export async function reportHeartbeat(
   });
 }
 
-/** A response body that is too large for a report; kept until a record names it or the action ends. */
+/** A body that is too large for a report or an intent; kept until a record names it or the action ends. */
 export async function keepBody(
   context: Context,
   ticket: Ticket,
@@ -147,7 +149,7 @@ async function store(
         state: action.state,
         again: attempt.verdict === 'lost' && action.state === 'running',
       });
-    const known = await knownJournal(tx, action.id, outcome.calls);
+    const known = await knownJournal(tx, action.id, namesBodies(outcome));
     const merged = mergeCalls(known.journal, attempt.id, outcome.calls);
     if (!merged.ok) return merged;
     const { journal } = merged.value;
@@ -169,10 +171,8 @@ async function hasMoved(
 ): Promise<boolean> {
   if (journal.length === 0) return false;
   if (!stored || (await journalDigest(journal)) !== stored.digest) return true;
-  return journal.some(
-    ({ record: { responseDigest: digest } }) =>
-      digest !== undefined && kept.has(digest) && !stored.bodies.has(digest),
-  );
+  const named = bodyDigests(journal.map(({ record }) => record));
+  return [...named].some((digest) => kept.has(digest) && !stored.bodies.has(digest));
 }
 
 /** Looked at before anything is stored for it; decided again on the locked row. */

@@ -1,6 +1,6 @@
 /**
  * Puts an action's journal into the evidence store as it will be at an attempt's end: the records as
- * canonical JSON, whose digest the entry states, and the bodies that guests read beside it.
+ * canonical JSON, whose digest the entry states, and the bodies that guests sent and read beside it.
  */
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
@@ -8,6 +8,7 @@ import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import {
   BODIES_MEDIA_TYPE,
   bodiesBytes,
+  bodyDigests,
   JOURNAL_MEDIA_TYPE,
   journalBytes,
 } from '@portarium/contracts/journal-artifact';
@@ -57,7 +58,7 @@ async function readBodies(
   journal: readonly JournalRecord[],
   reported: ReadonlyMap<Digest, Uint8Array>,
 ): Promise<ReadonlyMap<Digest, Uint8Array>> {
-  const wanted = new Set(journal.flatMap(({ record }) => record.responseDigest ?? []));
+  const wanted = bodyDigests(journal.map(({ record }) => record));
   const bodies = new Map<Digest, Uint8Array>();
   await context.store.read(workspace, async (tx) => {
     for (const digest of wanted) {

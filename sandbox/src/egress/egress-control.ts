@@ -3,8 +3,8 @@ import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { Intent } from '@portarium/contracts/internal-api';
 import type { Leave } from './credential.ts';
 
-/** An intent without the records before it, which whoever asks adds. */
-export type CallIntent = Omit<Intent, 'calls' | 'bodies'>;
+/** An intent without the records before it, which whoever asks adds; with its body as bytes. */
+export type CallIntent = Omit<Intent, 'calls' | 'bodies'> & { readonly body: Uint8Array };
 
 /** The attempt can not go on: `host.lost` when it is no longer its turn, `host.resource` otherwise. */
 export interface Stopped {

@@ -2,7 +2,7 @@
  * One call that leaves: address, leave, connection, answer. Never answers for a write whose bytes may
  * have left without an answer (ADR 0107), and never sends anything without leave that needs it.
  */
-import { digestOf } from '@portarium/contracts/digest';
+import { type Digest, digestOf } from '@portarium/contracts/digest';
 import {
   type EgressContract,
   idempotencyOf,
@@ -70,6 +70,8 @@ export class LiveCall {
   readonly #write: boolean;
   readonly #needsLeave: boolean;
   #address: string | undefined;
+  /** Of the request's body, when the call needs leave and has one. */
+  #bodyDigest: Digest | null = null;
   #leave: Leave | undefined;
   #scrubber: Scrubber | undefined;
 
@@ -86,6 +88,7 @@ export class LiveCall {
     const { contract, options, signal } = this.#around;
     const { host } = this.#task.allowed.request.target;
     const { networks } = contract;
+    if (this.#needsLeave) this.#bodyDigest = await bodyDigest(this.#task.allowed.request.body);
     const checked = await checkedAddress(host, { ...options, networks, signal });
     if (!checked.ok) {
       return checked.denied
@@ -118,8 +121,9 @@ export class LiveCall {
         method: request.target.method,
         url: request.url,
         headers: request.headers.map(([name, value]): [string, string] => [name, value]),
-        bodyDigest: await bodyDigest(request.body),
+        bodyDigest: this.#bodyDigest,
         bodyBytes: request.body.length,
+        body: request.body,
         requestDigest: draft.requestDigest,
         address,
       },
@@ -253,11 +257,14 @@ export class LiveCall {
   #record(
     more: Pick<EgressCall, 'verdict' | 'bytesOut' | 'bytesIn'> & Partial<EgressCall>,
   ): EgressCall {
-    const { call, allowed } = this.#task;
+    const { call, allowed, reopened } = this.#task;
     const credential = this.#leave?.credential?.id;
+    // Of what never had leave, no body is kept.
+    const requestBodyDigest = this.#leave !== undefined || reopened ? this.#bodyDigest : null;
     return {
       call,
       ...allowed.draft,
+      ...(requestBodyDigest === null ? {} : { requestBodyDigest }),
       rule: allowed.rule,
       ...(this.#address === undefined ? {} : { address: this.#address }),
       ...(credential === undefined ? {} : { credential }),

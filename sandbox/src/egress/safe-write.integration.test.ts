@@ -7,6 +7,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Server
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { digestOf } from '@portarium/contracts/digest';
 import { type EgressRule, EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { makeId } from '@portarium/contracts/ids';
 import type { EgressCall } from '@portarium/contracts/internal-api';
@@ -201,13 +202,39 @@ test('an intent carries every record before it with its body; large bodies are p
     [0, '/small'],
     [1, '/large'],
   ]);
-  expect(intent?.bodies.map(({ bytes }) => atob(bytes))).toEqual(['xxx']);
+  // Its own body last.
+  expect(intent?.bodies.map(({ bytes }) => atob(bytes))).toEqual(['xxx', JSON.stringify({ id })]);
   expect(rigs.counterpart.puts).toEqual([300_000]);
   await rig.session.request(other('/small'));
   const journal = await rig.settle();
   expect(journal.map(({ call, verdict }) => [call, verdict])).toEqual(
     [0, 1, 2, 3].map((call) => [call, 'allowed']),
   );
+});
+
+test('the body of a write is with the Control Plane before it leaves, and its digest on record', async () => {
+  for (const size of [10, 300_000]) {
+    const rig = attempt();
+    const body = new TextEncoder().encode(JSON.stringify({ id, more: 'y'.repeat(size) }));
+    const digest = await digestOf(body);
+    let before: Uint8Array | undefined;
+    system.plan(id, {
+      arrived: () => {
+        before = rigs.counterpart.bodies.get(digest);
+      },
+    });
+    expect((await rig.session.request(post({ body }))).kind).toBe('response');
+    expect(before).toEqual(body);
+    expect(rigs.counterpart.puts).toEqual(size === 10 ? [] : [body.length]);
+    const [record] = await rig.settle();
+    expect(record).toMatchObject({ verdict: 'allowed', requestBodyDigest: digest });
+  }
+  // What is refused leaves none behind.
+  const rig = attempt();
+  const refusal = { code: 'limit.egress', message: 'more than 1 calls', layer: 'budget' };
+  rigs.counterpart.intend = () => [200, { status: 'refused', ...refusal }];
+  await rig.session.request(post());
+  expect((await rig.settle())[0]).not.toHaveProperty('requestBodyDigest');
 });
 
 test('small bodies travel in a report only while there is room', async () => {

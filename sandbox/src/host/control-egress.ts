@@ -2,7 +2,9 @@
  * The broker's way to the Control Plane in one attempt: asks for leave together with every record
  * before, again and again while the lease lasts, and never longer. Holds no secret: it passes them on.
  */
-import type { WorkOrder } from '@portarium/contracts/internal-api';
+import { toBase64 } from '@portarium/contracts/base64';
+import type { Report, WorkOrder } from '@portarium/contracts/internal-api';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type {
   BodyAnswer,
   CallIntent,
@@ -22,13 +24,13 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Reports } from './reports.ts';
 
 export class ControlEgress implements EgressControl {
-  readonly #control: Pick<ControlClient, 'intend' | 'body'>;
+  readonly #control: Pick<ControlClient, 'intend' | 'body' | 'putBody'>;
   readonly #order: WorkOrder;
   readonly #reports: Reports;
   readonly #lease: Pick<LeaseKeeper, 'heldUntil' | 'extend' | 'refused'>;
 
   constructor(
-    control: Pick<ControlClient, 'intend' | 'body'>,
+    control: Pick<ControlClient, 'intend' | 'body' | 'putBody'>,
     order: WorkOrder,
     reports: Reports,
     lease: Pick<LeaseKeeper, 'heldUntil' | 'extend' | 'refused'>,
@@ -40,8 +42,17 @@ export class ControlEgress implements EgressControl {
   }
 
   async intend(intent: CallIntent, times: IntentTimes): Promise<IntentAnswer> {
+    const { body, ...rest } = intent;
+    const { bodyDigest: digest } = intent;
+    const inline = body.length <= PLATFORM_LIMITS.inlineBodyBytes;
+    if (digest !== null && !inline) {
+      const put = () => this.#control.putBody(this.#order, digest, body, times.signal);
+      const answer = await this.#persist(put, times.signal);
+      if (!answer.ok) return this.#stopped(answer, times.signal);
+    }
+    const own = digest !== null && inline ? [{ digest, bytes: toBase64(body) }] : [];
     for (;;) {
-      const answer = await this.#intendOnce(intent, times.signal);
+      const answer = await this.#intendOnce(rest, own, times.signal);
       if (answer.kind !== 'refused' || answer.retryAfterMs === undefined) return answer;
       if (performance.now() + answer.retryAfterMs >= times.endsBy) return answer;
       await sleep(answer.retryAfterMs, times.signal);
@@ -50,7 +61,8 @@ export class ControlEgress implements EgressControl {
   }
 
   async #intendOnce(
-    intent: CallIntent,
+    intent: Omit<CallIntent, 'body'>,
+    own: NonNullable<Report['bodies']>,
     signal: AbortSignal,
   ): Promise<IntentAnswer & { readonly retryAfterMs?: number | undefined }> {
     let askedAt = 0;
@@ -60,7 +72,8 @@ export class ControlEgress implements EgressControl {
       if (failure) return failure;
       return this.#reports.bring((report) => {
         askedAt = performance.now();
-        return this.#control.intend(this.#order, { ...intent, ...report }, signal);
+        const bodies = [...(report.bodies ?? []), ...own];
+        return this.#control.intend(this.#order, { ...intent, ...report, bodies }, signal);
       }, signal);
     };
     const answer = await this.#persist(ask, signal);

@@ -123,6 +123,9 @@ export class Counterpart {
       const intent = v.parse(IntentSchema, body);
       if (this.dislikes(intent.calls)) return [422, { code: 'input.invalid' }];
       await this.#take(attempt, intent);
+      if (intent.bodyDigest !== null) {
+        expect([...this.bodies.keys()]).toContain(intent.bodyDigest);
+      }
       this.intents.push(intent);
       const nth = this.intents.filter(({ call }) => call === intent.call).length;
       const reply = await this.intend(intent, nth);
@@ -154,6 +157,7 @@ export class Counterpart {
       const known = journal[call.call];
       if (known?.verdict === 'open') {
         expect(call.requestDigest).toBe(known.requestDigest);
+        expect(call.requestBodyDigest).toBe(known.requestBodyDigest as Digest);
         expect(['allowed', 'failed']).toContain(call.verdict);
       } else if (known) expect(call).toEqual(known);
       else {
@@ -181,6 +185,7 @@ export class Counterpart {
       verdict: 'open',
       address: intent.address,
       requestDigest: intent.requestDigest,
+      ...(intent.bodyDigest === null ? {} : { requestBodyDigest: intent.bodyDigest }),
       bytesOut: intent.bodyBytes,
       bytesIn: 0,
       ms: 0,

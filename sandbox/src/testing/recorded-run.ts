@@ -88,6 +88,9 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
     records.push(v.parse(JournalRecordSchema, { ...entry.record, attempt }));
     if (entry.body) bodies.set(await digestOf(entry.body), entry.body);
   }
+  for (const { bodyDigest, body } of control.intents) {
+    if (bodyDigest !== null) bodies.set(await digestOf(body), body);
+  }
   const open = control.intents.find(({ call }) => call >= records.length);
   if (open) records.push(openRecord(open, attempt));
   const output = result.kind === 'output' ? { output: result.output } : {};
@@ -132,6 +135,7 @@ function openRecord(intent: CallIntent, attempt: string): JournalArtifactRecord 
     rule: 'main',
     verdict: 'open',
     requestDigest: intent.requestDigest,
+    ...(intent.bodyDigest === null ? {} : { requestBodyDigest: intent.bodyDigest }),
     bytesOut: 0,
     bytesIn: 0,
     ms: 0,

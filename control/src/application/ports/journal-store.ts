@@ -22,7 +22,7 @@ export interface JournalRecord {
 export interface JournalReads {
   /** All records of the action in the order of their call numbers, from 0 without gaps. */
   listJournal(action: ActionId): Promise<readonly JournalRecord[]>;
-  /** A response body that a record of the action names by `responseDigest`. */
+  /** A body that a record of the action names by `responseDigest` or `requestBodyDigest`. */
   findBody(action: ActionId, digest: Digest): Promise<Uint8Array | undefined>;
   /** Which bodies of the action are kept, with their sizes in bytes. */
   listBodies(action: ActionId): Promise<ReadonlyMap<Digest, number>>;
@@ -37,7 +37,7 @@ export interface JournalWrites {
   resendRecord(action: ActionId, call: number, attempt: AttemptId): Promise<void>;
   /** Lets every open record of the action be sent once more. */
   releaseRecords(action: ActionId): Promise<void>;
-  /** Keeps a response body until the action is over; storing the same bytes again changes nothing. */
+  /** Keeps a body until the action is over; storing the same bytes again changes nothing. */
   putBody(action: ActionId, digest: Digest, bytes: Uint8Array): Promise<void>;
   /** Forgets the bodies of an action that is over; they are in its artifacts by then. */
   dropBodies(action: ActionId): Promise<void>;

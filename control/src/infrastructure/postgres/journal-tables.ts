@@ -1,4 +1,4 @@
-/** The journal of actions: one ordered list of egress calls each, and the bodies that guests read. */
+/** The journal of actions: one ordered list of egress calls each, and the bodies that guests sent and read. */
 import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { EgressCall } from '@portarium/contracts/internal-api';
