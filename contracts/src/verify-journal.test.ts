@@ -142,6 +142,7 @@ test('each write of a journal was intended in the log, with the same request', a
     { path: '/v1/other' },
     { method: 'PUT' },
     { rule: 'other' },
+    { requestBodyDigest: digest },
   ]) {
     expect(await changed(approvedWrite, 1, part), JSON.stringify(part)).toBe('journal.intended');
   }
@@ -294,4 +295,32 @@ test('hostile journals cost what their bytes cost, and nothing throws', async ()
     expect(report.verdict).toBe('falsified');
     expect(performance.now() - started).toBeLessThan(5_000);
   }
+});
+
+test('the body of a request is the same in journal and log, kept, and never changed by an answer', async () => {
+  const sent = '{"amount":7}';
+  const write: OrderedTell = async (action) => {
+    await approved(action);
+    await action.answer(await action.intend('keyed', undefined, sent));
+    await action.succeed();
+  };
+  expect(await rulesOf(write)).toEqual([]);
+  expect(await changed(write, 0, { requestBodyDigest: digest })).toBe('journal.intended');
+  expect(await changed(write, 0, { requestBodyDigest: undefined })).toBe('journal.intended');
+  const name = await digestOf(new TextEncoder().encode(sent));
+  const without = (given: ReadonlyMap<Digest, Uint8Array>) =>
+    bodiesBytes(new Map([...given].filter(([one]) => one !== name)));
+  expect(await rulesOf(write, { bodies: without })).toEqual(['bodies.missing']);
+  const changedByAnswer: OrderedTell = async (action) => {
+    await approved(action);
+    const call = await action.intend('keyed', undefined, sent);
+    await action.finish('lost', 'answer.lost');
+    await action.start();
+    await action.intend('keyed', call);
+    await action.answer(call);
+    const [record] = action.records;
+    if (record) action.records[0] = { ...record, requestBodyDigest: digest };
+    await action.succeed();
+  };
+  expect(await rulesOf(changedByAnswer)).toContain('journal.extends');
 });

@@ -172,10 +172,11 @@ export class ActionTeller {
     await this.tell('egress.denied', this.#about(record));
   }
 
-  /** Makes a write durable before it leaves; with a number it is sent again. */
-  async intend(name: CallName, again?: number): Promise<number> {
+  /** Makes a write durable before it leaves, with its body; with a number it is sent again. */
+  async intend(name: CallName, again?: number, body?: string): Promise<number> {
     const known = again === undefined ? undefined : this.records[again];
-    const record = known ?? (await this.#record(name, { verdict: 'open' }));
+    const sent = body === undefined ? {} : { requestBodyDigest: await this.#body(body) };
+    const record = known ?? (await this.#record(name, { verdict: 'open', ...sent }));
     if (!known) this.records.push(record);
     const { idempotencyKeyed } = CALLS[name];
     const resend = known ? { resend: true } : {};
@@ -256,11 +257,16 @@ export class ActionTeller {
   }
 
   async #read(text: string): Promise<Partial<JournalArtifactRecord>> {
-    const body = encoder.encode(text);
-    const responseDigest = await digestOf(body);
-    this.#bodies.set(responseDigest, body);
+    const responseDigest = await this.#body(text);
     const responseHeaders = { 'content-type': 'text/plain' };
-    return { status: 200, responseDigest, responseHeaders, bytesIn: body.length };
+    return { status: 200, responseDigest, responseHeaders, bytesIn: encoder.encode(text).length };
+  }
+
+  async #body(text: string): Promise<Digest> {
+    const body = encoder.encode(text);
+    const digest = await digestOf(body);
+    this.#bodies.set(digest, body);
+    return digest;
   }
 
   /** The data of an entry about a record. */
