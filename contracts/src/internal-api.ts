@@ -160,6 +160,8 @@ export const WorkOrderSchema = v.strictObject({
   seed: v.string(),
   /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
   startTime: v.string(),
+  /** W3C trace id that the action was requested under. */
+  trace: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
   /** What earlier attempts recorded, from call 0 without gaps; bodies are fetched by digest. */
   journal: v.array(EgressCallSchema),
   contract: v.strictObject({

@@ -17,6 +17,7 @@ test('the least environment gives the defaults', async () => {
       cells: 4,
       healthPort: 0,
       drainMs: 10_000,
+      telemetryEndpoint: undefined,
       searchPath: '/usr/bin:/bin',
     },
   });

@@ -51,6 +51,13 @@ export const SandboxEnvironmentSchema = v.object({
     v.optional(number(0, 65_535), '0'),
     v.description('Loopback port of /livez, /readyz and /healthz; 0 takes a free one.'),
   ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(/^https?:\/\//, 'expected http:// or https://'))),
+    v.description(
+      'OpenTelemetry collector that spans of egress calls are sent to, by OTLP over HTTP; none without it.',
+    ),
+    v.metadata({ type: 'address' }),
+  ),
   PATH: v.pipe(
     v.optional(v.string(), '/usr/bin:/bin'),
     v.description('Where `setpriv` is looked for.'),
@@ -81,6 +88,8 @@ export interface SandboxConfiguration {
   readonly cells: number;
   readonly healthPort: number;
   readonly drainMs: number;
+  /** Where spans are sent, if anywhere. */
+  readonly telemetryEndpoint: string | undefined;
   /** Where executables are looked for. */
   readonly searchPath: string;
 }
@@ -132,6 +141,7 @@ export async function readConfiguration(
       cells: env.PORTARIUM_CELLS,
       healthPort: env.PORTARIUM_HEALTH_PORT,
       drainMs: env.PORTARIUM_DRAIN_MS,
+      telemetryEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
       searchPath: env.PATH,
     },
   };

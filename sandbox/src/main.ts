@@ -41,12 +41,23 @@ async function main(): Promise<number> {
   try {
     // Loaded here, so that a replay needs none of it.
     const { serve } = await import('./host/sandbox-host.ts');
-    await serve(read.configuration, stop.signal);
+    const telemetry = await telemetryOf(read.configuration.telemetryEndpoint);
+    try {
+      await serve(read.configuration, stop.signal);
+    } finally {
+      await telemetry?.close();
+    }
     return 0;
   } catch (error) {
     log.error('the sandbox host stopped', { reason: error instanceof Error ? error.stack : error });
     return 1;
   }
+}
+
+async function telemetryOf(endpoint: string | undefined) {
+  if (endpoint === undefined) return undefined;
+  const { startTelemetry } = await import('./telemetry.ts');
+  return startTelemetry(endpoint);
 }
 
 process.exit(await main());

@@ -265,6 +265,7 @@ async function orderOf(
     config: fixed.config,
     seed: fixed.seed,
     startTime: fixed.startTime,
+    ...(action.trace === null ? {} : { trace: action.trace }),
     journal: journal.map(({ record }) => record),
     contract: fixed.contract,
     limits: fixed.limits,

@@ -14,6 +14,7 @@ import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { ActionJournal } from './action-journal.ts';
 import { Budget, bytesOutOf } from './budget.ts';
+import { type CallOrigin, CallSpan } from './call-span.ts';
 import {
   type EgressAnswer,
   type Refused,
@@ -32,6 +33,8 @@ export interface EgressOrder {
   readonly contract: EgressContract;
   readonly effect: Effect;
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
+  /** What spans of its calls name. */
+  readonly origin?: CallOrigin;
 }
 
 export class EgressSession {
@@ -129,8 +132,31 @@ export class EgressSession {
     if (this.#abort.signal.aborted) {
       return { answer: refused('host.lost', 'the attempt ended first') };
     }
-    const { call, earlier } = this.#journal.take();
+    const place = this.#journal.take();
     const judged = await judgeRequest(this.#order, guest, before);
+    const { call, earlier } = place;
+    const replayed = earlier !== undefined && earlier.verdict !== 'open';
+    const span = new CallSpan(this.#order.origin, call, judged, replayed);
+    try {
+      const hop = await this.#decide(place, judged, endsBy);
+      span.tell(replayed ? earlier : this.#recorded(call), hop.answer);
+      return hop;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** What this attempt has on record of a call; a read that was cut off may come to be. */
+  #recorded(call: number): EgressCall | undefined {
+    const last = this.#journal.records.at(-1);
+    return [last, this.#cut].find((record) => record?.call === call);
+  }
+
+  async #decide(
+    { call, earlier }: ReturnType<ActionJournal['take']>,
+    judged: AllowedRequest | DeniedRequest,
+    endsBy: number,
+  ): Promise<Hop> {
     const diverged = (what: string) =>
       refused('journal.diverged', whereOf(judged.draft, `call ${call} ${what}`));
     if (earlier && earlier.requestDigest !== judged.draft.requestDigest) {

@@ -3,6 +3,7 @@ import { type AttemptId, makeId } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { ActionJournal } from '../egress/action-journal.ts';
+import type { CallOrigin } from '../egress/call-span.ts';
 import { type BrokerOptions, EgressSession } from '../egress/egress-session.ts';
 import { ControlClient } from '../host/control-client.ts';
 import { ControlEgress } from '../host/control-egress.ts';
@@ -25,6 +26,8 @@ export interface RigOrder extends Pick<WorkOrder, 'contract'> {
   readonly journal?: readonly EgressCall[];
   readonly leaseMs?: number;
   readonly heartbeatMs?: number;
+  /** What spans name, beside the attempt. */
+  readonly origin?: Omit<CallOrigin, 'attempt'>;
 }
 
 /** Rigs that share one Control Plane, as attempts of different actions do. */
@@ -59,7 +62,10 @@ export class EgressRigs {
     const lease = new LeaseKeeper(reports, work);
     this.#leases.push(lease);
     const session = new EgressSession(
-      { contract: work.contract, effect: work.operation.effect, limits },
+      {
+        ...{ contract: work.contract, effect: work.operation.effect, limits },
+        ...(order.origin === undefined ? {} : { origin: { ...order.origin, attempt } }),
+      },
       { resolve: async () => ['127.0.0.1'], ownAddresses: new Set(), ...options },
       journal,
       new ControlEgress(control, work, reports, lease),
