@@ -140,6 +140,24 @@ test('a call over the rate is evidence with its layer, and all of it verifies of
   expect((await look(one, id)).error?.code).toBe('limit.rate');
   const told = (await story(one, id)).filter(({ type }) => type === 'egress.denied');
   expect(told.map(({ data }) => [data.call, data.layer, data.rule])).toEqual([[1, 'rate', 'look']]);
+  const journal = await send<{ items: EgressCall[] }>(
+    one,
+    'auditor',
+    'GET',
+    `/actions/${id}/journal`,
+  );
+  const [allowed] = read.calls;
+  expect(journal.body.items).toEqual([
+    expect.objectContaining({
+      ...{ verdict: 'allowed', rule: 'look', address: '203.0.113.7', status: 200, ms: 3 },
+      ...{ bytesOut: allowed?.bytesOut, bytesIn: allowed?.bytesIn },
+      ...{ requestDigest: allowed?.requestDigest, responseDigest: allowed?.responseDigest },
+    }),
+    expect.objectContaining({
+      ...{ verdict: 'denied', rule: 'look', layer: 'rate', address: '203.0.113.7', ms: 0 },
+      ...{ bytesOut: 0, bytesIn: 0, requestDigest: call.requestDigest },
+    }),
+  ]);
   const ask = (what: string) =>
     one.call('GET', `/v1/workspaces/local/evidence/${what}`, { role: 'auditor' });
   const pin = (await (await ask('vkeys')).text()).split('\n')[0] ?? '';

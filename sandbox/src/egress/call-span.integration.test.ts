@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type EgressRule, EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { makeId } from '@portarium/contracts/ids';
+import type { EgressCall } from '@portarium/contracts/internal-api';
 import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
 import { startTelemetry } from '../telemetry.ts';
@@ -72,12 +73,12 @@ function rule(over: Partial<EgressRule> = {}): EgressRule {
   });
 }
 
-function attempt(rules: readonly EgressRule[]) {
+function attempt(rules: readonly EgressRule[], journal: readonly EgressCall[] = []) {
   const contract = {
     ...{ plugin: [...rules], operator: [...rules], networks: ['loopback'], approval: [] },
   };
   const origin = { workspace: 'local', action: 'act_1', trace: TRACE };
-  return rigs.attempt({ contract, origin });
+  return rigs.attempt({ contract, origin, journal });
 }
 
 const get = (path: string): GuestRequest => ({
@@ -110,6 +111,7 @@ async function spansOf(work: () => Promise<unknown>) {
   }));
 }
 
+const INTERNAL = 1;
 const CLIENT = 3;
 const ERROR = 2;
 
@@ -183,6 +185,17 @@ test('denied, failed and unanswered calls have one too, with the layer that refu
   });
   const odd = await denied(nothing, { ...get('/one'), method: 'TRACE' });
   expect(odd).toMatchObject({ name: '_OTHER', attributes: { 'http.request.method': '_OTHER' } });
+});
+
+test('a call that the journal answers has a span that says so: nothing left', async () => {
+  const first = attempt([rule()]);
+  await first.session.request(get('/one'));
+  const second = attempt([rule()], await first.settle());
+  const [span] = await spansOf(() => second.session.request(get('/one')));
+  expect(span).toMatchObject({
+    kind: INTERNAL,
+    attributes: { 'portarium.egress.replayed': true, 'portarium.attempt': second.attempt },
+  });
 });
 
 test('no span holds a query, a header, a body or a secret', async () => {

@@ -230,6 +230,31 @@ test('the code of a refused intent is the code of the outcome', async () => {
   expect(system.requests(id)).toEqual([]);
 });
 
+test('a call over its rate waits within the deadline of the attempt, and not beyond it', async () => {
+  const rules = [rule({ maxPerMinute: 1 })];
+  const over = (retryAfterMs: number) =>
+    [
+      200,
+      { status: 'refused', code: 'limit.rate', message: 'full', layer: 'rate', retryAfterMs },
+    ] as const;
+  const waits = await start('pay', { rules });
+  waits.counterpart.intend = (_, nth) => (nth === 1 ? over(300) : leave());
+  expect(await waits.run()).toEqual({ kind: 'finished', state: 'succeeded' });
+  expect(system.effects(id)).toBe(1);
+  const denied = await start('pay', { rules });
+  denied.counterpart.intend = () => over(30_000);
+  denied.counterpart.outcome = [[200, { state: 'failed', again: false }]];
+  const started = performance.now();
+  await denied.run();
+  // Well before the deadline of 5 s: waiting for it would help nobody.
+  expect(performance.now() - started).toBeLessThan(3_000);
+  expect(denied.counterpart.outcomes[0]).toMatchObject({
+    error: { code: 'limit.rate' },
+    calls: [{ call: 0, verdict: 'denied', layer: 'rate', reason: 'full' }],
+  });
+  expect(system.effects(id)).toBe(1);
+});
+
 test('a deadline during a write kills the guest and leaves the record open', async () => {
   system.plan(id, { fault: 'stall' });
   const { counterpart, run, journal } = await start('pay', { wallMs: 500 });

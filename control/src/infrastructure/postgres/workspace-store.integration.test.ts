@@ -11,6 +11,7 @@ const OTHER = 'other' as WorkspaceId;
 const TENANT_TABLES = [
   'plugins',
   'plugin_current',
+  'egress_rates',
   'plugin_egress',
   'policies',
   'actions',
