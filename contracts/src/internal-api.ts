@@ -111,6 +111,11 @@ const ReportedCallSchema = v.pipe(
     ({ verdict, rule }) => verdict !== 'allowed' || rule !== undefined,
     'an allowed call names its rule',
   ),
+  v.check(
+    ({ scheme, verdict, tlsPeerKeyHash }) =>
+      tlsPeerKeyHash === undefined || (scheme === 'https' && verdict !== 'denied'),
+    'only a call that left by https has the key of a server',
+  ),
 );
 
 const calls = v.pipe(
