@@ -80,19 +80,19 @@ const host = v.pipe(
 /** A segment of a rule's path that stands for one segment of a request's. */
 const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
 
-/** Escapes of characters that need none, or in small letters (RFC 3986, 6.2.2): one path, one spelling. */
-function isCanonical(text: string): boolean {
-  return [...text.matchAll(/%([0-9a-fA-F]{2})/g)].every(
-    ([, hex = '']) =>
-      hex === hex.toUpperCase() && !/[\w.~-]/.test(String.fromCharCode(Number.parseInt(hex, 16))),
-  );
+/** The one spelling of a path or query: no escape without need, the others in capitals (RFC 3986, 6.2.2). */
+export function canonicalEscapes(text: string): string {
+  return text.replaceAll(/%[0-9a-fA-F]{2}/g, (escaped) => {
+    const char = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    return /[\w.~-]/.test(char) ? char : escaped.toUpperCase();
+  });
 }
 
 const path = v.pipe(
   v.string(),
   v.maxLength(1024),
   v.check(
-    isCanonical,
+    (text) => text === canonicalEscapes(text),
     'expected no %XX for letters, digits, “-”, “.”, “_” and “~”, and capital letters in the others',
   ),
   v.check(
@@ -219,37 +219,54 @@ export function decideEgress(
       layer: 'request',
     };
   }
-  const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);
-  if (!plugin)
+  const matches = (rule: EgressRule) => mismatch(rule, request) === undefined;
+  const asked = contract.plugin.filter(matches);
+  if (asked.length === 0)
     return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
-  const matching = contract.operator.filter((rule) => mismatch(rule, request) === undefined);
-  if (matching.length === 0)
+  const granted = contract.operator.filter(matches);
+  if (granted.length === 0)
     return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
-  // A credential needs the consent of both: the plugin names the slot, the operator grants it.
-  const operator = matching.find((rule) => rule.credential === plugin.credential);
-  if (!operator) {
-    const granted = matching[0]?.credential;
-    return {
-      allowed: false,
-      reason: `rule ${matching[0]?.id} grants ${granted === undefined ? 'no credential' : `credential ${granted}`}, the plugin’s rule ${plugin.id} asks for ${plugin.credential ?? 'none'}`,
-      layer: 'operator',
-    };
-  }
-  const header = idempotencyOf({ plugin, operator })?.header;
-  if (header !== undefined && request.headers.includes(header)) {
-    return {
-      allowed: false,
-      reason: `header ${header} carries the platform’s idempotency key; a plugin may not set it`,
-      layer: 'request',
-    };
-  }
+  const agreed = agreement(asked, granted, request);
+  if ('reason' in agreed) return { allowed: false, ...agreed };
   if (
     contract.approval.length > 0 &&
     !contract.approval.some((rule) => mismatch(rule, request) === undefined)
   ) {
     return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
   }
-  return { allowed: true, rules: { plugin, operator } };
+  return { allowed: true, rules: agreed };
+}
+
+/**
+ * The first two matching rules that agree: a credential needs the consent of both, since the plugin names
+ * the slot and the operator grants it. Any two will do (ADR 0120), so that taking a rule away never
+ * allows anything.
+ */
+function agreement(
+  asked: readonly EgressRule[],
+  granted: readonly EgressRule[],
+  { headers }: EgressRequest,
+): MatchedRules | { readonly reason: string; readonly layer: 'operator' | 'request' } {
+  let reserved: string | undefined;
+  for (const plugin of asked) {
+    for (const operator of granted) {
+      if (plugin.credential !== operator.credential) continue;
+      const header = idempotencyOf({ plugin, operator })?.header;
+      if (header === undefined || !headers.includes(header)) return { plugin, operator };
+      reserved ??= header;
+    }
+  }
+  if (reserved !== undefined) {
+    const reason = `header ${reserved} carries the platform’s idempotency key; a plugin may not set it`;
+    return { reason, layer: 'request' };
+  }
+  const [plugin, operator] = [asked[0], granted[0]];
+  const grants =
+    operator?.credential === undefined ? 'no credential' : `credential ${operator.credential}`;
+  return {
+    reason: `rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
+    layer: 'operator',
+  };
 }
 
 export interface MatchedRules {
@@ -328,11 +345,12 @@ function nearestReason(rules: readonly EgressRule[], request: EgressRequest): st
     : `rule ${best?.rule.id} refuses the ${check}`;
 }
 
-/** Exact, or `*.example.com` for one or more labels, never the apex, never an address. */
+/** Exact, or `*.example.com` for one or more labels, none empty, never the apex, never an address. */
 export function hostMatches(pattern: string, hostName: string): boolean {
   if (!pattern.startsWith('*.')) return pattern === hostName;
-  if (isNumeric(hostName)) return false;
-  return hostName.endsWith(pattern.slice(1)) && hostName.length > pattern.length - 1;
+  if (isNumeric(hostName) || !hostName.endsWith(pattern.slice(1))) return false;
+  const below = hostName.slice(0, hostName.length - pattern.length + 1);
+  return below.split('.').every((label) => label !== '');
 }
 
 /** Whether the last label has digits only, which makes a host an IPv4 address (WHATWG URL). */

@@ -77,6 +77,8 @@ const egress = {
   port: count,
   path: text,
   address: v.optional(text),
+  /** Of the server's public key, where TLS was spoken. */
+  tlsPeerKeyHash: v.optional(DigestSchema),
   status: v.optional(count),
   requestDigest: DigestSchema,
   responseDigest: v.optional(DigestSchema),

@@ -81,6 +81,8 @@ export const EgressCallSchema = v.strictObject({
   layer: v.optional(storable(32)),
   /** The address that was connected to, after the check. */
   address: v.optional(storable(64)),
+  /** SHA-256 of the public key (SubjectPublicKeyInfo) of the server that TLS was spoken with. */
+  tlsPeerKeyHash: v.optional(DigestSchema),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
   /** Of the body that the guest read, after scrubbing; absent without a response. */
@@ -108,6 +110,11 @@ const ReportedCallSchema = v.pipe(
   v.check(
     ({ verdict, rule }) => verdict !== 'allowed' || rule !== undefined,
     'an allowed call names its rule',
+  ),
+  v.check(
+    ({ scheme, verdict, tlsPeerKeyHash }) =>
+      tlsPeerKeyHash === undefined || (scheme === 'https' && verdict !== 'denied'),
+    'only a call that left by https has the key of a server',
   ),
 );
 

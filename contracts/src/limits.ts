@@ -128,6 +128,11 @@ export const PLATFORM_LIMITS = {
   redirectHops: 5,
   /** One egress call, from connect to the last byte. */
   egressTimeoutMs: 30_000,
+  /** How long a connection waits for the next read; many servers end theirs after 5 seconds. */
+  idleConnectionMs: 4_000,
+  /** Connections that wait in one host, and those of them that the same reads can use: a file each. */
+  idleConnections: 256,
+  idleConnectionsAlike: 16,
   /** Beyond lease and request timeout, before an open write is taken over. */
   takeoverSlackMs: 2_000,
   /** Response bytes that travel inside a report; larger bodies are put before it, one by one. */

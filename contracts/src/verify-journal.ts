@@ -214,7 +214,7 @@ function compareAnswer(
   if ((verdict === 'open') === (answered !== undefined)) {
     say('journal.answered', `call ${call} is answered in one of journal and log`);
   } else if (answered) {
-    const parts = ['status', 'responseDigest', 'sent'] as const;
+    const parts = ['status', 'responseDigest', 'sent', 'tlsPeerKeyHash'] as const;
     const changed = parts.find((part) => answered[part] !== record[part]);
     if (changed) {
       say('journal.answered', `call ${call} has another ${changed} in the journal than in the log`);

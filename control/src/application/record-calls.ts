@@ -177,8 +177,9 @@ export function tell(
   call: EgressCall,
   more: Readonly<Record<string, unknown>> = {},
 ): void {
-  const { rule, reason, layer, address, status, responseDigest, sent, credential } = call;
-  const known = { rule, layer, address, status, responseDigest, sent, credential };
+  const { rule, reason, layer, address, tlsPeerKeyHash } = call;
+  const { status, responseDigest, sent, credential } = call;
+  const known = { rule, layer, address, tlsPeerKeyHash, status, responseDigest, sent, credential };
   tx.append({
     type,
     actor: actorOf(caller),

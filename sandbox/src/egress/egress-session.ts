@@ -29,6 +29,7 @@ import { followRedirects, type Hop } from './redirect.ts';
 export type { BrokerOptions } from './live-call.ts';
 
 export interface EgressOrder {
+  readonly workspace: string;
   readonly contract: EgressContract;
   readonly effect: Effect;
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
@@ -169,6 +170,7 @@ export class EgressSession {
     const end = await new LiveCall(
       { call, allowed, reopened, maxResponseBytes },
       {
+        workspace: this.#order.workspace,
         contract: this.#order.contract,
         options: this.#options,
         control: this.#control,

@@ -2,13 +2,14 @@
  * One call that leaves: address, leave, connection, answer. Never answers for a write whose bytes may
  * have left without an answer (ADR 0107), and never sends anything without leave that needs it.
  */
-import { digestOf } from '@portarium/contracts/digest';
+import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { type EgressContract, idempotencyOf, SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { bytesOutOf } from './budget.ts';
 import { checkedAddress } from './checked-address.ts';
+import { CONNECTIONS, type Connections } from './connections.ts';
 import { credentialProblem, headersToSet, type Leave } from './credential.ts';
 import { type Refused, refused, whereOf } from './egress-answer.ts';
 import type { EgressControl, IntentAnswer } from './egress-control.ts';
@@ -28,6 +29,8 @@ export interface BrokerOptions {
   readonly authorities?: string | undefined;
   /** Room that the responses of every session with this share; default that of the process. */
   readonly inFlight?: InFlightBytes;
+  /** Connections that sessions with this leave to later reads; default those of the process. */
+  readonly connections?: Connections;
 }
 
 export interface CallTask {
@@ -39,6 +42,7 @@ export interface CallTask {
 }
 
 export interface CallSurroundings {
+  readonly workspace: string;
   readonly contract: EgressContract;
   readonly options: BrokerOptions;
   readonly control: EgressControl;
@@ -63,6 +67,7 @@ export class LiveCall {
   readonly #write: boolean;
   readonly #needsLeave: boolean;
   #address: string | undefined;
+  #tlsPeerKeyHash: Digest | undefined;
   #leave: Leave | undefined;
   #scrubber: Scrubber | undefined;
 
@@ -134,7 +139,7 @@ export class LiveCall {
     address: string,
     given?: { readonly askedAt: number; readonly leave: Leave },
   ): Promise<CallEnd> {
-    const { options, signal } = this.#around;
+    const { workspace, options, signal } = this.#around;
     const { allowed, maxResponseBytes } = this.#task;
     const most = options.timeoutMs ?? PLATFORM_LIMITS.egressTimeoutMs;
     const wholeBy = performance.now() + most;
@@ -152,7 +157,11 @@ export class LiveCall {
       inFlight: options.inFlight ?? IN_FLIGHT,
       signal,
       authorities: options.authorities,
+      connections: options.connections ?? CONNECTIONS,
+      workspace,
+      credential: given?.leave.credential,
     });
+    this.#tlsPeerKeyHash = sent.tlsPeerKeyHash;
     return sent.ok ? this.#answered(sent) : this.#broken(sent);
   }
 
@@ -252,6 +261,7 @@ export class LiveCall {
       ...allowed.draft,
       rule: allowed.rule,
       ...(this.#address === undefined ? {} : { address: this.#address }),
+      ...(this.#tlsPeerKeyHash === undefined ? {} : { tlsPeerKeyHash: this.#tlsPeerKeyHash }),
       ...(credential === undefined ? {} : { credential }),
       ms: Math.ceil(performance.now() - this.#started),
       ...more,

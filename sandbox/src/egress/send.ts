@@ -1,12 +1,15 @@
 /**
  * Sends one decided request to one checked address. Never resolves a name, follows a redirect,
  * decompresses, or uses an agent; size and time are bounded. The connection stands before the last look
- * at the clock, and the first byte follows that look at once.
+ * at the clock, and the first byte follows that look at once. A write never leaves on a connection that
+ * something else was sent on (ADR 0121).
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Digest } from '@portarium/contracts/digest';
+import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
-import { connect, connectionReason } from './connect.ts';
+import { type Connection, connect, connectionReason } from './connect.ts';
+import type { Connections, Sharing } from './connections.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
@@ -26,43 +29,72 @@ export interface SendOptions {
   readonly authorities?: string | undefined;
   /** Headers that the broker sets on the wire of this one call, and nowhere else. */
   readonly set?: Readonly<Record<string, string>>;
+  readonly connections: Connections;
+  readonly workspace: string;
+  /** The credential among the headers to set. */
+  readonly credential?: Sharing['credential'];
 }
 
-export type Sent =
-  | {
-      readonly ok: true;
-      readonly status: number;
-      /** Every header, by its name in lower case. */
-      readonly headers: Readonly<Record<string, string>>;
-      readonly body: Uint8Array;
-    }
-  | {
-      readonly ok: false;
-      readonly reason: string;
-      /** Whether a byte of the request may have left. */
-      readonly sent: boolean;
-      readonly tooLarge: boolean;
-      readonly bytesIn: number;
-    };
+export type Sent = Answered | Broken;
+
+interface Answered extends Peer {
+  readonly ok: true;
+  readonly status: number;
+  /** Every header, by its name in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+interface Broken extends Peer {
+  readonly ok: false;
+  readonly reason: string;
+  /** Whether a byte of the request may have left. */
+  readonly sent: boolean;
+  readonly tooLarge: boolean;
+  readonly bytesIn: number;
+}
+
+interface Peer {
+  /** Of the server that was connected to by TLS. */
+  readonly tlsPeerKeyHash?: Digest | undefined;
+}
 
 /** Informational (1xx) responses before the real one; a server could send them without end. */
 const MAX_INFORMATIONAL = 20;
 
 export async function send(request: OutboundRequest, options: SendOptions): Promise<Sent> {
-  const { address, firstByteBy: byMs, signal, authorities } = options;
+  const { address, firstByteBy: byMs, signal, authorities, connections } = options;
+  const { workspace, credential } = options;
+  const { scheme, host, port, method } = request.target;
+  const sharing = SAFE_METHODS.has(method)
+    ? { workspace, credential, scheme, host, port, address, authorities }
+    : undefined;
+  const waiting = sharing && connections.take(sharing);
+  if (sharing && waiting) {
+    const first = new Exchange(waiting, request, options, sharing);
+    const sent = await first.result;
+    // Its server had ended it meanwhile: a read may be asked for again (RFC 9110, 9.2.2), a write might not.
+    if (sent.ok || !first.unheard) return sent;
+  }
   const connected = await connect(request.target, { address, byMs, signal, authorities });
-  if (connected.ok) return new Exchange(connected.socket, request, options).result;
+  if (connected.ok) return new Exchange(connected, request, options, sharing).result;
   return { ok: false, reason: connected.reason, sent: false, tooLarge: false, bytesIn: 0 };
 }
 
-/** One request and its answer on a connection that is used for nothing else. */
+/** One request and its answer on a connection that is meanwhile used for nothing else. */
 class Exchange {
   readonly result: Promise<Sent>;
   readonly #options: SendOptions;
-  readonly #socket: Socket;
+  readonly #connection: Connection;
+  readonly #sharing: Sharing | undefined;
   readonly #resolve: (sent: Sent) => void;
   readonly #body: ResponseBuffer;
   readonly #abort = () => this.#fail('the attempt ended first');
+  // A response tells of its own end; without one nothing else would.
+  readonly #closed = () => {
+    if (this.#answering) return;
+    setImmediate(() => this.#lose('the connection closed without an answer'));
+  };
   #outgoing: ClientRequest | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sent = false;
@@ -70,23 +102,33 @@ class Exchange {
   #bytesIn = 0;
   #informational = 0;
   #ended = false;
+  #unheard = false;
 
-  constructor(socket: Socket, request: OutboundRequest, options: SendOptions) {
+  /** @param sharing what may use the connection next; undefined when nothing may */
+  constructor(
+    connection: Connection,
+    request: OutboundRequest,
+    options: SendOptions,
+    sharing: Sharing | undefined,
+  ) {
+    const { socket } = connection;
     this.#options = options;
-    this.#socket = socket;
+    this.#connection = connection;
+    this.#sharing = sharing;
     this.#body = new ResponseBuffer(options.inFlight, options.maxResponseBytes);
     const { promise, resolve } = Promise.withResolvers<Sent>();
     this.result = promise;
     this.#resolve = resolve;
     options.signal.addEventListener('abort', this.#abort, { once: true });
-    // A response tells of its own end; without one nothing else would.
-    socket.on('close', () => {
-      if (!this.#answering)
-        setImmediate(() => this.#fail('the connection closed without an answer'));
-    });
+    socket.on('close', this.#closed);
     if (options.signal.aborted) this.#abort();
-    else if (socket.destroyed) this.#fail('the connection closed before the request');
+    else if (socket.destroyed) this.#lose('the connection closed before the request');
     else this.#begin(request);
+  }
+
+  /** After its end: the connection broke before a byte of an answer came. */
+  get unheard(): boolean {
+    return this.#unheard;
   }
 
   #begin(request: OutboundRequest): void {
@@ -94,11 +136,14 @@ class Exchange {
       const outgoing = httpRequest({
         method: request.target.method,
         path: request.path,
-        headers: headersOf(request, this.#options.set),
-        createConnection: () => this.#socket,
+        headers: {
+          ...headersOf(request, this.#options.set),
+          connection: this.#sharing ? 'keep-alive' : 'close',
+        },
+        createConnection: () => this.#connection.socket,
       });
       this.#outgoing = outgoing;
-      outgoing.on('error', (error) => this.#fail(connectionReason(error)));
+      outgoing.on('error', (error) => this.#lose(connectionReason(error)));
       outgoing.on('upgrade', () => this.#fail('the server switched protocols'));
       outgoing.on('information', () => {
         if (++this.#informational <= MAX_INFORMATIONAL) return;
@@ -142,12 +187,22 @@ class Exchange {
     response.on('end', () => {
       if (!response.complete) return this.#fail(cut);
       const { statusCode: status = 0 } = response;
-      this.#end({ ok: true, status, headers: plainHeaders(response), body: this.#body.bytes() });
+      this.#end({
+        ...{ ok: true, status, headers: plainHeaders(response), body: this.#body.bytes() },
+        tlsPeerKeyHash: this.#connection.tlsPeerKeyHash,
+      });
     });
   }
 
+  #lose(reason: string): void {
+    if (!this.#ended) this.#unheard = !this.#answering;
+    this.#fail(reason);
+  }
+
   #fail(reason: string, tooLarge = false): void {
-    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn: this.#bytesIn });
+    const { tlsPeerKeyHash } = this.#connection;
+    const sent = this.#sent;
+    this.#end({ ok: false, reason, sent, tooLarge, bytesIn: this.#bytesIn, tlsPeerKeyHash });
   }
 
   #end(sent: Sent): void {
@@ -156,10 +211,28 @@ class Exchange {
     this.#body.release();
     clearTimeout(this.#timer);
     this.#options.signal.removeEventListener('abort', this.#abort);
-    this.#outgoing?.destroy();
-    this.#socket.destroy();
-    this.#resolve(sent);
+    const { socket } = this.#connection;
+    socket.off('close', this.#closed);
+    if (sent.ok && this.#sharing && isKept(sent.headers)) this.#keep(this.#sharing, sent);
+    else {
+      this.#outgoing?.destroy();
+      socket.destroy();
+      this.#resolve(sent);
+    }
   }
+
+  /** When the client has let go of the connection, and before anybody asks for the next one. */
+  #keep(sharing: Sharing, sent: Sent): void {
+    setImmediate(() => {
+      this.#options.connections.give(sharing, this.#connection);
+      this.#resolve(sent);
+    });
+  }
+}
+
+/** Whether the server leaves the connection open (RFC 9112, 9.3). */
+function isKept({ connection = '' }: Readonly<Record<string, string>>): boolean {
+  return !/\bclose\b/i.test(connection);
 }
 
 function headersOf(

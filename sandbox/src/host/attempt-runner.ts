@@ -76,7 +76,7 @@ export class AttemptRunner {
     const lease = new LeaseKeeper(reports, order);
     const { operation, contract, limits } = order;
     const egress = new EgressSession(
-      { contract, effect: operation.effect, limits },
+      { workspace, contract, effect: operation.effect, limits },
       broker,
       journal,
       new ControlEgress(control, order, reports, lease),

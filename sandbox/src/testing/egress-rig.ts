@@ -20,6 +20,7 @@ export interface EgressRig {
 }
 
 export interface RigOrder extends Pick<WorkOrder, 'contract'> {
+  readonly workspace?: string;
   readonly effect?: WorkOrder['operation']['effect'];
   readonly limits?: Partial<WorkOrder['limits']>;
   readonly journal?: readonly EgressCall[];
@@ -46,6 +47,7 @@ export class EgressRigs {
   attempt(order: RigOrder, options: Partial<BrokerOptions> = {}): EgressRig {
     const attempt = makeId('attempt', ++this.#attempts, new Uint8Array(10));
     const limits = { ...DEFAULT_LIMITS, ...order.limits };
+    const { workspace = 'local' } = order;
     const known = [...(order.journal ?? [])];
     this.counterpart.journal(attempt).push(...known);
     const work = workOrder({ ...order, attempt, limits, journal: known });
@@ -59,7 +61,7 @@ export class EgressRigs {
     const lease = new LeaseKeeper(reports, work);
     this.#leases.push(lease);
     const session = new EgressSession(
-      { contract: work.contract, effect: work.operation.effect, limits },
+      { workspace, contract: work.contract, effect: work.operation.effect, limits },
       { resolve: async () => ['127.0.0.1'], ownAddresses: new Set(), ...options },
       journal,
       new ControlEgress(control, work, reports, lease),

@@ -42,7 +42,12 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
   const journal = new ActionJournal(earlier?.records ?? []);
   const control = new GrantingControl(earlier?.bodies ?? new Map());
   const session = new EgressSession(
-    { contract: order.contract, effect: order.operation.effect, limits: order.limits },
+    {
+      workspace: 'local',
+      contract: order.contract,
+      effect: order.operation.effect,
+      limits: order.limits,
+    },
     { resolve: async () => ['127.0.0.1'], ownAddresses: new Set() },
     journal,
     control,
