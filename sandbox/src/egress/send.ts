@@ -7,6 +7,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import type { Socket } from 'node:net';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import { connect, connectionReason } from './connect.ts';
+import type { Added } from './credential.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
@@ -24,8 +25,7 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** Certificate authorities in PEM instead of the runtime's own. */
   readonly authorities?: string | undefined;
-  /** Headers that the broker sets on the wire of this one call, and nowhere else. */
-  readonly set?: Readonly<Record<string, string>>;
+  readonly added?: Added;
 }
 
 export type Sent =
@@ -93,8 +93,8 @@ class Exchange {
     try {
       const outgoing = httpRequest({
         method: request.target.method,
-        path: request.path,
-        headers: headersOf(request, this.#options.set),
+        path: pathOf(request, this.#options.added),
+        headers: headersOf(request, this.#options.added),
         createConnection: () => this.#socket,
       });
       this.#outgoing = outgoing;
@@ -162,16 +162,19 @@ class Exchange {
   }
 }
 
-function headersOf(
-  request: OutboundRequest,
-  set: Readonly<Record<string, string>> = {},
-): Record<string, string> {
+/** The parameter goes behind what was matched, which stays as it is. */
+function pathOf({ path }: OutboundRequest, added?: Added): string {
+  if (added?.query === undefined) return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${added.query}`;
+}
+
+function headersOf(request: OutboundRequest, added?: Added): Record<string, string> {
   const { target, body } = request;
   const standard = target.port === (target.scheme === 'https' ? 443 : 80);
   return {
     'accept-encoding': 'identity',
     ...Object.fromEntries(request.headers),
-    ...set,
+    ...added?.headers,
     host: standard ? target.host : `${target.host}:${target.port}`,
     ...(body.length > 0 || !['GET', 'HEAD'].includes(target.method)
       ? { 'content-length': String(body.length) }
