@@ -36,6 +36,19 @@ test('an approver sees input, calls, credentials, limits, times and who asked, a
   expect(shown).not.toContain('\\u');
 });
 
+test('an approver sees where each kind of credential goes', async () => {
+  const { statement } = await sampleApproval();
+  const id = statement.credentials[0]?.id ?? '';
+  const one = { slot: 'stripe', id, name: 'stripe', host: 'api.stripe.com', version: 2 };
+  for (const [place, said] of [
+    [{ kind: 'basic', username: 'ada' }, 'basic as ada, sent to api.stripe.com only'],
+    [{ kind: 'header', header: 'x-api-key' }, 'header x-api-key, sent to api.stripe.com only'],
+    [{ kind: 'query', parameter: 'key' }, 'query parameter key, sent to api.stripe.com only'],
+  ] as const) {
+    expect(await text({ request: { credentials: [{ ...one, ...place }] } })).toContain(said);
+  }
+});
+
 test('a write without an idempotency key says what a lost answer means, and a read says nothing', async () => {
   const { idempotency: _keyed, ...unkeyed } = REFUNDS;
   expect(await text({ rules: [unkeyed] })).toContain('never sent again');

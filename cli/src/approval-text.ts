@@ -8,6 +8,7 @@ import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { placementText } from '@portarium/contracts/credential-placement';
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import { table } from './output.ts';
 
@@ -123,9 +124,9 @@ function listed(names: readonly string[] | null | undefined): string {
 
 function credentialLines({ credentials }: ApprovalRequest): string[] {
   if (credentials.length === 0) return ['No credential is used.'];
-  const lines = credentials.map(({ slot, id, name, host, kind, version }) => [
+  const lines = credentials.map(({ slot, id, name, host, version, ...place }) => [
     `  ${visibleLine(name)}`,
-    visibleLine(`${kind}, sent to ${host} only`),
+    visibleLine(`${placementText(place)}, sent to ${host} only`),
     visibleLine(`slot ${slot}, ${id}, version ${version}`),
   ]);
   return ['Credentials, set into the request by the platform:', table(lines)];

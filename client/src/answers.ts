@@ -6,7 +6,7 @@ import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
 import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
-import { ApprovalOfActionSchema } from './approval-answers.ts';
+import { ApprovalOfActionSchema, place } from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -59,6 +59,7 @@ export const CredentialSchema = v.looseObject({
   name: text,
   host: text,
   kind: text,
+  ...place,
   version: count,
   createdAt: text,
   rotatedAt: v.nullish(text),

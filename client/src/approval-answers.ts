@@ -18,6 +18,16 @@ export const APPROVAL_STATES = [
 ] as const;
 export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
+/** Where a credential of that kind is set, beside its kind. */
+export const place = {
+  /** Of `basic`. */
+  username: v.optional(text),
+  /** Of `header`, in lower case. */
+  header: v.optional(text),
+  /** Of `query`. */
+  parameter: v.optional(text),
+};
+
 const state = v.picklist(APPROVAL_STATES);
 
 /** The newest approval of an action, as the action shows it. */
@@ -57,7 +67,11 @@ const ApprovalRequestSchema = v.looseObject({
   /** What the contract lets through; a careful reader computes it (`allowedCalls`). */
   calls: v.array(v.looseObject({ rule: text })),
   credentials: v.array(
-    v.looseObject({ slot: text, id: text, name: text, host: text, kind: text, version: count }),
+    v.looseObject({
+      ...{ slot: text, id: text, name: text, host: text, kind: text, ...place, version: count },
+      /** The kind that the plugin asks for in this slot. */
+      slotKind: v.optional(text),
+    }),
   ),
   networks: v.array(text),
   limits: v.looseObject({}),

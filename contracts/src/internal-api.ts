@@ -6,6 +6,7 @@
  * `Portarium-Ticket`.
  */
 import * as v from 'valibot';
+import { placedSchema } from './credential-placement.ts';
 import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
@@ -275,11 +276,10 @@ export const IntentResponseSchema = v.variant('status', [
     idempotency: v.optional(v.strictObject({ header: v.string(), key: v.string() })),
     /** Set by the broker in the one place that its kind allows; never shown to a guest. */
     credential: v.optional(
-      v.strictObject({
+      placedSchema({
         id: CredentialIdSchema,
         slot: v.string(),
         version: count,
-        kind: v.literal('bearer'),
         secret: v.string(),
       }),
     ),

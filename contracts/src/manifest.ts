@@ -1,5 +1,6 @@
 /** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
 import * as v from 'valibot';
+import { CREDENTIAL_KINDS } from './credential-placement.ts';
 import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
@@ -63,7 +64,7 @@ const fields = v.strictObject({
       v.array(
         v.strictObject({
           slot: name,
-          kind: v.picklist(['bearer', 'basic', 'header', 'query']),
+          kind: v.picklist(CREDENTIAL_KINDS),
           host: v.pipe(v.string(), v.maxLength(255)),
           description: v.optional(text, ''),
         }),

@@ -1,5 +1,6 @@
 /** An approval as people see it: what was asked, who decided, and exactly what would run. */
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
+import { placementOf } from '@portarium/contracts/credential-placement';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
@@ -43,8 +44,8 @@ export async function viewApproval(
     const credentials = await Promise.all(
       action.credentials.map(async ({ slot, id: credential, version }) => {
         const now = await tx.findCredential(credential);
-        const { name, host, kind } = now ?? {};
-        return { slot, id: credential, name, host, kind, version };
+        const { name, host } = now ?? {};
+        return { slot, id: credential, name, host, ...(now && placementOf(now)), version };
       }),
     );
     return {
@@ -85,7 +86,10 @@ export async function viewApproval(
       // The digest of this is in the statement: whoever decides can compute the calls from it.
       contract: action.contract,
       calls: allowedCalls(action.contract, action.effect),
-      credentials,
+      credentials: credentials.map((one) => ({
+        ...one,
+        slotKind: plugin?.manifest.credentials.find(({ slot }) => slot === one.slot)?.kind,
+      })),
       networks: action.contract.networks,
       limits: action.limits,
       ...(replaces === undefined

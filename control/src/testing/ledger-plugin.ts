@@ -35,40 +35,55 @@ export async function pushLedger(
   rules: readonly EgressRule[] = LEDGER_RULES,
   limits: Readonly<Record<string, number>> = {},
 ): Promise<void> {
+  const credentials = [{ slot: 'ledger', kind: 'bearer', host: LEDGER_HOST }];
+  await pushPlugin(instance, { name: 'ledger', version, egress: rules, limits, credentials });
+}
+
+/** A plugin with the ledger's operations, with its own rules granted. */
+export async function pushPlugin(
+  instance: TestInstance,
+  manifest: {
+    readonly name: string;
+    readonly egress: readonly EgressRule[];
+    readonly [field: string]: unknown;
+  },
+): Promise<void> {
   const form = new FormData();
-  const manifest = {
+  const whole = {
     schema: 1,
-    name: 'ledger',
-    version,
+    version: '1.0.0',
     operations: [
       operation('write', 'write'),
       operation('look', 'read'),
       operation('wipe', 'destructive'),
     ],
-    egress: rules,
-    limits,
-    credentials: [{ slot: 'ledger', kind: 'bearer', host: LEDGER_HOST }],
+    ...manifest,
   };
-  form.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }));
+  form.set('manifest', new Blob([JSON.stringify(whole)], { type: 'application/json' }));
   const module = new Blob([ECHO_MODULE as Uint8Array<ArrayBuffer>], { type: 'application/wasm' });
   form.set('module', module, 'module.wasm');
   const pushed = await instance.call('POST', '/v1/workspaces/local/plugins', {
     role: 'author',
     body: form,
   });
-  if (!pushed.ok) throw new Error(`the ledger was not admitted: ${await pushed.text()}`);
-  await grantLedger(instance, rules);
+  if (!pushed.ok) throw new Error(`the plugin was not admitted: ${await pushed.text()}`);
+  await grant(instance, manifest.name, manifest.egress);
 }
 
-export async function grantLedger(
+export function grantLedger(instance: TestInstance, rules: readonly EgressRule[]): Promise<void> {
+  return grant(instance, 'ledger', rules);
+}
+
+async function grant(
   instance: TestInstance,
+  plugin: string,
   rules: readonly EgressRule[],
 ): Promise<void> {
-  const granted = await instance.call('PUT', '/v1/workspaces/local/plugins/ledger/egress', {
+  const granted = await instance.call('PUT', `/v1/workspaces/local/plugins/${plugin}/egress`, {
     role: 'operator',
     json: { rules, networks: [] },
   });
-  if (!granted.ok) throw new Error(`the ledger was not granted: ${await granted.text()}`);
+  if (!granted.ok) throw new Error(`the plugin was not granted: ${await granted.text()}`);
 }
 
 /** Stores the credential `ledger`. @returns its id */

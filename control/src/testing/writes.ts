@@ -67,12 +67,16 @@ export interface Call {
   readonly method?: string;
   readonly url?: string;
   readonly body?: string;
+  /** Beside the content type; names in lower case, behind it in the alphabet. */
+  readonly headers?: readonly [string, string][];
 }
 
-async function requestOf({ rule, method = 'POST', url, body = '{}' }: Call) {
+async function requestOf({ rule, method = 'POST', url, body = '{}', headers: more = [] }: Call) {
   const target = url ?? `https://${LEDGER_HOST}/${rule}`;
   const plain = method === 'GET';
-  const headers: [string, string][] = plain ? [] : [['content-type', 'application/json']];
+  const headers: [string, string][] = plain
+    ? [...more]
+    : [['content-type', 'application/json'], ...more];
   const bytes = new TextEncoder().encode(plain ? '' : body);
   const bodyDigest = plain ? null : await digestOf(bytes);
   const requestDigest = await digestOfJson({ method, url: target, headers, bodyDigest, rule });

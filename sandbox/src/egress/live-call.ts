@@ -10,7 +10,13 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { bytesOutOf } from './budget.ts';
 import { checkedAddress } from './checked-address.ts';
 import { CONNECTIONS, type Connections } from './connections.ts';
-import { credentialProblem, headersToSet, type Leave } from './credential.ts';
+import {
+  addedOnWire,
+  credentialProblem,
+  guestLocation,
+  type Leave,
+  secretForms,
+} from './credential.ts';
 import { type Refused, refused, whereOf } from './egress-answer.ts';
 import type { EgressControl, IntentAnswer } from './egress-control.ts';
 import { guestResponse } from './guest-response.ts';
@@ -131,7 +137,7 @@ export class LiveCall {
     if (problem)
       return this.#unsent(problem, refused('credential.unavailable', this.#where(problem)));
     const { credential } = leave;
-    if (credential) this.#scrubber = new Scrubber(credential.secret, credential.slot);
+    if (credential) this.#scrubber = new Scrubber(secretForms(credential), credential.slot);
     return this.#exchange(address, { askedAt, leave });
   }
 
@@ -147,7 +153,7 @@ export class LiveCall {
       ? {
           firstByteBy: Math.min(wholeBy, given.askedAt + given.leave.sendWithinMs),
           timeoutMs: Math.min(most, given.leave.timeoutMs),
-          set: headersToSet(given.leave),
+          added: addedOnWire(given.leave),
         }
       : { firstByteBy: wholeBy, timeoutMs: most, wholeBy };
     const sent = await send(allowed.request, {
@@ -166,7 +172,18 @@ export class LiveCall {
   }
 
   async #answered(sent: Extract<Sent, { ok: true }>): Promise<CallEnd> {
-    const response = guestResponse(sent, this.#scrubber, this.#task.maxResponseBytes);
+    const { location } = sent.headers;
+    const received =
+      location === undefined
+        ? sent
+        : {
+            ...sent,
+            headers: {
+              ...sent.headers,
+              location: guestLocation(location, this.#leave?.credential),
+            },
+          };
+    const response = guestResponse(received, this.#scrubber, this.#task.maxResponseBytes);
     const bytesOut = bytesOutOf(this.#task.allowed.request);
     if (!response.ok) {
       const bytesIn = sent.body.length;

@@ -10,6 +10,7 @@ import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import { type Connection, connect, connectionReason } from './connect.ts';
 import type { Connections, Sharing } from './connections.ts';
+import type { Added } from './credential.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
@@ -27,11 +28,10 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** Certificate authorities in PEM instead of the runtime's own. */
   readonly authorities?: string | undefined;
-  /** Headers that the broker sets on the wire of this one call, and nowhere else. */
-  readonly set?: Readonly<Record<string, string>>;
+  readonly added?: Added;
   readonly connections: Connections;
   readonly workspace: string;
-  /** The credential among the headers to set. */
+  /** The credential in what is added. */
   readonly credential?: Sharing['credential'];
 }
 
@@ -135,9 +135,9 @@ class Exchange {
     try {
       const outgoing = httpRequest({
         method: request.target.method,
-        path: request.path,
+        path: pathOf(request, this.#options.added),
         headers: {
-          ...headersOf(request, this.#options.set),
+          ...headersOf(request, this.#options.added),
           connection: this.#sharing ? 'keep-alive' : 'close',
         },
         createConnection: () => this.#connection.socket,
@@ -235,16 +235,19 @@ function isKept({ connection = '' }: Readonly<Record<string, string>>): boolean 
   return !/\bclose\b/i.test(connection);
 }
 
-function headersOf(
-  request: OutboundRequest,
-  set: Readonly<Record<string, string>> = {},
-): Record<string, string> {
+/** The parameter goes behind what was matched, which stays as it is. */
+function pathOf({ path }: OutboundRequest, added?: Added): string {
+  if (added?.query === undefined) return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${added.query}`;
+}
+
+function headersOf(request: OutboundRequest, added?: Added): Record<string, string> {
   const { target, body } = request;
   const standard = target.port === (target.scheme === 'https' ? 443 : 80);
   return {
     'accept-encoding': 'identity',
     ...Object.fromEntries(request.headers),
-    ...set,
+    ...added?.headers,
     host: standard ? target.host : `${target.host}:${target.port}`,
     ...(body.length > 0 || !['GET', 'HEAD'].includes(target.method)
       ? { 'content-length': String(body.length) }

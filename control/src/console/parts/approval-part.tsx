@@ -5,6 +5,7 @@ import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { placementText } from '@portarium/contracts/credential-placement';
 import { useRef, useState } from 'preact/hooks';
 import { useKeys } from '../keys.ts';
 import { useLive } from '../live.ts';
@@ -149,10 +150,10 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
         <p>None.</p>
       ) : (
         <ul class="calls">
-          {credentials.map(({ id, name, host, kind, version }) => (
+          {credentials.map(({ id, name, host, version, ...place }) => (
             <li key={id}>
-              <strong>{visibleLine(name)}</strong> {kind}, sent to <code>{visibleLine(host)}</code>{' '}
-              only, version {version}
+              <strong>{visibleLine(name)}</strong> {visibleLine(placementText(place))}, sent to{' '}
+              <code>{visibleLine(host)}</code> only, version {version}
             </li>
           ))}
         </ul>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildPlugin } from '@portarium/sdk/build';
 import { pointAt, type Target } from '@portarium/sdk/derive-manifest';
+import type { PluginManifest } from '@portarium/sdk/plugin-manifest';
 import type { RunningStack } from '../start-stack.ts';
 
 export interface ActionView {
@@ -35,10 +36,11 @@ export async function pushPlugin(
   stack: RunningStack,
   folder: string,
   target?: Target,
+  change: (manifest: PluginManifest) => PluginManifest = (manifest) => manifest,
 ): Promise<string> {
   const directory = fileURLToPath(new URL(`../../../../${folder}`, import.meta.url));
   const built = await buildPlugin(directory, join(stack.dataDir, 'built', folder));
-  const manifest = target === undefined ? built.manifest : pointAt(built.manifest, target);
+  const manifest = change(target === undefined ? built.manifest : pointAt(built.manifest, target));
   const form = new FormData();
   form.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }));
   form.set(
