@@ -77,8 +77,10 @@ const host = v.pipe(
   ),
 );
 
-/** A segment of a rule's path that stands for one segment of a request's. */
-const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
+/** Whether a segment of a rule's path stands for any one segment of a request's. */
+export function isPathParameter(segment: string): boolean {
+  return /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/.test(segment);
+}
 
 /** Escapes of characters that need none, or in small letters (RFC 3986, 6.2.2): one path, one spelling. */
 function isCanonical(text: string): boolean {
@@ -102,7 +104,7 @@ const path = v.pipe(
         .split('/')
         .every(
           (segment, i, all) =>
-            PARAMETER.test(segment) ||
+            isPathParameter(segment) ||
             (segment === '**' && i === all.length - 1) ||
             !/[{}*]/.test(segment),
         ),
@@ -365,7 +367,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
     if (segment === '**') return got.length > i;
     const actual = got[i];
     if (actual === undefined) return false;
-    if (segment !== undefined && PARAMETER.test(segment)) {
+    if (segment !== undefined && isPathParameter(segment)) {
       if (actual === '') return false;
     } else if (decodePath(segment ?? '') !== decodePath(actual)) {
       return false;
