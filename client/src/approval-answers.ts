@@ -68,6 +68,14 @@ const ApprovalRequestSchema = v.looseObject({
 });
 export type ApprovalRequest = v.InferOutput<typeof ApprovalRequestSchema>;
 
+export const DecisionMadeSchema = v.looseObject({
+  person: text,
+  decision: text,
+  rationale: text,
+  at: text,
+});
+export const RefusalSchema = v.looseObject({ code: text, detail: text });
+
 export const ApprovalSchema = v.looseObject({
   id: text,
   action: text,
@@ -79,7 +87,7 @@ export const ApprovalSchema = v.looseObject({
   roles: v.array(text),
   /** People who may not. */
   excluded: v.array(text),
-  decisions: v.array(v.looseObject({ person: text, decision: text, rationale: text, at: text })),
+  decisions: v.array(DecisionMadeSchema),
   createdAt: text,
   decideBefore: text,
   decidedAt: v.nullish(text),
@@ -87,7 +95,7 @@ export const ApprovalSchema = v.looseObject({
   /** Whether something changed, so that no decision would hold. Not in lists. */
   stale: v.nullish(v.boolean()),
   /** Why the key that asks may not decide. Not in lists. */
-  refusal: v.nullish(v.looseObject({ code: text, detail: text })),
+  refusal: v.nullish(RefusalSchema),
   /** The plugin, as `name@version`. In lists only. */
   plugin: v.nullish(text),
   /** Not in lists. */

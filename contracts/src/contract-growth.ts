@@ -7,8 +7,9 @@ import { canonicalText, type JsonValue } from './canonical-json.ts';
 import { type Digest, DigestSchema, digestOf } from './digest.ts';
 import type { EgressRule } from './egress-rule.ts';
 import { WorkspaceIdSchema } from './ids.ts';
+import type { Effect } from './life-cycle.ts';
 import { effectiveLimits } from './limits.ts';
-import type { Manifest, Operation } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { plainRecord } from './plain-record.ts';
 import { widenedFields } from './rule-growth.ts';
 
@@ -52,9 +53,10 @@ export const GrowthStatementSchema = v.strictObject({
   workspace: WorkspaceIdSchema,
   plugin: v.string(),
   ...version.entries,
-  /** The version that it was compared with: the one that ran when it was uploaded. */
+  /** The version that it is compared with: the one that runs while it waits. */
   from: version,
-  growth: v.pipe(v.array(GrowthSchema), v.minLength(1)),
+  /** Empty when a version that can do as much runs by now. */
+  growth: v.array(GrowthSchema),
 });
 export type GrowthStatement = v.InferOutput<typeof GrowthStatementSchema>;
 
@@ -67,7 +69,24 @@ export function growthDigest(statement: GrowthStatement): Promise<Digest> {
   return digestOf(new TextEncoder().encode(`${GROWTH_CONTEXT}${text}`));
 }
 
-export type Comparable = Pick<Manifest, 'operations' | 'egress' | 'credentials' | 'limits'>;
+interface Operation {
+  readonly name: string;
+  readonly effect: Effect;
+  readonly encoding: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+interface Slot {
+  readonly slot: string;
+  readonly kind: string;
+  readonly host: string;
+}
+
+/** What of a manifest is compared. */
+export interface Comparable extends Pick<Manifest, 'egress' | 'limits'> {
+  readonly operations: readonly Operation[];
+  readonly credentials: readonly Slot[];
+}
 
 /** @returns nothing when `after` can do no more than `before`; in the manifest's order otherwise */
 export function growthOf(before: Comparable, after: Comparable): readonly Growth[] {
@@ -139,8 +158,6 @@ function attributesOf({ encoding, input }: Operation): ReadonlyMap<string, boole
       .map(([name]) => [name, always.includes(name)]),
   );
 }
-
-type Slot = Manifest['credentials'][number];
 
 function credentialGrowth(before: readonly Slot[], after: readonly Slot[]): Growth[] {
   const old = new Map(before.map((one) => [one.slot, one]));
