@@ -51,7 +51,7 @@ export function approvalText(checked: CheckedApproval): string {
 }
 
 /** `1 of 2 people` */
-export function agreedText({ decisions, quorum }: Approval): string {
+export function agreedText({ decisions, quorum }: Pick<Approval, 'decisions' | 'quorum'>): string {
   const given = decisions.filter(({ decision }) => decision === 'approve').length;
   return `${given} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
 }

@@ -28,7 +28,7 @@ export const LEDGER_RULES: readonly EgressRule[] = [
 
 const operation = (name: string, effect: string) => ({ name, export: 'echo', effect });
 
-/** Uploads it as `author` and grants its own rules as `operator`. @returns the credential's id */
+/** Uploads it as `author`, has it approved where it grew, and grants its own rules as `operator`. */
 export async function pushLedger(
   instance: TestInstance,
   version = '1.0.0',
@@ -57,7 +57,18 @@ export async function pushLedger(
     body: form,
   });
   if (!pushed.ok) throw new Error(`the ledger was not admitted: ${await pushed.text()}`);
+  await approveGrown(instance, version);
   await grantLedger(instance, rules);
+}
+
+async function approveGrown(instance: TestInstance, version: string): Promise<void> {
+  const path = `/v1/workspaces/local/plugins/ledger/versions/${version}`;
+  const shown = await instance.call('GET', path, { role: 'approver' });
+  const found = (await shown.json()) as { state: string; approval?: { digest: string } };
+  if (found.state !== 'pending-approval') return;
+  const json = { decision: 'approve', rationale: 'a test', digest: found.approval?.digest };
+  const decided = await instance.call('POST', `${path}/decisions`, { role: 'approver', json });
+  if (!decided.ok) throw new Error(`the ledger was not approved: ${await decided.text()}`);
 }
 
 export async function grantLedger(
