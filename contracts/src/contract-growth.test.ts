@@ -270,6 +270,18 @@ const lets = (one: EgressRule, asked: EgressRequest) => {
   return decideEgress(contract, 'write', asked).allowed;
 };
 
+/** The request as `rule` would take it, but for host, path and the part that `field` is about. */
+function nearly(asked: EgressRequest, rule: EgressRule, field: keyof EgressRule): EgressRequest {
+  const { scheme, port, methods } = rule;
+  return {
+    ...{ ...asked, scheme, port },
+    method: field === 'methods' ? asked.method : (methods[0] ?? 'GET'),
+    query: field === 'query' ? asked.query : [],
+    headers: field === 'headers' ? asked.headers : [],
+    contentType: field === 'contentTypes' ? asked.contentType : undefined,
+  };
+}
+
 test('what a rule that did not grow lets through, the one before let through', () => {
   let met = 0;
   fc.assert(
@@ -284,7 +296,8 @@ test('what a rule that did not grow lets through, the one before let through', (
           const after = { ...before, [field]: other[field] } as EgressRule;
           const grown = growthOf(manifestOf([before]), manifestOf([after]));
           if (grown.length > 0) continue;
-          for (const one of asked) {
+          for (const drawn of asked) {
+            const one = nearly(drawn, after, field);
             if (!lets(after, one)) continue;
             met++;
             if (!lets(before, one)) return false;
@@ -293,9 +306,9 @@ test('what a rule that did not grow lets through, the one before let through', (
         return true;
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: 500 },
   );
-  expect(met).toBeGreaterThan(100);
+  expect(met).toBeGreaterThan(200);
 });
 
 const manifestOf = (egress: readonly EgressRule[]): Manifest => ({
