@@ -98,6 +98,20 @@ test.each<[string, Partial<EgressRule>, string]>([
   expect(withRule(change)).toEqual([`rule-widened refunds: ${field}`]);
 });
 
+test.each([
+  ['/v1/{id}', '/v1/**', true],
+  ['/v1/{id}', '/v1/', true],
+  ['/v1/{id}', '/v1/{id}/notes', true],
+  ['/v1/**', '/v1', true],
+  ['/v1/**', '/v1/', false],
+  ['/v1/**', '/v1/{id}/**', false],
+  ['/v1/{id}', '/v1/7', false],
+  ['/v1/{id}', '/v1/{name}', false],
+])('from path %s to path %s: %p', (before, after, grows) => {
+  const of = (path: string) => manifest({ egress: [{ ...RULE, path }] });
+  expect(growthOf(of(before), of(after)).length > 0).toBe(grows);
+});
+
 test('a budget that is gone is wider; a credential, key, query or list that is gone is not', () => {
   expect(without('maxCalls')).toEqual(['rule-widened refunds: maxCalls']);
   expect(without('maxBytes')).toEqual(['rule-widened refunds: maxBytes']);
