@@ -101,6 +101,11 @@ function callLines(call: AllowedCall): string[] {
     ...(maxCalls ? [`at most ${maxCalls} call(s)`] : []),
     ...(maxBytes ? [`at most ${maxBytes} bytes`] : []),
   ];
+  if (call.caCertificates) {
+    told.push(
+      `checked by ${call.caCertificates} private authority certificate(s), and no public one`,
+    );
+  }
   const repeated = repeatedText(call);
   return [
     `  ${rule}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,

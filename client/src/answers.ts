@@ -2,7 +2,7 @@
 import { fromBase64 } from '@portarium/contracts/base64';
 import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
-import { EgressRuleSchema, EgressRulesSchema } from '@portarium/contracts/egress-rule';
+import { EgressRulesSchema, OperatorRuleSchema } from '@portarium/contracts/egress-rule';
 import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
 import { ACTION_STATES, EFFECTS, TIERS } from '@portarium/contracts/life-cycle';
@@ -134,7 +134,7 @@ export const PluginVersionSchema = v.looseObject({
 });
 export type PluginVersion = v.InferOutput<typeof PluginVersionSchema>;
 
-const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
+const rules = v.array(v.looseObject({ ...OperatorRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
   plugin: v.looseObject({ name: text, rules }),
   operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),

@@ -1,7 +1,7 @@
 /** Shapes of the API's answers about approvals. Loose, but for the statement: its digest covers all. */
 import { ApprovalStatementSchema } from '@portarium/contracts/approval-statement';
 import { DigestSchema } from '@portarium/contracts/digest';
-import { EgressRulesSchema } from '@portarium/contracts/egress-rule';
+import { EgressRulesSchema, OperatorRulesSchema } from '@portarium/contracts/egress-rule';
 import { EFFECTS } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
 
@@ -35,7 +35,7 @@ export const ApprovalOfActionSchema = v.looseObject({
 /** The action's contract; `contractDigest` of the statement covers it, so it is parsed strictly. */
 const ContractSchema = v.strictObject({
   plugin: EgressRulesSchema,
-  operator: EgressRulesSchema,
+  operator: OperatorRulesSchema,
   networks: v.array(text),
   approval: EgressRulesSchema,
 });

@@ -5,6 +5,7 @@
 
 import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
+import { PLATFORM_LIMITS } from './limits.ts';
 import { networkProblem } from './network.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -143,6 +144,33 @@ export const EgressRuleSchema = v.strictObject({
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 
+const certificate = v.pipe(
+  v.string(),
+  v.regex(
+    /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=]{1,76}\r?\n)+-----END CERTIFICATE-----\s*$/,
+    'expected one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE',
+  ),
+);
+
+/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
+export const OperatorRuleSchema = v.strictObject({
+  ...EgressRuleSchema.entries,
+  /** Authorities in PEM that the hosts of this rule are checked by, instead of the public ones. */
+  caCertificates: v.optional(
+    v.pipe(
+      v.array(certificate),
+      v.minLength(1),
+      v.maxLength(PLATFORM_LIMITS.caCertificates),
+      v.check(
+        (all) => all.join('').length <= PLATFORM_LIMITS.caCertificateCharacters,
+        `expected at most ${PLATFORM_LIMITS.caCertificateCharacters} characters in all of them`,
+      ),
+    ),
+  ),
+});
+
+export type OperatorRule = v.InferOutput<typeof OperatorRuleSchema>;
+
 /** `loopback` or a CIDR block: a network that an administrator opens to the operator's rules. */
 export const NetworkSchema = v.pipe(
   v.string(),
@@ -160,6 +188,13 @@ export const EgressRulesSchema = v.pipe(
   v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
 );
 
+/** The same of an operator's. */
+export const OperatorRulesSchema = v.pipe(
+  v.array(OperatorRuleSchema),
+  v.maxLength(64),
+  v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
+);
+
 export function haveOwnIds(rules: readonly EgressRule[]): boolean {
   return new Set(rules.map((rule) => rule.id)).size === rules.length;
 }
@@ -167,7 +202,7 @@ export function haveOwnIds(rules: readonly EgressRule[]): boolean {
 /** What an action may reach: fixed when it is requested. */
 export interface EgressContract {
   readonly plugin: readonly EgressRule[];
-  readonly operator: readonly EgressRule[];
+  readonly operator: readonly OperatorRule[];
   readonly networks: readonly string[];
   readonly approval: readonly EgressRule[];
 }
@@ -256,7 +291,7 @@ export function decideEgress(
 
 export interface MatchedRules {
   readonly plugin: EgressRule;
-  readonly operator: EgressRule;
+  readonly operator: OperatorRule;
 }
 
 /**

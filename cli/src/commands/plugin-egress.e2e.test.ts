@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,3 +172,27 @@ test('a version that asks for more waits, is shown, is not its author’s to app
   ] as never);
   expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.2\.0 +active/);
 }, 120_000);
+
+test('the hosts of a rule are checked by the authorities of a file, when the grant says so', async () => {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const out = ['-keyout', join(folder, 'ca.key'), '-out', join(folder, 'ca.pem')];
+  execFileSync('openssl', ['req', '-x509', ...key, ...out, '-subj', '/CN=Own Root'], {
+    stdio: 'ignore',
+  });
+  writeFileSync(join(folder, 'https.json'), JSON.stringify([{ ...rule(), scheme: 'https' }]));
+  const grant = ['plugin', 'grant', 'chatty'];
+  const granted = await cli('operator', ...grant, '--rules', 'https.json', '--ca', 'hello=ca.pem');
+  expect([granted.code, granted.out]).toEqual([
+    0,
+    expect.stringMatching(/\/hello {2}trusts only CN=Own Root \(SHA-256 [0-9A-F]{16}\)/),
+  ] as never);
+  for (const ca of ['other=ca.pem', 'hello=https.json', 'hello', 'hello=none.pem']) {
+    expect((await cli('operator', ...grant, '--ca', ca)).code).toBe(2);
+  }
+  writeFileSync(join(folder, 'plain.json'), JSON.stringify([rule()]));
+  const plain = await cli('operator', ...grant, '--rules', 'plain.json', '--ca', 'hello=ca.pem');
+  expect([plain.code, plain.err]).toEqual([
+    expect.any(Number),
+    expect.stringContaining('only a rule with the scheme https'),
+  ] as never);
+}, 60_000);

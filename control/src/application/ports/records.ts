@@ -1,6 +1,6 @@
 /** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
 import type { Digest } from '@portarium/contracts/digest';
-import type { EgressContract, EgressRule } from '@portarium/contracts/egress-rule';
+import type { EgressContract, OperatorRule } from '@portarium/contracts/egress-rule';
 import type {
   ActionId,
   AttemptId,
@@ -36,7 +36,7 @@ export interface PluginRecord {
 
 export interface EgressGrantRecord {
   readonly plugin: string;
-  readonly rules: readonly EgressRule[];
+  readonly rules: readonly OperatorRule[];
   readonly networks: readonly string[];
   readonly revision: number;
   readonly changedBy: string;

@@ -135,6 +135,7 @@ function RuleList(props: {
             <code>{ruleText(rule)}</code>
             <p class="quiet">
               {rule.id}
+              {rule.caCertificates && ', checked by private authorities only'}
               {rule.maxCalls !== undefined &&
                 `, at most ${rule.maxCalls} ${rule.maxCalls === 1 ? 'call' : 'calls'}`}
             </p>

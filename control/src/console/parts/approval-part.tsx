@@ -200,6 +200,7 @@ function Call({ call }: { readonly call: AllowedCall }) {
           ...(maxCalls === undefined
             ? []
             : [`at most ${maxCalls} ${maxCalls === 1 ? 'call' : 'calls'}`]),
+          ...(call.caCertificates ? ['checked by private authorities only'] : []),
           ...(idempotency ? [`sent again only with the same ${idempotency.header}`] : []),
         ].join(' · ')}
       </p>
