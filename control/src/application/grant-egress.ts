@@ -38,7 +38,7 @@ export async function grantEgress(
   wanted: InferOutput<typeof OperatorEgressSchema>,
   expected?: Precondition,
 ): Promise<Result<EgressView>> {
-  const errors = certificateProblems(wanted.rules, context.clock.nowMs());
+  const errors = certificateProblems(context, wanted.rules);
   if (errors.length > 0) {
     return failure('input.invalid', 'A certificate of the grant can not check any server.', {
       errors,
