@@ -10,6 +10,7 @@ import {
 } from './contract-growth.ts';
 import { decideEgress, type EgressRequest, type EgressRule } from './egress-rule.ts';
 import { type Manifest, type ManifestInput, ManifestSchema } from './manifest.ts';
+import { runCount } from './testing/run-count.ts';
 
 const RULE: EgressRule = {
   id: 'refunds',
@@ -320,7 +321,7 @@ test('what a rule that did not grow lets through, the one before let through', (
         return true;
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runCount(500, 20_000), seed: 20_261_127 },
   );
   expect(met).toBeGreaterThan(200);
 });
@@ -358,6 +359,6 @@ test('however a contract is narrowed, it has not grown', () => {
       const after = { ...manifestOf(narrowed), operations, credentials: [] };
       return growthOf(manifestOf(before), after).length === 0;
     }),
-    { numRuns: 1_000 },
+    { numRuns: runCount(1_000, 20_000), seed: 20_261_127 },
   );
 });
