@@ -70,6 +70,8 @@ const PLATFORM_LIMIT_TEXT = {
   secretBytes: 'a credential’s secret, at most',
   quorum: 'people that an approval may ask for, at most',
   rationaleCharacters: 'characters of a rationale',
+  caCertificates: 'certificates that one rule of a grant may trust',
+  caCertificateCharacters: 'characters of all certificates of a rule',
   labels: 'labels of an action',
   journalCharacters:
     'an action’s journal over all attempts: path and response headers of each call, and 2,048 characters beside',

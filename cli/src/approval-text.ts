@@ -52,7 +52,7 @@ export function approvalText(checked: CheckedApproval): string {
 }
 
 /** `1 of 2 people` */
-export function agreedText({ decisions, quorum }: Approval): string {
+export function agreedText({ decisions, quorum }: Pick<Approval, 'decisions' | 'quorum'>): string {
   const given = decisions.filter(({ decision }) => decision === 'approve').length;
   return `${given} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
 }
@@ -102,6 +102,11 @@ function callLines(call: AllowedCall): string[] {
     ...(maxCalls ? [`at most ${maxCalls} call(s)`] : []),
     ...(maxBytes ? [`at most ${maxBytes} bytes`] : []),
   ];
+  if (call.caCertificates) {
+    told.push(
+      `checked by ${call.caCertificates} private authority certificate(s), and no public one`,
+    );
+  }
   const repeated = repeatedText(call);
   return [
     `  ${rule}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,

@@ -29,6 +29,15 @@ test('a rule is one line, and what its author wrote can not break the terminal',
   );
 });
 
+test('authorities of a rule are named, and are nothing that the plugin had to ask for', () => {
+  const caCertificates = ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'];
+  const trusting = { ...rule, caCertificates };
+  expect(ruleText(trusting)).toEndWith(
+    '/ok  trusts only a certificate that this machine can not read',
+  );
+  expect(egressNotes(egress([rule], [trusting])).join()).not.toContain('not granted in the same');
+});
+
 test('a plugin is said to reach nothing only when nothing is asked for or nothing granted', () => {
   expect(egressNotes(egress([], [rule])).join()).toContain('reaches nothing');
   expect(egressNotes(egress([rule], [])).join()).toContain('plugin grant p --own');

@@ -5,11 +5,20 @@
 import type { Egress } from '@portarium/client/answers';
 import { isClosedHost } from '@portarium/contracts/network';
 import { plainText } from '@portarium/contracts/plain-text';
+import { authorityText } from './authority.ts';
 
 type Rule = Egress['operator']['rules'][number];
 
 /** `GET https://api.example.com:443/v1/items/{id}  query=limit maxCalls=1` */
 export function ruleText(rule: Rule): string {
+  const { caCertificates } = rule;
+  if (!caCertificates) return callText(rule);
+  const trusted = caCertificates.map(authorityText).join(' and ');
+  return `${callText(rule)}  trusts only ${plainText(trusted)}`;
+}
+
+/** What a plugin can ask for; only an operator says who its hosts are to be believed by. */
+function callText(rule: Rule): string {
   const { methods, scheme, host, port, path } = rule;
   const more = [
     named('query', rule.query),
@@ -58,8 +67,8 @@ export function egressNotes({ plugin, operator }: Egress): string[] {
       `No egress is granted to ${name}, so it reaches nothing. An operator grants what it asks for: portarium plugin grant ${name} --own`,
     ];
   }
-  const granted = new Set(operator.rules.map(ruleText));
-  const missing = asked.filter((rule) => !granted.has(ruleText(rule))).map(({ id }) => id);
+  const granted = new Set(operator.rules.map(callText));
+  const missing = asked.filter((rule) => !granted.has(callText(rule))).map(({ id }) => id);
   return [
     `A grant is in force for every version of ${name}: rules ${operator.rules.map(({ id }) => id).join(', ')}${operator.networks.length > 0 ? `; networks ${operator.networks.join(', ')}` : ''}. A call passes when a rule of the plugin and a rule of the grant both match it.`,
     ...(missing.length > 0

@@ -1,12 +1,19 @@
 /** Shapes of the API's answers. Loose: the API may add fields, and the client keeps them. */
 import { fromBase64 } from '@portarium/contracts/base64';
+import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
-import { EgressRuleSchema } from '@portarium/contracts/egress-rule';
+import { EgressRulesSchema, OperatorRuleSchema } from '@portarium/contracts/egress-rule';
 import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
-import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
+import { ACTION_STATES, EFFECTS, TIERS } from '@portarium/contracts/life-cycle';
+import { LimitsRequestSchema } from '@portarium/contracts/limits';
 import * as v from 'valibot';
-import { ApprovalOfActionSchema, place } from './approval-answers.ts';
+import {
+  ApprovalOfActionSchema,
+  DecisionMadeSchema,
+  place,
+  RefusalSchema,
+} from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -81,7 +88,7 @@ export const UsageSchema = v.looseObject({
 });
 export type Usage = v.InferOutput<typeof UsageSchema>;
 
-export const PluginSchema = v.looseObject({
+const plugin = {
   name: text,
   version: text,
   digest: DigestSchema,
@@ -91,14 +98,49 @@ export const PluginSchema = v.looseObject({
   operations: v.optional(v.array(v.looseObject({ name: text, effect: text }))),
   admission: v.optional(v.looseObject({})),
   createdAt: v.optional(text),
-});
+};
+export const PluginSchema = v.looseObject(plugin);
 export type Plugin = v.InferOutput<typeof PluginSchema>;
 
 /** `current` is the version that runs when an action names none. */
 export const PluginVersionsSchema = v.looseObject({ current: text, items: v.array(PluginSchema) });
 export type PluginVersions = v.InferOutput<typeof PluginVersionsSchema>;
 
-const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
+/** What people are asked about a version, or were: its digest binds all of the statement. */
+const PluginApprovalSchema = v.looseObject({
+  statement: GrowthStatementSchema,
+  digest: DigestSchema,
+  quorum: count,
+  /** Roles whose keys may decide. */
+  roles: v.array(text),
+  /** People who may not. */
+  excluded: v.array(text),
+  /** About this statement. */
+  decisions: v.array(DecisionMadeSchema),
+  /** Why the key that asks may not decide. */
+  refusal: v.nullish(RefusalSchema),
+});
+
+export const PluginVersionSchema = v.looseObject({
+  ...plugin,
+  /** What it may want and do; `manifestDigest` of the statement covers all of it. */
+  manifest: v.looseObject({
+    operations: v.array(
+      v.looseObject({
+        ...{ name: text, effect: v.picklist(EFFECTS), encoding: text },
+        input: v.looseObject({}),
+      }),
+    ),
+    egress: EgressRulesSchema,
+    credentials: v.array(v.looseObject({ slot: text, kind: text, host: text })),
+    limits: LimitsRequestSchema,
+  }),
+  /** There when it could do more than the version that ran. */
+  approval: v.optional(PluginApprovalSchema),
+});
+export type PluginVersion = v.InferOutput<typeof PluginVersionSchema>;
+
+const rules = v.array(v.looseObject({ ...OperatorRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
   plugin: v.looseObject({ name: text, rules }),
   operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),

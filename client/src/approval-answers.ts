@@ -1,7 +1,7 @@
 /** Shapes of the API's answers about approvals. Loose, but for the statement: its digest covers all. */
 import { ApprovalStatementSchema } from '@portarium/contracts/approval-statement';
 import { DigestSchema } from '@portarium/contracts/digest';
-import { EgressRulesSchema } from '@portarium/contracts/egress-rule';
+import { EgressRulesSchema, OperatorRulesSchema } from '@portarium/contracts/egress-rule';
 import { EFFECTS } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
 
@@ -45,7 +45,7 @@ export const ApprovalOfActionSchema = v.looseObject({
 /** The action's contract; `contractDigest` of the statement covers it, so it is parsed strictly. */
 const ContractSchema = v.strictObject({
   plugin: EgressRulesSchema,
-  operator: EgressRulesSchema,
+  operator: OperatorRulesSchema,
   networks: v.array(text),
   approval: EgressRulesSchema,
 });
@@ -82,6 +82,14 @@ const ApprovalRequestSchema = v.looseObject({
 });
 export type ApprovalRequest = v.InferOutput<typeof ApprovalRequestSchema>;
 
+export const DecisionMadeSchema = v.looseObject({
+  person: text,
+  decision: text,
+  rationale: text,
+  at: text,
+});
+export const RefusalSchema = v.looseObject({ code: text, detail: text });
+
 export const ApprovalSchema = v.looseObject({
   id: text,
   action: text,
@@ -93,7 +101,7 @@ export const ApprovalSchema = v.looseObject({
   roles: v.array(text),
   /** People who may not. */
   excluded: v.array(text),
-  decisions: v.array(v.looseObject({ person: text, decision: text, rationale: text, at: text })),
+  decisions: v.array(DecisionMadeSchema),
   createdAt: text,
   decideBefore: text,
   decidedAt: v.nullish(text),
@@ -101,7 +109,7 @@ export const ApprovalSchema = v.looseObject({
   /** Whether something changed, so that no decision would hold. Not in lists. */
   stale: v.nullish(v.boolean()),
   /** Why the key that asks may not decide. Not in lists. */
-  refusal: v.nullish(v.looseObject({ code: text, detail: text })),
+  refusal: v.nullish(RefusalSchema),
   /** The plugin, as `name@version`. In lists only. */
   plugin: v.nullish(text),
   /** Not in lists. */

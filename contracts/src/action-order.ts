@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { canonicalBytes, type JsonValue } from './canonical-json.ts';
 import { DigestSchema } from './digest.ts';
-import { EgressRulesSchema } from './egress-rule.ts';
+import { EgressRulesSchema, OperatorRulesSchema } from './egress-rule.ts';
 import { ActionIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { AttemptLimitsSchema } from './internal-api.ts';
 import { EFFECTS } from './life-cycle.ts';
@@ -33,7 +33,7 @@ export const ActionOrderSchema = v.strictObject({
   config: plainRecord(v.string(), v.string()),
   contract: v.strictObject({
     plugin: EgressRulesSchema,
-    operator: EgressRulesSchema,
+    operator: OperatorRulesSchema,
     networks: v.array(v.string()),
     approval: EgressRulesSchema,
   }),

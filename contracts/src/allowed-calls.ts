@@ -8,6 +8,7 @@ import {
   type EgressContract,
   type EgressRule,
   idempotencyOf,
+  type OperatorRule,
   ruleName,
   SAFE_METHODS,
 } from './egress-rule.ts';
@@ -31,6 +32,8 @@ export interface AllowedCall {
   readonly idempotency?: { readonly header: string; readonly retentionHours: number };
   readonly maxCalls?: number;
   readonly maxBytes?: number;
+  /** How many private authorities the host is checked by, instead of the public ones. */
+  readonly caCertificates?: number;
 }
 
 export function allowedCalls(contract: EgressContract, effect: Effect): readonly AllowedCall[] {
@@ -39,7 +42,7 @@ export function allowedCalls(contract: EgressContract, effect: Effect): readonly
   );
 }
 
-function meet(plugin: EgressRule, operator: EgressRule, effect: Effect): AllowedCall | undefined {
+function meet(plugin: EgressRule, operator: OperatorRule, effect: Effect): AllowedCall | undefined {
   const methods = plugin.methods.filter(
     (method) =>
       operator.methods.includes(method) && (effect !== 'read' || SAFE_METHODS.has(method)),
@@ -65,6 +68,7 @@ function meet(plugin: EgressRule, operator: EgressRule, effect: Effect): Allowed
     ...(idempotency === undefined ? {} : { idempotency }),
     ...least('maxCalls', plugin, operator),
     ...least('maxBytes', plugin, operator),
+    ...(operator.caCertificates ? { caCertificates: operator.caCertificates.length } : {}),
   };
 }
 

@@ -5,6 +5,7 @@
 
 import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
+import { PLATFORM_LIMITS } from './limits.ts';
 import { networkProblem } from './network.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -77,8 +78,10 @@ const host = v.pipe(
   ),
 );
 
-/** A segment of a rule's path that stands for one segment of a request's. */
-const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
+/** Whether a segment of a rule's path stands for any one segment of a request's. */
+export function isPathParameter(segment: string): boolean {
+  return /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/.test(segment);
+}
 
 /** The one spelling of a path or query: no escape without need, the others in capitals (RFC 3986, 6.2.2). */
 export function canonicalEscapes(text: string): string {
@@ -102,7 +105,7 @@ const path = v.pipe(
         .split('/')
         .every(
           (segment, i, all) =>
-            PARAMETER.test(segment) ||
+            isPathParameter(segment) ||
             (segment === '**' && i === all.length - 1) ||
             !/[{}*]/.test(segment),
         ),
@@ -141,6 +144,33 @@ export const EgressRuleSchema = v.strictObject({
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 
+const certificate = v.pipe(
+  v.string(),
+  v.regex(
+    /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=]{1,76}\r?\n)+-----END CERTIFICATE-----\s*$/,
+    'expected one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE',
+  ),
+);
+
+/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
+export const OperatorRuleSchema = v.strictObject({
+  ...EgressRuleSchema.entries,
+  /** Authorities in PEM that the hosts of this rule are checked by, instead of the public ones. */
+  caCertificates: v.optional(
+    v.pipe(
+      v.array(certificate),
+      v.minLength(1),
+      v.maxLength(PLATFORM_LIMITS.caCertificates),
+      v.check(
+        (all) => all.join('').length <= PLATFORM_LIMITS.caCertificateCharacters,
+        `expected at most ${PLATFORM_LIMITS.caCertificateCharacters} characters in all of them`,
+      ),
+    ),
+  ),
+});
+
+export type OperatorRule = v.InferOutput<typeof OperatorRuleSchema>;
+
 /** `loopback` or a CIDR block: a network that an administrator opens to the operator's rules. */
 export const NetworkSchema = v.pipe(
   v.string(),
@@ -158,6 +188,13 @@ export const EgressRulesSchema = v.pipe(
   v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
 );
 
+/** The same of an operator's. */
+export const OperatorRulesSchema = v.pipe(
+  v.array(OperatorRuleSchema),
+  v.maxLength(64),
+  v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
+);
+
 export function haveOwnIds(rules: readonly EgressRule[]): boolean {
   return new Set(rules.map((rule) => rule.id)).size === rules.length;
 }
@@ -165,7 +202,7 @@ export function haveOwnIds(rules: readonly EgressRule[]): boolean {
 /** What an action may reach: fixed when it is requested. */
 export interface EgressContract {
   readonly plugin: readonly EgressRule[];
-  readonly operator: readonly EgressRule[];
+  readonly operator: readonly OperatorRule[];
   readonly networks: readonly string[];
   readonly approval: readonly EgressRule[];
 }
@@ -271,7 +308,7 @@ function agreement(
 
 export interface MatchedRules {
   readonly plugin: EgressRule;
-  readonly operator: EgressRule;
+  readonly operator: OperatorRule;
 }
 
 /**
@@ -383,7 +420,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
     if (segment === '**') return got.length > i;
     const actual = got[i];
     if (actual === undefined) return false;
-    if (segment !== undefined && PARAMETER.test(segment)) {
+    if (segment !== undefined && isPathParameter(segment)) {
       if (actual === '') return false;
     } else if (decodePath(segment ?? '') !== decodePath(actual)) {
       return false;

@@ -146,8 +146,32 @@ const resolved = v.variant('outcome', [
   v.looseObject({ ...outcome, ...person, outcome: v.literal('dispatched') }),
 ]);
 
+const growth = {
+  name: text,
+  version: text,
+  /** Of the statement of what grew: a function of both manifests, which are artifacts. */
+  growthDigest: DigestSchema,
+  /** The version that it was compared with. */
+  from: v.looseObject({ version: text, digest: DigestSchema, manifestDigest: DigestSchema }),
+  quorum: count,
+};
+const growthAsked = v.looseObject({
+  ...growth,
+  /** What grew: kind and name each. */
+  growth: v.pipe(v.array(text), v.minLength(1)),
+  /** Roles that may decide. */
+  roles: v.array(text),
+});
+const growthDecided = v.looseObject({ ...growth, by: text, rationale: text });
+
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
+  /** A version could do more than the one that runs; it waits. */
+  'plugin.approval-requested': growthAsked,
+  /** One of the people whose agreement a quorum needs, and not the last. */
+  'plugin.endorsed': growthDecided,
+  'plugin.approved': growthDecided,
+  'plugin.denied': growthDecided,
   'action.requested': requested,
   'policy.decided': decided,
   'approval.requested': approvalRequested,

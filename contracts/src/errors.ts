@@ -31,12 +31,12 @@ export const API_ERRORS = {
   'approval.closed': [
     409,
     'This approval has been decided, or its time is over',
-    'Read it again; a new action gets a new approval.',
+    'Read it again; a new action or plugin version gets a new approval.',
   ],
   'approval.excluded': [
     403,
     'The person behind this key may not decide this approval',
-    'Let somebody decide who neither asked for the action nor made what would run.',
+    'Let somebody decide who neither asked for it nor made what would run.',
   ],
   'approval.stale': [
     409,
@@ -93,6 +93,11 @@ export const API_ERRORS = {
     422,
     'That Idempotency-Key was used for another body',
     'Use a new key for a new request.',
+  ],
+  'plugin.not-approved': [
+    409,
+    'This version of the plugin was not approved',
+    'Name a version that runs, or none; portarium plugin approve NAME VERSION shows what is to be approved.',
   ],
   'plugin.not-admitted': [
     422,

@@ -8,7 +8,7 @@
 import * as v from 'valibot';
 import { placedSchema } from './credential-placement.ts';
 import { DigestSchema } from './digest.ts';
-import { EgressRuleSchema } from './egress-rule.ts';
+import { EgressRuleSchema, OperatorRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
 import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
@@ -170,7 +170,7 @@ export const WorkOrderSchema = v.strictObject({
   journal: v.array(EgressCallSchema),
   contract: v.strictObject({
     plugin: v.array(EgressRuleSchema),
-    operator: v.array(EgressRuleSchema),
+    operator: v.array(OperatorRuleSchema),
     networks: v.array(v.string()),
     approval: v.array(EgressRuleSchema),
   }),

@@ -141,6 +141,9 @@ export const PLATFORM_LIMITS = {
   secretCharacters: 16,
   /** Longest secret of a credential. */
   secretBytes: 16 * KiB,
+  /** Certificates that one rule of a grant may trust, and characters of all of them. */
+  caCertificates: 8,
+  caCertificateCharacters: 64 * KiB,
   /** Labels of one action. */
   labels: 32,
   /** People who must agree, at most. */

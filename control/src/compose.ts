@@ -9,6 +9,7 @@ import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { Configuration } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
+import { readCertificate } from './infrastructure/identity/read-certificate.ts';
 import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
 import { createDirectoryStore } from './infrastructure/objects/directory-store.ts';
@@ -78,6 +79,7 @@ export async function compose(
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
     vault,
+    readCertificate,
     signals,
     rateTokens: createRateTokens(sql),
     stopping: stopping.signal,

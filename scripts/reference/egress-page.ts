@@ -1,9 +1,9 @@
 /** The page about egress: what a rule may say, how a request is decided, and the corpus of hostile requests. */
 import {
   DEFAULT_HEADERS,
-  type EgressRule,
   FORBIDDEN_HEADERS,
   HTTP_METHODS,
+  type OperatorRule,
 } from '@portarium/contracts/egress-rule';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { specialAddresses } from '@portarium/sandbox/egress/address';
@@ -34,7 +34,11 @@ const RULE_TEXT = {
   ],
   maxCalls: ['calls of one action under this rule', 'the limit of the attempt'],
   maxBytes: ['bytes of one action under this rule, out and in', 'the limit of the attempt'],
-} as const satisfies Record<keyof EgressRule, readonly [string, string]>;
+  caCertificates: [
+    `in a grant only: 1 to ${PLATFORM_LIMITS.caCertificates} authorities in PEM that the hosts are checked by, and by no public one`,
+    'the public authorities',
+  ],
+} as const satisfies Record<keyof OperatorRule, readonly [string, string]>;
 
 const LAYER_TEXT = {
   request:

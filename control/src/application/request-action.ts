@@ -202,6 +202,12 @@ async function plan(
     return failure('not-found', `The workspace has no plugin ${wanted.plugin}.`, {
       errors: [{ pointer: '/plugin', message: 'no such plugin' }],
     });
+  if (plugin.state === 'pending-approval' || plugin.state === 'denied') {
+    const message = `${wanted.plugin} is ${plugin.state}`;
+    return failure('plugin.not-approved', `${message}: nothing runs it.`, {
+      errors: [{ pointer: '/plugin', message }],
+    });
+  }
   if (!policy) return failure('conflict', 'No policy is loaded, so nothing runs.');
   const operation = plugin.manifest.operations.find(
     (candidate) => candidate.name === wanted.operation,

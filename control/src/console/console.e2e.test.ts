@@ -251,6 +251,44 @@ test('nobody decides in the console what they asked for, and roles see their own
   expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0);
 }, 60_000);
 
+test('a plugin version that could do more is shown beside the one that runs, and decided by another person', async () => {
+  const path = '/plugins/csv-insights';
+  const current = await callStack(stack, 'author', 'GET', path);
+  const { manifest } = (await current.json()) as { manifest: Record<string, unknown> };
+  const rule = { id: 'tell', methods: ['POST'], scheme: 'https', host: '*.example.com' };
+  const egress = [{ ...rule, port: 443, path: '/**' }];
+  const wider = { ...manifest, version: '9.0.0', egress };
+  const module = readFileSync(
+    join(stack.dataDir, 'built/plugins/examples/csv-insights/plugin.wasm'),
+  );
+  const form = new FormData();
+  form.set('manifest', new Blob([JSON.stringify(wider)], { type: 'application/json' }));
+  form.set('module', new Blob([module], { type: 'application/wasm' }), 'plugin.wasm');
+  const pushed = await callStack(stack, 'author', 'POST', '/plugins', { body: form });
+  expect((await pushed.json()) as object).toMatchObject({ state: 'pending-approval' });
+
+  await using own = await signedIn('author');
+  await own.goto(`${stack.url}/console/${stack.workspace}${path}`);
+  await own.getByText('New rule tell').waitFor();
+  expect(await own.getByRole('button', { name: 'Approve' }).count()).toBe(0);
+
+  await using page = await signedIn('approver');
+  await page.context().addInitScript(AXE);
+  await page.getByRole('link', { name: 'Approvals' }).click();
+  await page.getByRole('list', { name: 'Plugin versions' }).getByText('csv-insights').click();
+  const shown = page.getByRole('article', { name: 'Version 9.0.0' });
+  await shown.getByText('New rule tell').waitFor();
+  await shown.getByText('+ host: *.example.com').waitFor();
+  await page.reload();
+  await shown.getByText('New rule tell').waitFor();
+  expect(await broken(page)).toEqual([]);
+  await page.keyboard.press('a');
+  await page.keyboard.type('the new host is ours');
+  await page.keyboard.press('Control+Enter');
+  await page.getByText('Waiting for approval').waitFor({ state: 'detached' });
+  await page.locator('.facts dd', { hasText: '9.0.0' }).waitFor();
+}, 60_000);
+
 test('filters stand in the address, which can be kept and sent', async () => {
   await using page = await signedIn('operator');
   await page.getByRole('link', { name: 'Actions' }).click();

@@ -28,7 +28,7 @@ export const LEDGER_RULES: readonly EgressRule[] = [
 
 const operation = (name: string, effect: string) => ({ name, export: 'echo', effect });
 
-/** Uploads it as `author` and grants its own rules as `operator`. @returns the credential's id */
+/** Uploads it as `author`, has it approved where it grew, and grants its own rules as `operator`. */
 export async function pushLedger(
   instance: TestInstance,
   version = '1.0.0',
@@ -67,11 +67,26 @@ export async function pushPlugin(
     body: form,
   });
   if (!pushed.ok) throw new Error(`the plugin was not admitted: ${await pushed.text()}`);
+  await approveGrown(instance, manifest.name, whole.version);
   await grant(instance, manifest.name, manifest.egress);
 }
 
 export function grantLedger(instance: TestInstance, rules: readonly EgressRule[]): Promise<void> {
   return grant(instance, 'ledger', rules);
+}
+
+async function approveGrown(
+  instance: TestInstance,
+  plugin: string,
+  version: string,
+): Promise<void> {
+  const path = `/v1/workspaces/local/plugins/${plugin}/versions/${version}`;
+  const shown = await instance.call('GET', path, { role: 'approver' });
+  const found = (await shown.json()) as { state: string; approval?: { digest: string } };
+  if (found.state !== 'pending-approval') return;
+  const json = { decision: 'approve', rationale: 'a test', digest: found.approval?.digest };
+  const decided = await instance.call('POST', `${path}/decisions`, { role: 'approver', json });
+  if (!decided.ok) throw new Error(`the plugin was not approved: ${await decided.text()}`);
 }
 
 async function grant(

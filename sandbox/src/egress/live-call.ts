@@ -8,6 +8,7 @@ import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { bytesOutOf } from './budget.ts';
+import { certificateAdvice } from './certificate-advice.ts';
 import { checkedAddress } from './checked-address.ts';
 import { CONNECTIONS, type Connections } from './connections.ts';
 import {
@@ -162,7 +163,7 @@ export class LiveCall {
       maxResponseBytes,
       inFlight: options.inFlight ?? IN_FLIGHT,
       signal,
-      authorities: options.authorities,
+      authorities: allowed.rules.operator.caCertificates?.join('\n') ?? options.authorities,
       connections: options.connections ?? CONNECTIONS,
       workspace,
       credential: given?.leave.credential,
@@ -209,7 +210,7 @@ export class LiveCall {
   #broken(sent: Extract<Sent, { ok: false }>): CallEnd {
     const { tooLarge, bytesIn } = sent;
     const reason = this.#clean(sent.reason);
-    if (!sent.sent) return this.#unsent(reason);
+    if (!sent.sent) return this.#unsent(certificateAdvice(reason, this.#task.allowed.rules));
     if (this.#write) {
       // Nobody knows what came of it: the record stays open.
       const lost: AttemptErrorCode = this.#leave?.idempotency ? 'answer.lost' : 'outcome.unknown';

@@ -9,6 +9,7 @@ import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { PluginApprovalReads, PluginApprovalWrites } from './plugin-approval-store.ts';
 import type {
   ActionRecord,
   AttemptError,
@@ -49,7 +50,11 @@ export interface Page {
   readonly before?: string;
 }
 
-export interface ReadTransaction extends JournalReads, ApprovalReads, CredentialReads {
+export interface ReadTransaction
+  extends JournalReads,
+    ApprovalReads,
+    PluginApprovalReads,
+    CredentialReads {
   /** Without a version the current one: what was chosen, else the newest. */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */
@@ -171,6 +176,7 @@ export interface WriteTransaction
   extends ReadTransaction,
     JournalWrites,
     ApprovalWrites,
+    PluginApprovalWrites,
     CredentialWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;

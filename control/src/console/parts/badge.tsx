@@ -12,6 +12,8 @@ const TONES: Readonly<Record<string, string>> = {
   destructive: 'bad',
   'outcome-unknown': 'warn',
   'waiting-approval': 'warn',
+  'pending-approval': 'warn',
+  quarantined: 'bad',
   'waiting-manual': 'warn',
   'veto-window': 'warn',
   open: 'warn',

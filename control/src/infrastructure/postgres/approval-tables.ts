@@ -139,7 +139,7 @@ function approvalOf(row: Row): ApprovalRecord {
   };
 }
 
-function decisionOf(row: Row): DecisionRecord {
+export function decisionOf(row: Row): DecisionRecord {
   return {
     person: row.person as string,
     key: idFromUuid('key', row.key_id as string),

@@ -7,7 +7,8 @@ import { readApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
-import { actionOf, attemptOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
+import { readPluginApprovals } from './plugin-approval-tables.ts';
+import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 
 export const PLUGIN_COLUMNS = [
@@ -83,8 +84,8 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     async currentVersion(name) {
       const [row] =
-        await tx`SELECT version, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
-      return row && { version: row.version as string, revision: Number(row.revision) };
+        await tx`SELECT version, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
+      return row && currentOf(row);
     },
     async isPluginActive(name, version) {
       const [row] =
@@ -176,6 +177,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
+    ...readPluginApprovals(tx, workspace),
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),

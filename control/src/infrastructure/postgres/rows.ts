@@ -5,6 +5,7 @@ import type { KeyRecord, WorkspaceRecord } from '../../application/ports/directo
 import type {
   ActionRecord,
   AttemptRecord,
+  CurrentVersion,
   EgressGrantRecord,
   LogEntryRecord,
   PluginRecord,
@@ -22,6 +23,14 @@ const text = (row: Row, name: string) => row[name] as string;
 const maybe = (row: Row, name: string) => (row[name] ?? null) as string | null;
 const time = (row: Row, name: string) => (row[name] as Date).toISOString();
 const maybeTime = (row: Row, name: string) => (row[name] as Date | null)?.toISOString() ?? null;
+
+export function currentOf(row: Row): CurrentVersion {
+  return {
+    version: text(row, 'version'),
+    chosenAt: time(row, 'changed_at'),
+    revision: Number(row.revision),
+  };
+}
 
 export function pluginOf(row: Row): PluginRecord {
   return {

@@ -12,6 +12,8 @@ const TENANT_TABLES = [
   'plugins',
   'plugin_current',
   'plugin_egress',
+  'plugin_approvals',
+  'plugin_decisions',
   'policies',
   'actions',
   'idempotency_keys',

@@ -7,8 +7,9 @@ import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
 import { lockName } from './lock-name.ts';
+import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
-import { actionOf, grantOf, type JsonParameter } from './rows.ts';
+import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -34,9 +35,9 @@ export function writeTransaction(
         VALUES (${workspace}, ${name}, ${version}, 1, ${by}, ${at})
         ON CONFLICT (workspace_id, plugin) DO UPDATE SET version = excluded.version, revision = plugin_current.revision + 1,
           changed_by = excluded.changed_by, changed_at = excluded.changed_at
-        RETURNING version, revision`;
+        RETURNING version, changed_at, revision`;
       if (!row) throw new Error('the current version was not stored');
-      return { version: row.version as string, revision: Number(row.revision) };
+      return currentOf(row);
     },
     async insertPlugin(plugin) {
       const rows = await tx`
@@ -68,6 +69,7 @@ export function writeTransaction(
     ...writeAttempts(tx, workspace, json),
     ...writeJournal(tx, workspace, json),
     ...writeApprovals(tx, workspace, json),
+    ...writePluginApprovals(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
       const rows =
