@@ -88,4 +88,12 @@ export const DEFENCES: readonly Defence[] = [
     tests: 'sandbox/src/egress/safe-write.integration.test.ts',
     watching: 'scrubbed from what comes back',
   },
+  {
+    name: 'the limit of unpacked bytes',
+    file: 'sandbox/src/egress/send.ts',
+    source: 'if (this.#kept > maxResponseBytes) {',
+    without: 'if (this.#kept < 0) {',
+    tests: 'sandbox/src/egress/decode-body.integration.test.ts',
+    watching: 'a gzip bomb of 1 MiB',
+  },
 ];

@@ -1,12 +1,13 @@
 /**
  * Sends one decided request to one checked address. Never resolves a name, follows a redirect,
- * decompresses, or uses an agent; size and time are bounded. The connection stands before the last look
+ * or uses an agent; size, packed and unpacked, and time are bounded. The connection stands before the last look
  * at the clock, and the first byte follows that look at once.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import { connect, connectionReason } from './connect.ts';
+import { codingToUnpack, Unpacker, unpackedHeaders } from './decode-body.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
@@ -32,9 +33,12 @@ export type Sent =
   | {
       readonly ok: true;
       readonly status: number;
-      /** Every header, by its name in lower case. */
+      /** Every header, by its name in lower case; without those of a packing that is undone. */
       readonly headers: Readonly<Record<string, string>>;
+      /** Unpacked. */
       readonly body: Uint8Array;
+      /** What came of the body before it was unpacked, if it was. */
+      readonly packedBytes?: number;
     }
   | {
       readonly ok: false;
@@ -68,6 +72,8 @@ class Exchange {
   #sent = false;
   #answering = false;
   #bytesIn = 0;
+  #kept = 0;
+  #unpacker: Unpacker | undefined;
   #informational = 0;
   #ended = false;
 
@@ -129,31 +135,65 @@ class Exchange {
   #receive(response: IncomingMessage): void {
     this.#answering = true;
     const { maxResponseBytes } = this.#options;
+    const unpacker = this.#unpackerOf(response);
+    this.#unpacker = unpacker;
     response.on('data', (chunk: Uint8Array) => {
       if (this.#ended) return;
       this.#bytesIn += chunk.length;
       if (this.#bytesIn > maxResponseBytes) {
         this.#fail(`the response is larger than ${maxResponseBytes} bytes`, true);
-      } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
+      } else if (!unpacker) this.#keep(chunk);
+      else if (!unpacker.write(chunk)) response.pause();
     });
     const cut = 'the connection closed before the response was whole';
     response.on('error', (error) => this.#fail(connectionReason(error)));
-    response.on('close', () => this.#fail(cut));
+    response.on('close', () => {
+      if (!response.complete) this.#fail(cut);
+    });
     response.on('end', () => {
-      if (!response.complete) return this.#fail(cut);
-      const { statusCode: status = 0 } = response;
-      this.#end({ ok: true, status, headers: plainHeaders(response), body: this.#body.bytes() });
+      if (!response.complete) this.#fail(cut);
+      else if (unpacker) unpacker.end();
+      else this.#done(response, {});
     });
   }
 
+  #unpackerOf(response: IncomingMessage): Unpacker | undefined {
+    const coding = codingToUnpack(plainHeaders(response));
+    return (
+      coding &&
+      new Unpacker(coding, {
+        keep: (chunk) => this.#keep(chunk),
+        drained: () => response.resume(),
+        failed: (reason) => this.#fail(reason),
+        done: () => this.#done(response, { packedBytes: this.#bytesIn }),
+      })
+    );
+  }
+
+  #keep(chunk: Uint8Array): void {
+    const { maxResponseBytes } = this.#options;
+    this.#kept += chunk.length;
+    if (this.#kept > maxResponseBytes) {
+      this.#fail(`the response is larger than ${maxResponseBytes} bytes once unpacked`, true);
+    } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
+  }
+
+  #done(response: IncomingMessage, more: { readonly packedBytes?: number }): void {
+    const { statusCode: status = 0 } = response;
+    const headers = unpackedHeaders(plainHeaders(response));
+    this.#end({ ok: true, status, headers, body: this.#body.bytes(), ...more });
+  }
+
   #fail(reason: string, tooLarge = false): void {
-    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn: this.#bytesIn });
+    const bytesIn = Math.max(this.#bytesIn, this.#kept);
+    this.#end({ ok: false, reason, sent: this.#sent, tooLarge, bytesIn });
   }
 
   #end(sent: Sent): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#body.release();
+    this.#unpacker?.destroy();
     clearTimeout(this.#timer);
     this.#options.signal.removeEventListener('abort', this.#abort);
     this.#outgoing?.destroy();
