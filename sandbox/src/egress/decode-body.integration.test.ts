@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { randomBytes } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { digestOf } from '@portarium/contracts/digest';
@@ -132,6 +133,15 @@ test('an answer without a body is packed in nothing, whatever its headers say', 
     const { answer: given, text } = await told(bytes, { method });
     expect([bytes, text]).toEqual([bytes, '']);
     expect(given.kind === 'response' && given.headers).not.toHaveProperty('content-encoding');
+  }
+});
+
+test('a large packed answer arrives whole, also when the server closes behind it', async () => {
+  const random = randomBytes(3 * MiB).toString('hex');
+  for (const body of [gzipSync(random), brotliCompressSync(random, QUICK)]) {
+    const coding = body[0] === 0x1f ? 'gzip' : 'br';
+    answer = (socket) => socket.end(packed(coding, body));
+    expect((await ask({ most: 8 * MiB })).text).toBe(random);
   }
 });
 

@@ -75,6 +75,8 @@ class Exchange {
   #kept = 0;
   #unpacker: Unpacker | undefined;
   #informational = 0;
+  /** All of the answer is here, packed: what becomes of the connection does not matter any more. */
+  #whole = false;
   #ended = false;
 
   constructor(socket: Socket, request: OutboundRequest, options: SendOptions) {
@@ -104,7 +106,7 @@ class Exchange {
         createConnection: () => this.#socket,
       });
       this.#outgoing = outgoing;
-      outgoing.on('error', (error) => this.#fail(connectionReason(error)));
+      outgoing.on('error', (error) => this.#lose(connectionReason(error)));
       outgoing.on('upgrade', () => this.#fail('the server switched protocols'));
       outgoing.on('information', () => {
         if (++this.#informational <= MAX_INFORMATIONAL) return;
@@ -146,13 +148,12 @@ class Exchange {
       else if (!unpacker.write(chunk)) response.pause();
     });
     const cut = 'the connection closed before the response was whole';
-    response.on('error', (error) => this.#fail(connectionReason(error)));
-    response.on('close', () => {
-      if (!response.complete) this.#fail(cut);
-    });
+    response.on('error', (error) => this.#lose(connectionReason(error)));
+    response.on('close', () => this.#lose(cut));
     response.on('end', () => {
-      if (!response.complete) this.#fail(cut);
-      else if (unpacker) unpacker.end();
+      if (!response.complete) return this.#fail(cut);
+      this.#whole = true;
+      if (unpacker) unpacker.end();
       else this.#done(response, {});
     });
   }
@@ -182,6 +183,11 @@ class Exchange {
     const { statusCode: status = 0 } = response;
     const headers = unpackedHeaders(plainHeaders(response));
     this.#end({ ok: true, status, headers, body: this.#body.bytes(), ...more });
+  }
+
+  /** The connection is gone. */
+  #lose(reason: string): void {
+    if (!this.#whole) this.#fail(reason);
   }
 
   #fail(reason: string, tooLarge = false): void {
