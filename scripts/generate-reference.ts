@@ -28,7 +28,7 @@ const ATTEMPT_LIMIT_TEXT = {
   outputBytes: ['output', '`limit.output`'],
   egressCalls: ['calls through the broker, redirects included', '`limit.egress`'],
   egressBytesOut: ['bytes sent in all calls', '`limit.egress`'],
-  egressBytesIn: ['bytes received in all calls', '`limit.egress`'],
+  egressBytesIn: ['bytes of bodies received in all calls, packed and unpacked', '`limit.egress`'],
   logLines: ['lines of the log', 'the log is cut and says so; the attempt goes on'],
   logBytes: ['bytes of the log', 'the log is cut and says so; the attempt goes on'],
   hostCalls: ['calls of host functions', '`limit.hostcalls`'],

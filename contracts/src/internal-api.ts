@@ -86,7 +86,7 @@ export const EgressCallSchema = v.strictObject({
   tlsPeerKeyHash: v.optional(DigestSchema),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
-  /** Of the body that the guest read, after scrubbing; absent without a response. */
+  /** Of the body that the guest read, unpacked and scrubbed; absent without a response. */
   responseDigest: v.optional(DigestSchema),
   /** What the guest read, after scrubbing. */
   responseHeaders: v.optional(responseHeaders),
@@ -95,6 +95,7 @@ export const EgressCallSchema = v.strictObject({
   /** The credential that was set into the request. */
   credential: v.optional(CredentialIdSchema),
   bytesOut: integer,
+  /** Of the body: the larger of what the guest read and what came packed. */
   bytesIn: integer,
   /** Whole milliseconds from intent to the last byte; the action's clock advances by them. */
   ms: integer,

@@ -230,10 +230,11 @@ export const DEFENCES: readonly Defence[] = [
     ...missedBy('header'),
   },
   {
-    name: 'the bound on what is read of an answer',
+    name: 'the limit of unpacked bytes',
     file: 'sandbox/src/egress/send.ts',
-    source: 'if (this.#bytesIn > maxResponseBytes) {',
-    without: 'if (this.#bytesIn > maxResponseBytes * 1_000) {',
-    ...missedBy('budget'),
+    source: 'if (this.#kept > maxResponseBytes) {',
+    without: 'if (this.#kept < 0) {',
+    tests: 'sandbox/src/egress/decode-body.integration.test.ts',
+    watching: 'a gzip bomb of 1 MiB',
   },
 ];

@@ -187,24 +187,28 @@ export class LiveCall {
     const response = guestResponse(received, this.#scrubber, this.#task.maxResponseBytes);
     const bytesOut = bytesOutOf(this.#task.allowed.request);
     if (!response.ok) {
-      const bytesIn = sent.body.length;
+      const bytesIn = bytesInOf(sent.body, sent);
       // It has happened, and its answer can not be shown: sending it again would not help.
       if (this.#write) {
-        return { bytesIn, refusal: refused('outcome.unknown', this.#where(response.reason)) };
+        return {
+          bytesIn,
+          refusal: refused('outcome.unknown', this.#where(this.#clean(response.reason))),
+        };
       }
       const layer = response.tooLarge ? { layer: 'budget' } : {};
       return this.#failed(response.reason, { ...layer, ...this.#sentAs(true), bytesOut, bytesIn });
     }
     const { status, headers, body } = response;
+    const bytesIn = bytesInOf(body, sent);
     const record = this.#record({
       verdict: 'allowed',
       status,
       responseDigest: await digestOf(body),
       responseHeaders: headers,
       bytesOut,
-      bytesIn: body.length,
+      bytesIn,
     });
-    return { record, body, bytesIn: body.length };
+    return { record, body, bytesIn };
   }
 
   #broken(sent: Extract<Sent, { ok: false }>): CallEnd {
@@ -293,4 +297,9 @@ export class LiveCall {
   #where(reason: string): string {
     return whereOf(this.#task.allowed.draft, reason);
   }
+}
+
+/** The larger of what came packed and what the guest reads: either can be made to look small. */
+function bytesInOf(body: Uint8Array, { packedBytes = 0 }: { readonly packedBytes?: number }) {
+  return Math.max(body.length, packedBytes);
 }

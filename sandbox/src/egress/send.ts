@@ -1,6 +1,6 @@
 /**
  * Sends one decided request to one checked address. Never resolves a name, follows a redirect,
- * decompresses, or uses an agent; size and time are bounded. The connection stands before the last look
+ * or uses an agent; size, packed and unpacked, and time are bounded. The connection stands before the last look
  * at the clock, and the first byte follows that look at once. A write never leaves on a connection that
  * something else was sent on (ADR 0121).
  */
@@ -11,6 +11,7 @@ import type { OutboundRequest } from '@portarium/contracts/outbound-request';
 import { type Connection, connect, connectionReason } from './connect.ts';
 import type { Connections, Sharing } from './connections.ts';
 import type { Added } from './credential.ts';
+import { codingToUnpack, Unpacker, unpackedHeaders } from './decode-body.ts';
 import { type InFlightBytes, ResponseBuffer } from './response-buffer.ts';
 
 export interface SendOptions {
@@ -40,9 +41,12 @@ export type Sent = Answered | Broken;
 interface Answered extends Peer {
   readonly ok: true;
   readonly status: number;
-  /** Every header, by its name in lower case. */
+  /** Every header, by its name in lower case; without those of a packing that is undone. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Unpacked. */
   readonly body: Uint8Array;
+  /** What came of the body before it was unpacked, if it was. */
+  readonly packedBytes?: number;
 }
 
 interface Broken extends Peer {
@@ -100,7 +104,11 @@ class Exchange {
   #sent = false;
   #answering = false;
   #bytesIn = 0;
+  #kept = 0;
+  #unpacker: Unpacker | undefined;
   #informational = 0;
+  /** All of the answer is here, packed: what becomes of the connection does not matter any more. */
+  #whole = false;
   #ended = false;
   #unheard = false;
 
@@ -174,27 +182,58 @@ class Exchange {
   #receive(response: IncomingMessage): void {
     this.#answering = true;
     const { maxResponseBytes } = this.#options;
+    const unpacker = this.#unpackerOf(response);
+    this.#unpacker = unpacker;
     response.on('data', (chunk: Uint8Array) => {
       if (this.#ended) return;
       this.#bytesIn += chunk.length;
       if (this.#bytesIn > maxResponseBytes) {
         this.#fail(`the response is larger than ${maxResponseBytes} bytes`, true);
-      } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
+      } else if (!unpacker) this.#take(chunk);
+      else if (!unpacker.write(chunk)) response.pause();
     });
     const cut = 'the connection closed before the response was whole';
-    response.on('error', (error) => this.#fail(connectionReason(error)));
-    response.on('close', () => this.#fail(cut));
+    response.on('error', (error) => this.#lose(connectionReason(error)));
+    response.on('close', () => this.#lose(cut));
     response.on('end', () => {
       if (!response.complete) return this.#fail(cut);
-      const { statusCode: status = 0 } = response;
-      this.#end({
-        ...{ ok: true, status, headers: plainHeaders(response), body: this.#body.bytes() },
-        tlsPeerKeyHash: this.#connection.tlsPeerKeyHash,
-      });
+      this.#whole = true;
+      if (unpacker) unpacker.end();
+      else this.#done(response, {});
     });
   }
 
+  #unpackerOf(response: IncomingMessage): Unpacker | undefined {
+    const coding = codingToUnpack(plainHeaders(response));
+    return (
+      coding &&
+      new Unpacker(coding, {
+        keep: (chunk) => this.#take(chunk),
+        drained: () => response.resume(),
+        failed: (reason) => this.#fail(reason),
+        done: () => this.#done(response, { packedBytes: this.#bytesIn }),
+      })
+    );
+  }
+
+  #take(chunk: Uint8Array): void {
+    const { maxResponseBytes } = this.#options;
+    this.#kept += chunk.length;
+    if (this.#kept > maxResponseBytes) {
+      this.#fail(`the response is larger than ${maxResponseBytes} bytes once unpacked`, true);
+    } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
+  }
+
+  #done(response: IncomingMessage, more: { readonly packedBytes?: number }): void {
+    const { statusCode: status = 0 } = response;
+    const headers = unpackedHeaders(plainHeaders(response));
+    const { tlsPeerKeyHash } = this.#connection;
+    this.#end({ ok: true, status, headers, body: this.#body.bytes(), tlsPeerKeyHash, ...more });
+  }
+
+  /** The connection is gone. */
   #lose(reason: string): void {
+    if (this.#whole) return;
     if (!this.#ended) this.#unheard = !this.#answering;
     this.#fail(reason);
   }
@@ -202,18 +241,22 @@ class Exchange {
   #fail(reason: string, tooLarge = false): void {
     const { tlsPeerKeyHash } = this.#connection;
     const sent = this.#sent;
-    this.#end({ ok: false, reason, sent, tooLarge, bytesIn: this.#bytesIn, tlsPeerKeyHash });
+    const bytesIn = Math.max(this.#bytesIn, this.#kept);
+    this.#end({ ok: false, reason, sent, tooLarge, bytesIn, tlsPeerKeyHash });
   }
 
   #end(sent: Sent): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#body.release();
+    this.#unpacker?.destroy();
     clearTimeout(this.#timer);
     this.#options.signal.removeEventListener('abort', this.#abort);
     const { socket } = this.#connection;
     socket.off('close', this.#closed);
-    if (sent.ok && this.#sharing && isKept(sent.headers)) this.#keep(this.#sharing, sent);
+    // While a body was unpacked, the connection was nobody’s to watch.
+    const kept = sent.ok && sent.packedBytes === undefined && isKept(sent.headers);
+    if (kept && this.#sharing) this.#keep(this.#sharing, sent);
     else {
       this.#outgoing?.destroy();
       socket.destroy();

@@ -10,6 +10,7 @@ import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outboun
 import type { Recording } from '@portarium/contracts/plugin-cases';
 import { checkAddress } from '../egress/address.ts';
 import { Budget, bytesOutOf } from '../egress/budget.ts';
+import { unpackedHeaders } from '../egress/decode-body.ts';
 import { type EgressAnswer, type Refused, recordedAnswer } from '../egress/egress-answer.ts';
 import { guestResponse } from '../egress/guest-response.ts';
 import { judgeRequest, type Layer } from '../egress/judge-request.ts';
@@ -97,7 +98,9 @@ export class RecordedEgress implements GuestEgress {
       return denied('request', 'no recording answers it');
     }
     const left = this.#budget.bytesInLeft(rules);
-    const { status, headers, body: recorded } = recording.response;
+    const { status, body: recorded } = recording.response;
+    // A recorded body is what a guest reads: never packed, whatever the headers say.
+    const headers = unpackedHeaders(recording.response.headers);
     const response = guestResponse({ status, headers, body: bytesOf(recorded) }, undefined, left);
     const size = response.ok ? response.body.length : 0;
     const record = { call, ...judged.draft, rule, bytesOut, bytesIn: size, ms: CALL_MS };
