@@ -136,6 +136,10 @@ export const PLATFORM_LIMITS = {
   secretCharacters: 16,
   /** Longest secret of a credential. */
   secretBytes: 16 * KiB,
+  /** One exchange with an external vault. */
+  vaultTimeoutMs: 5_000,
+  /** The longest secret in base64 and JSON, or the list of a credential's versions, with room. */
+  vaultAnswerBytes: 256 * KiB,
   /** Labels of one action. */
   labels: 32,
   /** People who must agree, at most. */
