@@ -144,6 +144,10 @@ export const PLATFORM_LIMITS = {
   /** Certificates that one rule of a grant may trust, and characters of all of them. */
   caCertificates: 8,
   caCertificateCharacters: 64 * KiB,
+  /** One exchange with an external vault. */
+  vaultTimeoutMs: 5_000,
+  /** The longest secret in base64 and JSON, or the list of a credential's versions, with room. */
+  vaultAnswerBytes: 256 * KiB,
   /** Labels of one action. */
   labels: 32,
   /** People who must agree, at most. */

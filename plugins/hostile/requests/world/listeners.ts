@@ -4,7 +4,7 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import type { Serve } from '../corpus.ts';
 import type { Identity } from './identity.ts';
 
@@ -24,7 +24,13 @@ export const TLS_PORT = 443;
 const TLS_INSIDE = 10_443;
 
 const DRIP_MS = 50;
-const PACK = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync } as const;
+const PACK = {
+  gzip: (bytes: Buffer) => gzipSync(bytes),
+  deflate: (bytes: Buffer) => deflateSync(bytes),
+  // The best quality takes seconds for a bomb.
+  br: (bytes: Buffer) =>
+    brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+} as const;
 
 export class Listeners {
   readonly connections: Connection[] = [];
