@@ -2,7 +2,11 @@
  * An approval for the person who decides: everything that would be sent, in full. Inputs and rules
  * come from people and plugins that are not to be trusted, so nothing in them may hide.
  */
-import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
+import {
+  type Approval,
+  type ApprovalRequest,
+  agreedCount,
+} from '@portarium/client/approval-answers';
 import type { CheckedApproval } from '@portarium/client/approval-check';
 import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
@@ -30,7 +34,10 @@ export function approvalText(checked: CheckedApproval): string {
     ...lastApprovedLines(request, encoding, lines),
     ...replacedLines(request, encoding, lines),
     'It may make these calls, and no others:',
-    ...(calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines)),
+    ...callsText(calls),
+    ...(request.contract.approval.length === 0
+      ? []
+      : ['An approver narrowed them: the last name of each is that of their rule.']),
     ...credentialLines(request),
     rows([
       ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
@@ -42,8 +49,8 @@ export function approvalText(checked: CheckedApproval): string {
       ['may not decide', approval.excluded.join(', ') || '(nobody is excluded)'],
     ]),
     ...approval.decisions.map(
-      ({ person, decision, rationale, at }) =>
-        `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}`,
+      ({ person, decision, rationale, at, digest: about }) =>
+        `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}${about === undefined || about === digest ? '' : '  (does not count: about what it was before it was narrowed)'}`,
     ),
     `Approval digest, computed here: ${digest}`,
     'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them.',
@@ -51,9 +58,9 @@ export function approvalText(checked: CheckedApproval): string {
 }
 
 /** `1 of 2 people` */
-export function agreedText({ decisions, quorum }: Approval): string {
-  const given = decisions.filter(({ decision }) => decision === 'approve').length;
-  return `${given} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
+export function agreedText(approval: Approval): string {
+  const { quorum } = approval;
+  return `${agreedCount(approval)} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
 }
 
 function rows(pairs: readonly (readonly [string, string])[]): string {
@@ -89,6 +96,10 @@ function replacedLines(
     ),
     ...difference.map((line) => `  │ ${line}`),
   ];
+}
+
+export function callsText(calls: readonly AllowedCall[]): string[] {
+  return calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines);
 }
 
 function callLines(call: AllowedCall): string[] {

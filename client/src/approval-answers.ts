@@ -79,7 +79,13 @@ export const ApprovalSchema = v.looseObject({
   roles: v.array(text),
   /** People who may not. */
   excluded: v.array(text),
-  decisions: v.array(v.looseObject({ person: text, decision: text, rationale: text, at: text })),
+  decisions: v.array(
+    v.looseObject({
+      ...{ person: text, decision: text, rationale: text, at: text },
+      /** What it is about; it counts while that is the approval’s. */
+      digest: v.optional(DigestSchema),
+    }),
+  ),
   createdAt: text,
   decideBefore: text,
   decidedAt: v.nullish(text),
@@ -94,6 +100,12 @@ export const ApprovalSchema = v.looseObject({
   request: v.optional(ApprovalRequestSchema),
 });
 export type Approval = v.InferOutput<typeof ApprovalSchema>;
+
+/** How many people have agreed to what the approval is about now. */
+export function agreedCount({ decisions, digest }: Approval): number {
+  return decisions.filter((one) => one.decision === 'approve' && (one.digest ?? digest) === digest)
+    .length;
+}
 
 export const ApprovalPageSchema = v.looseObject({
   items: v.array(ApprovalSchema),

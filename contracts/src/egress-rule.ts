@@ -167,6 +167,7 @@ export interface EgressContract {
   readonly plugin: readonly EgressRule[];
   readonly operator: readonly EgressRule[];
   readonly networks: readonly string[];
+  /** What an approver narrowed it to; empty when nobody did. */
   readonly approval: readonly EgressRule[];
 }
 
@@ -243,18 +244,37 @@ export function decideEgress(
       layer: 'request',
     };
   }
-  if (
-    contract.approval.length > 0 &&
-    !contract.approval.some((rule) => mismatch(rule, request) === undefined)
-  ) {
-    return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
+  if (contract.approval.length === 0) return { allowed: true, rules: { plugin, operator } };
+  const narrowed = contract.approval.filter((rule) => mismatch(rule, request) === undefined);
+  const approval = narrowed.find((rule) => agreesOnCredential(rule, plugin));
+  if (!approval) {
+    const [other] = narrowed;
+    const reason = other
+      ? `rule ${other.id} allows credential ${other.credential} only`
+      : nearestReason(contract.approval, request);
+    return { allowed: false, reason, layer: 'approval' };
   }
-  return { allowed: true, rules: { plugin, operator } };
+  return { allowed: true, rules: { plugin, operator, approval } };
+}
+
+/** An approver’s rule that names a credential allows calls with that one only. */
+export function agreesOnCredential(
+  approval: Pick<EgressRule, 'credential'>,
+  { credential }: Pick<EgressRule, 'credential'>,
+): boolean {
+  return approval.credential === undefined || approval.credential === credential;
 }
 
 export interface MatchedRules {
   readonly plugin: EgressRule;
   readonly operator: EgressRule;
+  /** There when an approver narrowed the contract. */
+  readonly approval?: EgressRule;
+}
+
+/** The matched rules, each of which has its own budgets. */
+export function layersOf({ plugin, operator, approval }: MatchedRules): readonly EgressRule[] {
+  return approval ? [plugin, operator, approval] : [plugin, operator];
 }
 
 /**
@@ -272,9 +292,16 @@ export function idempotencyOf(
   };
 }
 
-/** The ids of the matched rules as records and digests name them. */
-export function ruleName({ plugin, operator }: MatchedRules): string {
+/** The ids of the matched rules as records and digests name them: all three of a narrowed contract. */
+export function ruleName({ plugin, operator, approval }: MatchedRules): string {
+  if (approval) return `${plugin.id} ${operator.id} ${approval.id}`;
   return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
+}
+
+/** The id of a layer’s rule in what {@link ruleName} made. */
+export function ruleOfLayer(name: string, layer: keyof MatchedRules): string | undefined {
+  const [plugin, operator = plugin, approval] = name.split(' ');
+  return { plugin, operator, approval }[layer];
 }
 
 const CHECKS: readonly (readonly [

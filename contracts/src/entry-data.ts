@@ -54,7 +54,19 @@ const approvalRequested = v.looseObject({
   /** A decision after it is refused. */
   decideBefore: v.optional(text),
 });
-const approvalDecided = v.looseObject(approval);
+/**
+ * Whoever agrees may narrow what the action may reach: then `approvalDigest` is that of the narrowed
+ * statement, which is an artifact of the entry as the narrowed order is, and nobody else has agreed to it.
+ */
+const approvalDecided = v.looseObject({
+  ...approval,
+  /** The approval digest before. */
+  narrows: v.optional(DigestSchema),
+  contractDigest: v.optional(DigestSchema),
+  orderDigest: v.optional(DigestSchema),
+  /** Ids of the rules of the contract’s approval layer. */
+  egress: v.optional(v.array(text)),
+});
 const approvalVoided = v.looseObject({ ...approval, reason: text });
 /** These end the action; older logs do not count its entries there. */
 const approvalEnded = v.looseObject({ ...approval, entries });

@@ -13,6 +13,7 @@ interface Story {
   readonly ordered: OrderedStory | undefined;
   decision?: { readonly allowed: boolean; readonly tier: unknown };
   approvalDigest?: unknown;
+  narrowed: boolean;
   approved: boolean;
   readonly open: Set<string>;
   readonly attempts: Set<string>;
@@ -34,6 +35,7 @@ export async function checkStory(
 ): Promise<boolean> {
   const story: Story = {
     ordered: orderedStory(entries[0], artifacts),
+    narrowed: false,
     approved: false,
     open: new Set(),
     attempts: new Set(),
@@ -118,10 +120,22 @@ function checkApproval({ type, data }: Entry, story: Story, say: Say): void {
     story.approvalDigest = data.approvalDigest;
   } else if (story.approvalDigest === undefined) {
     say('action.approval', `${type} before approval.requested`);
+  } else if (data.narrows !== undefined) {
+    narrowApproval(data, story, say);
   } else if (data.approvalDigest !== story.approvalDigest) {
     say('action.approval', `${type} is about another digest than approval.requested`);
   }
   story.approved = type === 'approval.granted';
+}
+
+/** What it is narrowed to is what everybody agrees to from there on; `verify-narrowing.ts` compares it. */
+function narrowApproval(data: Entry['data'], story: Story, say: Say): void {
+  if (story.narrowed) say('action.approval', 'an approval is narrowed once');
+  if (data.narrows !== story.approvalDigest) {
+    say('action.approval', 'narrows another digest than the one that was asked about');
+  }
+  story.narrowed = true;
+  story.approvalDigest = data.approvalDigest;
 }
 
 function startAttempt(entry: Entry, story: Story, say: Say): void {

@@ -8,15 +8,20 @@ import type { ApprovalDecision } from '@portarium/client/approvals';
 import { doomsOf } from '@portarium/client/doomed-write';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { visibleLine } from '@portarium/client/visible-text';
+import { allowedCalls } from '@portarium/contracts/allowed-calls';
+import type { EgressRule } from '@portarium/contracts/egress-rule';
+import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
-import { agreedText, approvalText } from '../approval-text.ts';
+import { agreedText, approvalText, callsText } from '../approval-text.ts';
 import { ask, isTerminal } from '../ask-person.ts';
+import { checkedJson } from '../checked-json.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
+import { readArgument } from '../read-argument.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface ApproveOptions extends ConnectionOptions {
@@ -24,6 +29,7 @@ interface ApproveOptions extends ConnectionOptions {
   readonly deny?: true;
   readonly requestChanges?: true;
   readonly yes?: true;
+  readonly egress?: string;
 }
 
 export function registerApprove(program: Command): void {
@@ -35,12 +41,19 @@ export function registerApprove(program: Command): void {
       .option('--rationale <text>', 'why; it stands in the evidence')
       .addOption(new Option('--deny', 'deny it instead').conflicts('requestChanges'))
       .option('--request-changes', 'end the action, and ask for another in its place')
+      .addOption(
+        new Option(
+          '--egress <file>',
+          'approve less: only calls that match one of these rules as well (JSON list, - for standard input); others have to agree anew',
+        ).conflicts(['deny', 'requestChanges']),
+      )
       .option('--yes', 'decide without asking; needs --rationale'),
   ).action(approve);
 }
 
 async function approve(id: string | undefined, options: ApproveOptions): Promise<void> {
   assertUsable(id, options);
+  const egress = await rulesOf(options);
   const client = connect(options, 'approver');
   if (id === undefined) return list(client, options);
   const approval = await client.approvals.get(await approvalIdOf(client, id));
@@ -48,7 +61,8 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (!options.json) print(approvalText(checked));
   if (!decides(options)) tellIfFutile(approval);
   if (approval.state === 'open' && !options.deny) await warn(client, checked);
-  const wanted = await decisionOn(checked, options);
+  if (egress && !options.json) print(narrowedText(checked, egress));
+  const wanted = await decisionOn(checked, options, egress);
   if (wanted === undefined) {
     if (options.json) printJson(approval);
     return;
@@ -58,6 +72,22 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   print(`${decided.id}  ${decided.state}  ${agreedText(decided)} agreed`);
   if (decided.state === 'granted') tell(`It goes on: portarium action tail ${decided.action}`);
   if (decided.state === 'open') tell('Others have to agree as well: portarium approve lists it.');
+}
+
+/** @throws UsageError when the file holds no rules that could narrow anything */
+async function rulesOf({ egress }: ApproveOptions): Promise<readonly EgressRule[] | undefined> {
+  if (egress === undefined) return undefined;
+  const schema = v.pipe(GrantableRulesSchema, v.minLength(1, 'expected at least one rule'));
+  return checkedJson(egress, await readArgument(egress === '-' ? '@-' : `@${egress}`), schema);
+}
+
+/** What would be left of the calls; read out of the rules as the Control Plane will. */
+function narrowedText({ request }: CheckedApproval, approval: readonly EgressRule[]): string {
+  const contract = { ...request.contract, approval };
+  return [
+    'With --egress it may make these calls, and no others:',
+    ...callsText(allowedCalls(contract, request.effect)),
+  ].join('\n');
 }
 
 /** Says so before anything is asked, when the Control Plane would refuse. */
@@ -84,8 +114,9 @@ async function warn({ credentials }: PortariumClient, checked: CheckedApproval):
 }
 
 /** Whether the options say that something is to be decided. */
-function decides({ rationale, deny, requestChanges, yes }: ApproveOptions): boolean {
-  return rationale !== undefined || deny === true || requestChanges === true || yes === true;
+function decides({ rationale, deny, requestChanges, yes, egress }: ApproveOptions): boolean {
+  const given = [rationale, deny, requestChanges, yes, egress];
+  return given.some((option) => option !== undefined);
 }
 
 /** @throws UsageError before anything is asked for */
@@ -126,6 +157,7 @@ async function approvalIdOf(client: PortariumClient, id: string): Promise<string
 async function decisionOn(
   { approval, digest }: CheckedApproval,
   options: ApproveOptions,
+  egress: readonly EgressRule[] | undefined,
 ): Promise<ApprovalDecision | undefined> {
   const decision = options.deny ? 'deny' : options.requestChanges ? 'request-changes' : 'approve';
   const asks = isTerminal() && !options.json;
@@ -138,7 +170,7 @@ async function decisionOn(
   }
   const rationale = (options.rationale ?? (await ask('Why? ')) ?? '').trim();
   if (rationale === '') throw new Error('Nothing was decided: a decision needs a reason.');
-  return { decision, rationale, digest };
+  return { decision, rationale, digest, ...(egress === undefined ? {} : { egress }) };
 }
 
 const QUESTIONS: { readonly [D in ApprovalDecision['decision']]: string } = {

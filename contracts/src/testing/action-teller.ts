@@ -5,14 +5,14 @@
 import * as v from 'valibot';
 import { type ActionOrder, ActionOrderSchema, ORDER_MEDIA_TYPE } from '../action-order.ts';
 import {
-  APPROVAL_CONTEXT,
   type ApprovalStatement,
   ApprovalStatementSchema,
+  contextDigest,
   STATEMENT_MEDIA_TYPE,
 } from '../approval-statement.ts';
 import { canonicalBytes } from '../canonical-json.ts';
 import { type Digest, digestOf, digestOfJson } from '../digest.ts';
-import { contractStatement } from '../egress-rule.ts';
+import { contractStatement, type EgressRule } from '../egress-rule.ts';
 import type { Artifact } from '../evidence-entry.ts';
 import {
   BODIES_MEDIA_TYPE,
@@ -51,6 +51,8 @@ export class ActionTeller {
   readonly #bodies = new Map<Digest, Uint8Array>();
   readonly #subject: { readonly action: string; readonly plugin?: string };
   #requested: Data = {};
+  #order: ActionOrder | undefined;
+  #statement: ApprovalStatement | undefined;
   #approval: Data = {};
   #approvalId = '';
   #tier: Tier = 'auto';
@@ -93,6 +95,7 @@ export class ActionTeller {
       seed: '5e'.repeat(32),
       startTime: '2026-01-01T00:00:00.000Z',
     });
+    this.#order = order;
     const bytes = bytesOf(this.#alter.order ? this.#alter.order(order) : order);
     const artifacts = [
       await this.#keep(INPUT, 'application/json'),
@@ -125,16 +128,44 @@ export class ActionTeller {
       policyVersion: 7,
       executeBefore: '2026-01-03T00:00:00.000Z',
     });
-    const altered = this.#alter.statement ? this.#alter.statement(statement) : statement;
-    const bytes = bytesOf(altered);
-    const context = encoder.encode(APPROVAL_CONTEXT);
-    const approvalDigest = await digestOf(new Uint8Array([...context, ...bytes]));
-    this.#approval = { approvalDigest, quorum };
+    this.#statement = statement;
+    const bytes = this.#stated(statement);
+    this.#approval = { approvalDigest: await contextDigest(bytes), quorum };
     this.#approvalId = this.#log.id('approval');
     const times = { roles: ['approver'], decideBefore: '2026-01-02T00:00:00.000Z' };
     const artifacts = [await this.#keep(bytes, STATEMENT_MEDIA_TYPE)];
     const subject = { ...this.#subject, approval: this.#approvalId };
     await this.tell('approval.requested', { ...this.#approval, ...times }, { artifacts, subject });
+  }
+
+  #stated(statement: ApprovalStatement): Uint8Array {
+    return bytesOf(this.#alter.statement ? this.#alter.statement(statement) : statement);
+  }
+
+  /** A person agrees to less than was asked for. */
+  async narrow(
+    decision: 'endorsed' | 'granted',
+    by: string,
+    approval: EgressRule[],
+  ): Promise<void> {
+    if (!this.#order || !this.#statement) throw new Error('nothing was asked for');
+    this.#order = { ...this.#order, contract: { ...this.#order.contract, approval } };
+    const contractDigest = await digestOfJson(contractStatement(this.#order.contract));
+    this.#statement = { ...this.#statement, contractDigest };
+    const statement = this.#stated(this.#statement);
+    const order = bytesOf(this.#alter.order ? this.#alter.order(this.#order) : this.#order);
+    const narrows = this.#approval.approvalDigest;
+    this.#approval = { ...this.#approval, approvalDigest: await contextDigest(statement) };
+    const data = {
+      ...{ ...this.#approval, by, rationale: 'less will do', narrows, contractDigest },
+      ...{ orderDigest: await digestOf(order), egress: approval.map(({ id }) => id) },
+    };
+    const artifacts = [
+      await this.#keep(statement, STATEMENT_MEDIA_TYPE),
+      await this.#keep(order, ORDER_MEDIA_TYPE),
+    ];
+    const subject = { ...this.#subject, approval: this.#approvalId };
+    await this.tell(`approval.${decision}`, data, { artifacts, subject });
   }
 
   /** A person, or nobody, decides. */
@@ -243,6 +274,7 @@ export class ActionTeller {
     const call = this.records.length;
     return v.parse(JournalRecordSchema, {
       ...request,
+      rule: this.#ruleOf(request.rule),
       call,
       attempt: this.#attempt,
       requestDigest: await digestOf(encoder.encode(`${name} ${call}`)),
@@ -253,6 +285,14 @@ export class ActionTeller {
       ms: 0,
       ...more,
     });
+  }
+
+  /** Of a narrowed action with one rule of the approval. */
+  #ruleOf(name: string): string {
+    const [narrowed] = this.#order?.contract.approval ?? [];
+    if (!narrowed) return name;
+    const [plugin, operator = plugin] = name.split(' ');
+    return `${plugin} ${operator} ${narrowed.id}`;
   }
 
   async #read(text: string): Promise<Partial<JournalArtifactRecord>> {

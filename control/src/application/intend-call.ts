@@ -7,9 +7,11 @@ import { digestOfJson } from '@portarium/contracts/digest';
 import {
   decideEgress,
   type EgressRequest,
+  type EgressRule,
   idempotencyOf,
   type MatchedRules,
   ruleName,
+  ruleOfLayer,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
@@ -166,9 +168,11 @@ function overBudget(
   if (others.length >= limits.egressCalls) {
     return refused('limit.egress', `more than ${limits.egressCalls} calls`, 'budget');
   }
-  for (const [layer, one] of Object.entries(rules)) {
+  const layers = Object.entries(rules) as [keyof MatchedRules, EgressRule][];
+  for (const [layer, one] of layers) {
     const spent = others.filter(
-      ({ record }) => record.verdict !== 'denied' && ruleOf(record, layer) === one.id,
+      ({ record: { verdict, rule } }) =>
+        verdict !== 'denied' && rule !== undefined && ruleOfLayer(rule, layer) === one.id,
     );
     if (one.maxCalls !== undefined && spent.length >= one.maxCalls) {
       return refused('limit.egress', `rule ${one.id} allows ${one.maxCalls} calls`, 'budget');
@@ -179,12 +183,6 @@ function overBudget(
     }
   }
   return undefined;
-}
-
-/** The id of the plugin's or the operator's rule in a record's `rule` (`ruleName`). */
-function ruleOf({ rule }: EgressCall, layer: string): string | undefined {
-  const names = (rule ?? '').split(' ');
-  return layer === 'plugin' ? names[0] : names.at(-1);
 }
 
 /** Who asks, about what, and what is known of it by then. */

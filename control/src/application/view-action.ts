@@ -5,6 +5,7 @@ import { isSettled } from '@portarium/contracts/life-cycle';
 import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
+import { agreedTo } from '../domain/approval-rules.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction, Word } from './ports/workspace-store.ts';
@@ -103,9 +104,7 @@ async function approvalOf(
   const approval = await tx.approvalOf(action);
   if (!approval) return undefined;
   const { id, state, digest, quorum, decideBefore, executeBefore } = approval;
-  const given = (await tx.listDecisions(id)).filter(
-    ({ decision }) => decision === 'approve',
-  ).length;
+  const given = agreedTo(approval, await tx.listDecisions(id));
   return { id, state, digest, quorum, given, decideBefore, executeBefore };
 }
 

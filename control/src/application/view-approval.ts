@@ -20,8 +20,8 @@ export function approvalSummary(
   const { decidedAt, consumedAt, ...known } = approval;
   return {
     ...known,
-    decisions: decisions.map(({ person, decision, rationale, at }) => ({
-      ...{ person, decision, at },
+    decisions: decisions.map(({ person, decision, digest, rationale, at }) => ({
+      ...{ person, decision, digest, at },
       rationale: plainText(rationale, 2_000),
     })),
     ...(decidedAt === null ? {} : { decidedAt }),

@@ -6,6 +6,7 @@ import { digestOf } from '@portarium/contracts/digest';
 import {
   type EgressContract,
   type EgressRule,
+  layersOf,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
@@ -133,7 +134,7 @@ export class EgressSession {
       return { answer: earlier ? await this.#replay(earlier, []) : this.#deny(call, judged) };
     }
     const { request } = judged;
-    const rules = [judged.rules.plugin, judged.rules.operator];
+    const rules = layersOf(judged.rules);
     const over =
       this.#budget.begin(rules, bytesOutOf(request)) ??
       (earlier || this.#journal.hasRoom ? undefined : 'the journal has no room for more');
@@ -164,8 +165,8 @@ export class EgressSession {
   }
 
   async #live(call: number, allowed: AllowedRequest, reopened: boolean): Promise<EgressAnswer> {
-    const { plugin, operator } = allowed.rules;
-    const maxResponseBytes = this.#budget.bytesInLeft([plugin, operator]);
+    const rules = layersOf(allowed.rules);
+    const maxResponseBytes = this.#budget.bytesInLeft(rules);
     const end = await new LiveCall(
       { call, allowed, reopened, maxResponseBytes },
       {
@@ -175,7 +176,7 @@ export class EgressSession {
         signal: this.#abort.signal,
       },
     ).perform();
-    this.#budget.received([plugin, operator], end.bytesIn);
+    this.#budget.received(rules, end.bytesIn);
     if (!end.record)
       return end.refusal ?? refused('host.resource', 'a call ended without a record');
     const cut = this.#abort.signal.aborted && end.record.verdict === 'failed';

@@ -201,6 +201,11 @@ export interface WriteTransaction
   lockAction(id: ActionId): Promise<ActionRecord | undefined>;
   /** What changes of an action while it runs, under the same lock; cheaper than the whole row. */
   lockProgress(id: ActionId): Promise<Pick<ActionRecord, 'state' | 'fence'> | undefined>;
+  /** Narrows what an action that waits for people may reach; its attempts have not begun. */
+  narrowAction(
+    id: ActionId,
+    narrowed: Pick<ActionRecord, 'contract' | 'contractDigest' | 'orderDigest'>,
+  ): Promise<void>;
   /** Changes the state; the caller has checked the transition on the locked row. */
   updateAction(id: ActionId, change: ActionChange): Promise<void>;
   /**

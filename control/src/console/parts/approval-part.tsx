@@ -1,11 +1,13 @@
-import type { Approval } from '@portarium/client/approval-answers';
+import { type Approval, agreedCount } from '@portarium/client/approval-answers';
 import { type CheckedApproval, checkApproval } from '@portarium/client/approval-check';
 import { doomsOf } from '@portarium/client/doomed-write';
 import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { type EgressRule, EgressRulesSchema } from '@portarium/contracts/egress-rule';
 import { useRef, useState } from 'preact/hooks';
+import * as v from 'valibot';
 import { useKeys } from '../keys.ts';
 import { useLive } from '../live.ts';
 import { Failure, useResource } from '../resource.tsx';
@@ -144,6 +146,12 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
           ))}
         </ul>
       )}
+      {contract.approval.length > 0 && (
+        <p class="notice">
+          An approver narrowed what it may reach: the last name of each call’s rule is that of
+          theirs.
+        </p>
+      )}
       <h3>Credentials, set by the platform</h3>
       {credentials.length === 0 ? (
         <p>None.</p>
@@ -237,7 +245,7 @@ function Lines(props: { readonly lines: readonly string[]; readonly label: strin
 
 function Decisions({ approval }: { readonly approval: Approval }) {
   const { decisions, quorum, roles, excluded } = approval;
-  const given = decisions.filter(({ decision }) => decision === 'approve').length;
+  const given = agreedCount(approval);
   return (
     <>
       <h3>Decisions</h3>
@@ -249,18 +257,29 @@ function Decisions({ approval }: { readonly approval: Approval }) {
         </span>
       </p>
       <ul class="calls">
-        {decisions.map(({ person, decision, rationale, at }) => (
+        {decisions.map(({ person, decision, rationale, at, digest }) => (
           <li key={person}>
             <strong>{visibleLine(person)}</strong> <Badge of={decision} /> “{visibleLine(rationale)}
             ”{' '}
             <span class="quiet">
               <Time at={at} />
+              {digest !== undefined &&
+                digest !== approval.digest &&
+                ' · does not count: about what it was before it was narrowed'}
             </span>
           </li>
         ))}
       </ul>
     </>
   );
+}
+
+/** @throws Error that says what of the text is no list of rules */
+function narrowing(text: string): readonly EgressRule[] {
+  const read = v.safeParse(v.pipe(v.string(), v.parseJson(), EgressRulesSchema), text);
+  if (read.success) return read.output;
+  const [issue] = read.issues;
+  throw new Error(`The egress rules, ${v.getDotPath(issue) ?? 'all of them'}: ${issue.message}.`);
 }
 
 const CHOICES = [
@@ -276,6 +295,7 @@ function Decide(props: { readonly checked: CheckedApproval; readonly reload: () 
   const { approval, digest } = props.checked;
   const [choice, setChoice] = useState<Choice>();
   const [rationale, setRationale] = useState('');
+  const [rules, setRules] = useState('');
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error>();
   const field = useRef<HTMLTextAreaElement>(null);
@@ -303,9 +323,16 @@ function Decide(props: { readonly checked: CheckedApproval; readonly reload: () 
     if (choice === undefined || rationale.trim() === '') return;
     setBusy(true);
     setError(undefined);
-    await current.client.approvals
-      .decide(approval.id, { decision: choice, rationale: rationale.trim(), digest })
-      .catch((caught) => setError(caught));
+    try {
+      const egress = choice === 'approve' && rules.trim() !== '' ? narrowing(rules) : undefined;
+      const decision = { decision: choice, rationale: rationale.trim(), digest };
+      await current.client.approvals.decide(approval.id, {
+        ...decision,
+        ...(egress && { egress }),
+      });
+    } catch (caught) {
+      setError(caught instanceof Error ? caught : new Error(String(caught)));
+    }
     setBusy(false);
     props.reload();
   };
@@ -349,6 +376,21 @@ function Decide(props: { readonly checked: CheckedApproval; readonly reload: () 
           }}
         />
       </label>
+      {choice === 'approve' && (
+        <details>
+          <summary>Approve less than was asked for</summary>
+          <label>
+            Egress rules as a JSON list: only calls that match one of them as well are made, and who
+            agreed before has to agree again
+            <textarea
+              rows={4}
+              spellcheck={false}
+              value={rules}
+              onInput={(event) => setRules(event.currentTarget.value)}
+            />
+          </label>
+        </details>
+      )}
       {choice !== undefined && (
         <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
           {busy

@@ -118,6 +118,7 @@ function writeActions(
   | 'queueDispatch'
   | 'lockAction'
   | 'lockProgress'
+  | 'narrowAction'
   | 'updateAction'
   | 'claimIdempotencyKey'
   | 'forgetIdempotencyKeys'
@@ -147,6 +148,11 @@ function writeActions(
       const [row] =
         await tx`SELECT state, fence FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
       return row && { state: row.state as ActionState, fence: Number(row.fence) };
+    },
+    async narrowAction(id, { contract, contractDigest, orderDigest }) {
+      await tx`
+        UPDATE actions SET contract = ${json(contract)}, contract_digest = ${contractDigest}, order_digest = ${orderDigest}
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = 'waiting-approval'`;
     },
     async updateAction(id, change) {
       await tx`
