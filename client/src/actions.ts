@@ -24,6 +24,8 @@ export interface ActionRequest {
   readonly labels?: Readonly<Record<string, string>>;
   /** The action whose place this one takes; one that still waits for approval is cancelled. */
   readonly replaces?: string;
+  /** Runs it without its writes, which are recorded and answered from the plugin’s examples. */
+  readonly dryRun?: boolean;
 }
 
 export interface ActionResolution {
@@ -69,6 +71,27 @@ export class Actions {
           ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
         },
         json: request,
+        repeatable: true,
+        waitMs: waitSeconds * 1_000,
+      },
+      ActionSchema,
+    );
+  }
+
+  /**
+   * Runs an action that waits for approval without its writes; the answer, once it is over, has them in
+   * `writes`. @throws PortariumError `conflict` when it does not wait, `approval.stale` when it would not run
+   */
+  dryRun(id: string, options: { readonly waitSeconds?: number } = {}): Promise<Action> {
+    const { waitSeconds = 0 } = options;
+    return this.#transport.json(
+      {
+        method: 'POST',
+        path: `${this.#path(id)}/dry-run`,
+        headers: {
+          'idempotency-key': crypto.randomUUID(),
+          ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
+        },
         repeatable: true,
         waitMs: waitSeconds * 1_000,
       },

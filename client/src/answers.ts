@@ -6,7 +6,7 @@ import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
 import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
-import { ApprovalOfActionSchema } from './approval-answers.ts';
+import { ApprovalOfActionSchema, WithheldWriteSchema } from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -68,6 +68,7 @@ export type Credential = v.InferOutput<typeof CredentialSchema>;
 
 const usage = {
   ...{ actions: count, succeeded: count, failed: count, denied: count, attempts: count },
+  dryRuns: v.optional(count, 0),
   ...{ cpuMs: count, wallMs: count, egressCalls: count, bytesOut: count, bytesIn: count },
 };
 
@@ -120,6 +121,10 @@ const summary = {
   attempts: count,
   /** The action whose place this one takes. */
   replaces: v.optional(text),
+  /** Nothing of it left that changes anything. */
+  dryRun: v.optional(v.literal(true)),
+  /** The action that it is a dry run of. */
+  dryRunOf: v.optional(text),
   /** The newest; there when somebody has to agree, or had to. */
   approval: v.optional(ApprovalOfActionSchema),
   createdAt: text,
@@ -131,6 +136,8 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 export const ActionSchema = v.looseObject({
   ...summary,
   output: v.optional(v.unknown()),
+  /** What a dry run would have sent. */
+  writes: v.optional(v.array(WithheldWriteSchema)),
   /** The person whose word ended it, or let it go on. */
   decision: v.optional(v.looseObject({ by: text, outcome: text, rationale: v.optional(text) })),
   evidence: v.looseObject({ from: count, to: count }),

@@ -20,6 +20,27 @@ export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
 const state = v.picklist(APPROVAL_STATES);
 
+/** A write of a dry run: what a plugin would have sent. Its own words, not safe to show as they are. */
+export const WithheldWriteSchema = v.looseObject({
+  call: count,
+  rule: v.optional(text),
+  method: text,
+  url: text,
+  headers: v.array(v.tuple([text, text])),
+  credential: v.optional(text),
+  body: v.optional(
+    v.looseObject({
+      digest: DigestSchema,
+      bytes: count,
+      text: v.optional(text),
+      base64: v.optional(text),
+      cut: v.optional(v.literal(true)),
+    }),
+  ),
+  status: v.optional(count),
+});
+export type WithheldWrite = v.InferOutput<typeof WithheldWriteSchema>;
+
 /** The newest approval of an action, as the action shows it. */
 export const ApprovalOfActionSchema = v.looseObject({
   id: text,
@@ -92,6 +113,17 @@ export const ApprovalSchema = v.looseObject({
   consumedAt: v.nullish(text),
   /** Whether something changed, so that no decision would hold. Not in lists. */
   stale: v.nullish(v.boolean()),
+  /** The newest dry run of what the approval is about. Not in lists. */
+  dryRun: v.nullish(
+    v.looseObject({
+      action: text,
+      state: text,
+      createdAt: text,
+      finishedAt: v.nullish(text),
+      error: v.nullish(v.looseObject({ code: text, message: text })),
+      writes: v.array(WithheldWriteSchema),
+    }),
+  ),
   /** Why the key that asks may not decide. Not in lists. */
   refusal: v.nullish(v.looseObject({ code: text, detail: text })),
   /** The plugin, as `name@version`. In lists only. */

@@ -88,7 +88,8 @@ function isCanonical(text: string): boolean {
   );
 }
 
-const path = v.pipe(
+/** Literal segments, `{name}` for exactly one, `**` as the last for any rest. */
+export const PathPatternSchema = v.pipe(
   v.string(),
   v.maxLength(1024),
   v.check(
@@ -120,7 +121,7 @@ export const EgressRuleSchema = v.strictObject({
   scheme: v.picklist(['https', 'http']),
   host,
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
-  path,
+  path: PathPatternSchema,
   query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
   headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
   contentTypes: v.optional(

@@ -35,6 +35,7 @@ export const ENTRY_TYPES = [
   'egress.intended',
   'egress.answered',
   'egress.denied',
+  'egress.withheld',
   'attempt.finished',
   'action.succeeded',
   'action.failed',

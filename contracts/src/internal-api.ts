@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
+import { ExampleAnswerSchema } from './example-answer.ts';
 import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
@@ -60,6 +61,11 @@ const responseHeaders = v.pipe(
   ),
 );
 
+const requestHeaders = v.pipe(
+  v.array(v.strictTuple([storable(256), storable(16_384)])),
+  v.maxLength(64),
+);
+
 /**
  * One record of the action's journal, as the host saw it; `call` counts from 0 over all attempts.
  * A call with an intent stands as `open` from its acknowledgement to its answer.
@@ -72,7 +78,8 @@ export const EgressCallSchema = v.strictObject({
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   /** Without the query, which may carry personal data. */
   path: storable(2_048),
-  verdict: v.picklist(['open', 'allowed', 'denied', 'failed']),
+  /** `withheld`: a write of a dry run, which was recorded in its place and did not leave. */
+  verdict: v.picklist(['open', 'allowed', 'denied', 'failed', 'withheld']),
   /** Ids of the rules that allowed it. */
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
@@ -89,8 +96,19 @@ export const EgressCallSchema = v.strictObject({
   responseHeaders: v.optional(responseHeaders),
   /** Of a `failed` call with an intent: whether a byte of the request may have left. */
   sent: v.optional(v.boolean()),
-  /** The credential that was set into the request. */
+  /** The credential that was set into the request, or would have been. */
   credential: v.optional(CredentialIdSchema),
+  /** Of a `withheld` call: everything that would have been sent, but for what the broker sets. */
+  request: v.optional(
+    v.strictObject({
+      url: storable(8_192),
+      /** What the guest set: lower-case names, sorted. */
+      headers: requestHeaders,
+      /** Null without a body; the bytes are an artifact of `egress.withheld`. */
+      bodyDigest: v.nullable(DigestSchema),
+      bodyBytes: integer,
+    }),
+  ),
   bytesOut: integer,
   bytesIn: integer,
   /** Whole milliseconds from intent to the last byte; the action's clock advances by them. */
@@ -108,6 +126,12 @@ const ReportedCallSchema = v.pipe(
   v.check(
     ({ verdict, rule }) => verdict !== 'allowed' || rule !== undefined,
     'an allowed call names its rule',
+  ),
+  v.check(
+    ({ verdict, rule, request }) =>
+      (verdict === 'withheld') === (request !== undefined) &&
+      (verdict !== 'withheld' || rule !== undefined),
+    'a withheld call, and no other, has its request, and it names its rule',
   ),
 );
 
@@ -167,6 +191,14 @@ export const WorkOrderSchema = v.strictObject({
     approval: v.array(EgressRuleSchema),
   }),
   limits: AttemptLimitsSchema,
+  /** There for a dry run: no write leaves, and no leave for one is given. */
+  dryRun: v.optional(
+    v.strictObject({
+      answers: v.array(ExampleAnswerSchema),
+      /** Which credential would be set for a slot; never a secret. */
+      credentials: v.array(v.strictObject({ slot: v.string(), id: CredentialIdSchema })),
+    }),
+  ),
 });
 export type WorkOrder = v.InferOutput<typeof WorkOrderSchema>;
 
@@ -244,7 +276,7 @@ export const IntentSchema = v.strictObject({
   /** Absolute, as it will be sent. */
   url: storable(8_192),
   /** What the guest set: lower-case names, sorted. */
-  headers: v.pipe(v.array(v.strictTuple([storable(256), storable(16_384)])), v.maxLength(64)),
+  headers: requestHeaders,
   /** Null without a body. */
   bodyDigest: v.nullable(DigestSchema),
   bodyBytes: integer,

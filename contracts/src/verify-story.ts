@@ -11,6 +11,7 @@ import type { Findings, ReadEntry, Say } from './verify-report.ts';
 interface Story {
   /** Of an action that has an order; older ones have none. */
   readonly ordered: OrderedStory | undefined;
+  readonly dryRun: boolean;
   decision?: { readonly allowed: boolean; readonly tier: unknown };
   approvalDigest?: unknown;
   narrowed: boolean;
@@ -35,6 +36,7 @@ export async function checkStory(
 ): Promise<boolean> {
   const story: Story = {
     ordered: orderedStory(entries[0], artifacts),
+    dryRun: entries[0]?.entry.data.dryRun === true,
     narrowed: false,
     approved: false,
     open: new Set(),
@@ -89,8 +91,20 @@ function checkOrder(entry: Entry, index: number, story: Story, say: Say): void {
   }
 }
 
+/** What says of itself that it is of a dry run. */
+const TELLS_DRY: ReadonlySet<string> = new Set([
+  'attempt.finished',
+  'egress.withheld',
+  'action.succeeded',
+  'action.failed',
+  'action.cancelled',
+]);
+
 function checkEvent(entry: Entry, story: Story, say: Say): void {
   const { data, type } = entry;
+  if (TELLS_DRY.has(type) && (data.dryRun === true) !== story.dryRun) {
+    say('action.dry-run', 'is of a dry run in one of action.requested and this entry');
+  }
   if (type === 'policy.decided') {
     story.decision = { allowed: data.decision === 'allow', tier: data.tier };
     if (data.decision === 'allow' && data.tier === undefined) {
@@ -144,7 +158,8 @@ function startAttempt(entry: Entry, story: Story, say: Say): void {
   const tier = story.decision?.tier;
   if (!story.decision?.allowed) say('action.attempts', 'an attempt though policy did not allow');
   if (tier === 'manual-only') say('action.attempts', 'an attempt of a manual-only action');
-  if (tier === 'human-approve' && !story.approved) {
+  // Nothing of a dry run leaves that anybody would have to agree to.
+  if (tier === 'human-approve' && !story.approved && !story.dryRun) {
     say('action.approval', 'an attempt without an approval that was granted');
   }
   const fence = Number(entry.data.fence);

@@ -22,6 +22,7 @@ import {
   JournalRecordSchema,
 } from '../journal-artifact.ts';
 import type { Tier } from '../life-cycle.ts';
+import { requestDigest } from '../request-digest.ts';
 import { CALLS, CONTRACT, LIMITS, OUTPUT, PLUGIN, REWRITTEN } from './action-parts.ts';
 import type { Draft, LogBuilder } from './log-builder.ts';
 
@@ -55,6 +56,7 @@ export class ActionTeller {
   #statement: ApprovalStatement | undefined;
   #approval: Data = {};
   #approvalId = '';
+  #dry: { readonly dryRun?: true } = {};
   #tier: Tier = 'auto';
   #attempt = '';
   #fence = 0;
@@ -75,7 +77,8 @@ export class ActionTeller {
   }
 
   /** Asks for the action and lets policy allow it. */
-  async request(effect: 'read' | 'write', tier: Tier): Promise<void> {
+  async request(effect: 'read' | 'write', tier: Tier, dryRun?: true): Promise<void> {
+    this.#dry = dryRun ? { dryRun } : {};
     const plugin = await digestOf(PLUGIN);
     const moduleDigest = await digestOf(REWRITTEN);
     const [name, version, operation] = ['stripe-refunds', '1.2.0', 'createRefund'];
@@ -93,6 +96,7 @@ export class ActionTeller {
       contract: CONTRACT,
       limits: LIMITS,
       seed: '5e'.repeat(32),
+      ...this.#dry,
       startTime: '2026-01-01T00:00:00.000Z',
     });
     this.#order = order;
@@ -105,7 +109,7 @@ export class ActionTeller {
     const contractDigest = await digestOfJson(contractStatement(CONTRACT));
     const orderDigest = await digestOf(bytes);
     const digests = { inputDigest, contractDigest, orderDigest };
-    this.#requested = { operation, effect, plugin: name, version, ...digests };
+    this.#requested = { operation, effect, plugin: name, version, ...digests, ...this.#dry };
     const subject = { ...this.#subject, plugin };
     await this.tell('action.requested', this.#requested, { artifacts, subject });
     this.#tier = tier;
@@ -203,6 +207,30 @@ export class ActionTeller {
     await this.tell('egress.denied', this.#about(record));
   }
 
+  /** A write of a dry run, answered from an example or, with `false`, by none. */
+  async withhold(name: 'keyed' | 'unkeyed', isAnswered = true): Promise<void> {
+    const body = encoder.encode('{"amount":40}');
+    const bodyDigest = await digestOf(body);
+    const { method, scheme, host, path } = CALLS[name];
+    const url = `${scheme}://${host}${path}`;
+    const headers: [string, string][] = [['content-type', 'application/json']];
+    const rule = this.#ruleOf(CALLS[name].rule);
+    const answer = isAnswered
+      ? await this.#read(`example ${this.records.length}`)
+      : { reason: 'no example answers it' };
+    const record = await this.#record(name, {
+      verdict: 'withheld',
+      ...answer,
+      request: { url, headers, bodyDigest, bodyBytes: body.length },
+      requestDigest: await requestDigest({ method, url, headers, bodyDigest, rule }),
+    });
+    this.records.push(record);
+    const { request: _, ...shown } = this.#about(record);
+    const data = { ...shown, bodyDigest, dryRun: true };
+    const artifacts = [await this.#keep(body, 'application/octet-stream')];
+    await this.tell('egress.withheld', data, { artifacts });
+  }
+
   /** Makes a write durable before it leaves; with a number it is sent again. */
   async intend(name: CallName, again?: number): Promise<number> {
     const known = again === undefined ? undefined : this.records[again];
@@ -233,7 +261,10 @@ export class ActionTeller {
     const error = verdict === 'succeeded' ? {} : { error: { code, message: 'as the code says' } };
     const journalDigest = await digestOf(bytes);
     const counts = { journalDigest, calls: this.records.length };
-    const data = { attempt: this.#attempt, verdict, usage: { wallMs: 12.5 }, ...counts };
+    const data = {
+      ...{ attempt: this.#attempt, verdict, usage: { wallMs: 12.5 }, ...counts },
+      ...this.#dry,
+    };
     const artifacts: Artifact[] = [];
     if (verdict === 'succeeded') artifacts.push(await artifactOf(OUTPUT, 'application/json'));
     if (reported) artifacts.push(...(await this.#keepJournal(bytes)));
@@ -242,7 +273,7 @@ export class ActionTeller {
 
   async succeed(): Promise<void> {
     await this.finish('succeeded');
-    await this.tell('action.succeeded', { outputDigest: await digestOf(OUTPUT) });
+    await this.tell('action.succeeded', { outputDigest: await digestOf(OUTPUT), ...this.#dry });
   }
 
   /** Of an outcome that nobody saw. */

@@ -154,6 +154,23 @@ export const ORDERED_STORIES = {
     await action.approve();
     await action.decide('expired');
   },
+  dryRun: async (action) => {
+    await action.request('write', 'human-approve', true);
+    await action.start();
+    await action.quiet('read');
+    await action.withhold('keyed');
+    await action.withhold('unkeyed');
+    await action.succeed();
+  },
+  /** No example answers its write: the plugin goes no further. */
+  unanswered: async (action) => {
+    await action.request('write', 'human-approve', true);
+    await action.start();
+    await action.withhold('keyed', false);
+    await action.finish('failed', 'dry-run.unanswered');
+    const error = { code: 'dry-run.unanswered', message: 'no example' };
+    await action.tell('action.failed', { error, dryRun: true });
+  },
   attested: async (action) => {
     await action.request('write', 'manual-only');
     await action.resolve('succeeded');

@@ -41,7 +41,8 @@ export async function grantCredential(
   if (!credential || credential.revokedAt !== null) {
     return unavailable(`the credential ${slot} is revoked`);
   }
-  if (credential.version !== fixed.version && action.tier === 'human-approve') {
+  const approved = action.tier === 'human-approve' && !action.dryRun;
+  if (credential.version !== fixed.version && approved) {
     const message = `the credential ${slot} was rotated after people approved it`;
     return { kind: 'refused', code: 'approval.void', message };
   }

@@ -26,16 +26,14 @@ import { failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
 import { extendLease, type Held, hold } from './hold-attempt.ts';
+import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, knownJournal, recordCalls, tell } from './record-calls.ts';
+import { bodiesOf, knownJournal, MAX_PATH, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
-
-/** Characters of a path that a record keeps. */
-const MAX_PATH = 2_048;
 
 type Refusal = Extract<IntentResponse, { status: 'refused' }>;
 
@@ -67,6 +65,7 @@ export async function intendCall(
       return held.ok ? success(found) : held;
     });
   }
+  if (action.dryRun) await keepWithheld(context, ticket, intent.calls, bodies.value);
   const grant = await grantCredential(context, ticket.workspace, action, found);
   const key = await context.idempotencyKeys.keyOf(action.id, intent.call);
   const idempotency = idempotencyOf(found.rules);
@@ -136,6 +135,9 @@ async function match(action: FixedAction, intent: Intent): Promise<Result<Matche
     });
   }
   const write = !SAFE_METHODS.has(target.method);
+  if (write && action.dryRun) {
+    return success(refused('egress.denied', 'a dry run sends no writes', 'request'));
+  }
   return success({ request, rules: decision.rules, rule, write });
 }
 

@@ -7,8 +7,10 @@ import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
 import { agreedTo } from '../domain/approval-rules.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
+import { dryMark } from './dry-mark.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction, Word } from './ports/workspace-store.ts';
+import { viewWrites, type WriteView } from './view-writes.ts';
 
 export interface ActionView {
   readonly id: string;
@@ -26,6 +28,12 @@ export interface ActionView {
   readonly attempts: number;
   /** The action that it takes the place of. */
   readonly replaces?: string;
+  /** Nothing of it left that changes anything. */
+  readonly dryRun?: true;
+  /** The action that waits for people, and that it is a dry run of. */
+  readonly dryRunOf?: string;
+  /** What it would have sent. */
+  readonly writes?: readonly WriteView[];
   /** What was asked of people, and how far it got. */
   readonly approval?: ActionApproval;
   /** The person whose word ended it, or let it go on, and why. */
@@ -73,6 +81,7 @@ export async function viewAction(
   return {
     ...summary(action),
     ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
+    ...(action.dryRun ? { writes: await viewWrites(context, workspace, action) } : {}),
     ...(approval === undefined ? {} : { approval }),
     // The platform itself ends what is void: nobody's word.
     ...(word === undefined || word.by === SYSTEM_ACTOR.id ? {} : { decision: cleanWord(word) }),
@@ -129,7 +138,7 @@ export async function viewAttempts(
 /** What a list shows: everything but the output and the evidence range. */
 export function summary(
   action: ActionRecord,
-): Omit<ActionView, 'output' | 'approval' | 'decision' | 'evidence'> {
+): Omit<ActionView, 'output' | 'writes' | 'approval' | 'decision' | 'evidence'> {
   return {
     id: action.id,
     state: action.state,
@@ -146,6 +155,8 @@ export function summary(
       : { error: { code: action.error.code, message: plainText(action.error.message) } }),
     attempts: action.fence,
     ...(action.replaces === null ? {} : { replaces: action.replaces }),
+    ...dryMark(action),
+    ...(action.dryRunOf === null ? {} : { dryRunOf: action.dryRunOf }),
     createdAt: action.createdAt,
     ...(action.finishedAt === null ? {} : { finishedAt: action.finishedAt }),
   };

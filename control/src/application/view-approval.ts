@@ -9,6 +9,8 @@ import type { Caller, Context } from './context.ts';
 import { mayNotDecide } from './decide-approval.ts';
 import type { ApprovalRecord, DecisionRecord } from './ports/approval-store.ts';
 import type { ActionRecord } from './ports/records.ts';
+import { summary } from './view-action.ts';
+import { viewWrites } from './view-writes.ts';
 
 type View = Readonly<Record<string, unknown>>;
 
@@ -55,6 +57,7 @@ export async function viewApproval(
       plugin: await tx.findPlugin(action.plugin, action.version),
       owner: (await tx.findKeyPeople(action.requestedBy))?.owner,
       before: await tx.lastApproved(action),
+      dryRun: await tx.lastDryRun(action),
       refusal: await mayNotDecide(tx, caller, action, approval),
       current: await currentDigest(tx, workspace, action, approval.executeBefore),
       replaces: action.replaces === null ? undefined : await tx.findAction(action.replaces),
@@ -62,6 +65,7 @@ export async function viewApproval(
   });
   if (!found) return undefined;
   const { approval, action, decisions, plugin, owner, credentials, before, replaces } = found;
+  const { dryRun } = found;
   const operation = plugin?.manifest.operations.find(({ name }) => name === action.operation);
   const encoding = operation?.encoding ?? 'json';
   return {
@@ -69,6 +73,7 @@ export async function viewApproval(
     ...(found.refusal === undefined
       ? {}
       : { refusal: { code: found.refusal.code, detail: found.refusal.detail } }),
+    ...(dryRun === undefined ? {} : { dryRun: await dryRunView(context, workspace, dryRun) }),
     stale: isPending(approval) && found.current !== approval.digest,
     request: {
       plugin: {
@@ -107,6 +112,17 @@ export async function viewApproval(
           }),
     },
   };
+}
+
+/** The newest dry run of exactly this, and what it would have sent. */
+async function dryRunView(
+  context: Context,
+  workspace: WorkspaceId,
+  dryRun: ActionRecord,
+): Promise<View> {
+  const { id, state, error, createdAt, finishedAt } = summary(dryRun);
+  const writes = await viewWrites(context, workspace, dryRun);
+  return { action: id, state, error, createdAt, finishedAt, writes };
 }
 
 /** Whether it could still let something run. */

@@ -28,6 +28,9 @@ export const LEDGER_RULES: readonly EgressRule[] = [
 
 const operation = (name: string, effect: string) => ({ name, export: 'echo', effect });
 
+/** What the writes of a dry run are answered with. */
+const ANSWERS = [{ method: 'POST', path: '/unkeyed', status: 201, body: { ok: true } }];
+
 /** Uploads it as `author` and grants its own rules as `operator`. @returns the credential's id */
 export async function pushLedger(
   instance: TestInstance,
@@ -41,7 +44,10 @@ export async function pushLedger(
     name: 'ledger',
     version,
     operations: [
-      operation('write', 'write'),
+      {
+        ...operation('write', 'write'),
+        examples: [{ input: { id: 'one' }, output: {}, answers: ANSWERS }],
+      },
       operation('look', 'read'),
       operation('wipe', 'destructive'),
     ],

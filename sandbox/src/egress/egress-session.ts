@@ -17,6 +17,7 @@ import type { ActionJournal } from './action-journal.ts';
 import { Budget, bytesOutOf } from './budget.ts';
 import {
   type EgressAnswer,
+  hasBody,
   type Refused,
   recordedAnswer,
   refused,
@@ -24,8 +25,9 @@ import {
 } from './egress-answer.ts';
 import type { EgressControl } from './egress-control.ts';
 import { type AllowedRequest, type DeniedRequest, judgeRequest } from './judge-request.ts';
-import { type BrokerOptions, LiveCall } from './live-call.ts';
+import { type BrokerOptions, type CallTask, LiveCall } from './live-call.ts';
 import { followRedirects, type Hop } from './redirect.ts';
+import { type DryRun, withholdWrite } from './withhold-write.ts';
 
 export type { BrokerOptions } from './live-call.ts';
 
@@ -33,6 +35,8 @@ export interface EgressOrder {
   readonly contract: EgressContract;
   readonly effect: Effect;
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
+  /** No write leaves. */
+  readonly dryRun?: DryRun | undefined;
 }
 
 export class EgressSession {
@@ -42,6 +46,7 @@ export class EgressSession {
   readonly #control: EgressControl;
   readonly #budget: Budget;
   readonly #abort = new AbortController();
+  readonly #withheld = { calls: 0, bytes: 0 };
   #refusal: Refused | undefined;
   /** A read that the end of the attempt cut off: the guest never had its answer. */
   #cut: EgressCall | undefined;
@@ -65,9 +70,9 @@ export class EgressSession {
     return this.#journal.records;
   }
 
-  /** Calls that the guest has made, replayed ones included. */
+  /** Calls that the guest has made, replayed ones included, without the writes of a dry run. */
   get count(): number {
-    return this.#journal.taken;
+    return this.#journal.taken - this.#withheld.calls;
   }
 
   /** Calls of earlier attempts that the guest has not made. */
@@ -80,8 +85,9 @@ export class EgressSession {
     return this.#refusal;
   }
 
+  /** Without what a dry run did not send. */
   get bytesOut(): number {
-    return this.#budget.bytesOut;
+    return this.#budget.bytesOut - this.#withheld.bytes;
   }
 
   get bytesIn(): number {
@@ -138,6 +144,11 @@ export class EgressSession {
     const over =
       this.#budget.begin(rules, bytesOutOf(request)) ??
       (earlier || this.#journal.hasRoom ? undefined : 'the journal has no room for more');
+    const write = !SAFE_METHODS.has(request.target.method);
+    if (this.#order.dryRun && write && !over) {
+      this.#withheld.calls++;
+      this.#withheld.bytes += bytesOutOf(request);
+    }
     if (earlier && earlier.verdict !== 'open') {
       return { answer: await this.#replay(earlier, rules), request };
     }
@@ -153,7 +164,7 @@ export class EgressSession {
   /** Nothing leaves: the guest gets what an earlier attempt recorded. */
   async #replay(earlier: EgressCall, rules: readonly EgressRule[]): Promise<EgressAnswer> {
     this.#budget.received(rules, earlier.bytesIn);
-    if (earlier.verdict !== 'allowed') return recordedAnswer(earlier);
+    if (!hasBody(earlier)) return recordedAnswer(earlier);
     const digest = earlier.responseDigest;
     const missing = (reason: string) =>
       refused('host.resource', `the body of call ${earlier.call} ${reason}`);
@@ -167,15 +178,19 @@ export class EgressSession {
   async #live(call: number, allowed: AllowedRequest, reopened: boolean): Promise<EgressAnswer> {
     const rules = layersOf(allowed.rules);
     const maxResponseBytes = this.#budget.bytesInLeft(rules);
-    const end = await new LiveCall(
-      { call, allowed, reopened, maxResponseBytes },
-      {
-        contract: this.#order.contract,
-        options: this.#options,
-        control: this.#control,
-        signal: this.#abort.signal,
-      },
-    ).perform();
+    const task: CallTask = { call, allowed, reopened, maxResponseBytes };
+    const { contract, dryRun } = this.#order;
+    const around = {
+      contract,
+      options: this.#options,
+      control: this.#control,
+      signal: this.#abort.signal,
+    };
+    const write = !SAFE_METHODS.has(allowed.request.target.method);
+    const end =
+      dryRun && write
+        ? await withholdWrite(task, around, dryRun)
+        : await new LiveCall(task, around).perform();
     this.#budget.received(rules, end.bytesIn);
     if (!end.record)
       return end.refusal ?? refused('host.resource', 'a call ended without a record');
@@ -184,7 +199,7 @@ export class EgressSession {
       this.#cut = end.record;
       return end.refusal ?? refused('host.lost', 'the attempt ended first');
     }
-    const record = this.#journal.add(end.record, end.body);
+    const record = this.#journal.add(end.record, end.body, end.requestBody);
     return end.refusal ?? recordedAnswer(record, end.body);
   }
 

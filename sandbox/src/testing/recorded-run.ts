@@ -86,7 +86,7 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
     const entry = journal.entry(place);
     if (!entry) continue;
     records.push(v.parse(JournalRecordSchema, { ...entry.record, attempt }));
-    if (entry.body) bodies.set(await digestOf(entry.body), entry.body);
+    for (const { digest, bytes } of entry.bodies) bodies.set(digest, bytes);
   }
   const open = control.intents.find(({ call }) => call >= records.length);
   if (open) records.push(openRecord(open, attempt));

@@ -4,6 +4,7 @@
  * what it would read of a server's. Nothing leaves.
  */
 import { type EgressContract, layersOf } from '@portarium/contracts/egress-rule';
+import { writtenBody } from '@portarium/contracts/example-answer';
 import type { Effect } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
@@ -98,7 +99,11 @@ export class RecordedEgress implements GuestEgress {
     }
     const left = this.#budget.bytesInLeft(rules);
     const { status, headers, body: recorded } = recording.response;
-    const response = guestResponse({ status, headers, body: bytesOf(recorded) }, undefined, left);
+    const response = guestResponse(
+      { status, headers, body: writtenBody(recorded) },
+      undefined,
+      left,
+    );
     const size = response.ok ? response.body.length : 0;
     const record = { call, ...judged.draft, rule, bytesOut, bytesIn: size, ms: CALL_MS };
     if (!response.ok || size > left) {
@@ -132,9 +137,4 @@ function closedAddress(host: string, networks: readonly string[]): string | unde
   const address = literalAddress(host);
   const decision = address === undefined ? undefined : checkAddress(address, networks);
   return decision?.ok === false ? decision.reason : undefined;
-}
-
-function bytesOf(body: unknown): Uint8Array {
-  if (body === undefined) return new Uint8Array();
-  return new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
 }

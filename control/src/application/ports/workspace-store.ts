@@ -1,10 +1,12 @@
 /** Tenant data of one workspace, and the only way to it. */
+
 import type { Digest } from '@portarium/contracts/digest';
 import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
 import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
+import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
@@ -68,6 +70,8 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   lastApproved(
     action: Pick<ActionRecord, 'id' | 'plugin' | 'operation'>,
   ): Promise<ActionRecord | undefined>;
+  /** The newest dry run of what that action would run: equal in all that its approval binds, but its id. */
+  lastDryRun(action: ActionRecord): Promise<ActionRecord | undefined>;
   listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
   /** Log lines of an attempt; empty until it has finished. */
   attemptLogs(id: AttemptId): Promise<readonly LogLine[]>;
@@ -81,7 +85,10 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   /** Who answers for a key, and who made it; revoked ones too. */
   findKeyPeople(
     id: KeyId,
-  ): Promise<{ readonly owner: string; readonly createdBy: string | null } | undefined>;
+  ): Promise<
+    | { readonly owner: string; readonly createdBy: string | null; readonly role: KeyRole }
+    | undefined
+  >;
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** What the newest entry of the action that tells of a decision says; the platform's own included. */
@@ -130,6 +137,8 @@ export interface UsageLine {
   readonly succeeded: number;
   readonly failed: number;
   readonly denied: number;
+  /** Not counted in any of the above; what their attempts used is counted. */
+  readonly dryRuns: number;
   readonly attempts: number;
   readonly cpuMs: number;
   readonly wallMs: number;

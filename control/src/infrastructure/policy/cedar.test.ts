@@ -34,6 +34,7 @@ function ask(text: string, effect: Effect = 'read', attributes: Record<string, u
   const question: PolicyQuestion = {
     workspace: 'local' as WorkspaceId,
     policy: { id: `pol_${version}` as PolicyQuestion['policy']['id'], version, text },
+    dryRun: false,
     principal: { id: 'key_1', owner: 'ada', role: 'agent' },
     plugin: {
       name: 'pay',
