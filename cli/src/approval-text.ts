@@ -14,6 +14,7 @@ import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import { table } from './output.ts';
+import { writesText } from './writes-text.ts';
 
 export function approvalText(checked: CheckedApproval): string {
   const { approval, request, digest, encoding, calls } = checked;
@@ -39,6 +40,7 @@ export function approvalText(checked: CheckedApproval): string {
       ? []
       : ['An approver narrowed them: the last name of each is that of their rule.']),
     ...credentialLines(request),
+    ...dryRunLines(approval),
     rows([
       ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
       ['limits', limitsText(statement.limits)],
@@ -53,7 +55,7 @@ export function approvalText(checked: CheckedApproval): string {
         `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}${about === undefined || about === digest ? '' : '  (does not count: about what it was before it was narrowed)'}`,
     ),
     `Approval digest, computed here: ${digest}`,
-    'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them.',
+    'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them, nor those of a dry run.',
   ].join('\n');
 }
 
@@ -130,6 +132,18 @@ function repeatedText({ methods, idempotency }: AllowedCall): string | undefined
 
 function listed(names: readonly string[] | null | undefined): string {
   return names?.join(', ') || '(none)';
+}
+
+function dryRunLines({ id, state, dryRun }: Approval): string[] {
+  if (!dryRun) {
+    const how = state === 'open' ? `: portarium action dry-run ${id} shows what it would send` : '';
+    return [`It was not run dry${how}.`];
+  }
+  const { action, error, writes } = dryRun;
+  return [
+    visibleLine(`Its dry run ${action} is ${dryRun.state}${error ? ` (${error.code})` : ''}.`),
+    ...writesText(writes),
+  ];
 }
 
 function credentialLines({ credentials }: ApprovalRequest): string[] {

@@ -24,7 +24,7 @@ export interface ShownCall {
 }
 
 /** Paths are cut at this length, in characters, before they are recorded. */
-const MAX_SHOWN_PATH = 2_048;
+export const MAX_SHOWN_PATH = 2_048;
 
 export class ShownContract {
   readonly #plugin: ReadonlyMap<string, EgressRule>;

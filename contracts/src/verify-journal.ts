@@ -15,6 +15,7 @@ import {
 import { parseRequest } from './outbound-request.ts';
 import { requestDigest } from './request-digest.ts';
 import { type BundleArtifacts, named, readDocument } from './verify-artifacts.ts';
+import { MAX_SHOWN_PATH } from './verify-contract.ts';
 import { type EgressCheck, SAME_PARTS } from './verify-egress.ts';
 import { credentialProblem, type StoryFacts } from './verify-facts.ts';
 import type { Say, Seen } from './verify-report.ts';
@@ -261,7 +262,7 @@ async function requestProblem(record: JournalArtifactRecord): Promise<string | u
     target?.scheme === record.scheme &&
     target.host === record.host &&
     target.port === record.port &&
-    target.path.startsWith(record.path);
+    (record.path === '' || target.path.slice(0, MAX_SHOWN_PATH) === record.path);
   return same ? undefined : 'its request is to another place than the record says';
 }
 

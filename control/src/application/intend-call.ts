@@ -19,6 +19,7 @@ import type { EgressCall, IntentResponse, IntentSchema } from '@portarium/contra
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type OutboundRequest, parseRequest } from '@portarium/contracts/outbound-request';
 import type { Ticket } from '@portarium/contracts/ticket';
+import { MAX_SHOWN_PATH } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { requestTimeoutMs } from './claim-attempt.ts';
 import type { Caller, Context } from './context.ts';
@@ -31,7 +32,7 @@ import { maySendAgain } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, knownJournal, MAX_PATH, recordCalls, tell } from './record-calls.ts';
+import { bodiesOf, knownJournal, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
 
@@ -217,7 +218,7 @@ async function record(
     scheme: target.scheme,
     host: target.host,
     port: target.port,
-    path: target.path.slice(0, MAX_PATH),
+    path: target.path.slice(0, MAX_SHOWN_PATH),
     verdict: 'open',
     rule,
     address: intent.address,

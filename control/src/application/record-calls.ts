@@ -11,7 +11,7 @@ import { recordCharacters } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { parseRequest } from '@portarium/contracts/outbound-request';
 import { requestDigest } from '@portarium/contracts/request-digest';
-import { ShownContract } from '@portarium/contracts/verify-contract';
+import { MAX_SHOWN_PATH, ShownContract } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
@@ -23,9 +23,6 @@ import type { AttemptRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 
 export type Report = InferOutput<typeof HeartbeatSchema>;
-
-/** Characters of a path that a record keeps. */
-export const MAX_PATH = 2_048;
 
 /** The bodies of a report by their digests; each is what its digest says. */
 export async function bodiesOf(report: Report): Promise<Result<ReadonlyMap<Digest, Uint8Array>>> {
@@ -154,7 +151,7 @@ async function notWithheld(
       target.host === record.host &&
       target.scheme === record.scheme &&
       target.port === record.port &&
-      target.path.slice(0, MAX_PATH) === record.path;
+      target.path.slice(0, MAX_SHOWN_PATH) === record.path;
     if (!same) return wrong('its request is not the one that the record is about');
     const named = credentials.find((one) => one.slot === slot)?.id;
     if (record.credential !== named) return wrong('it names another credential than its rules');
