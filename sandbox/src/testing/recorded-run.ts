@@ -3,7 +3,7 @@
  * records of its calls and the bodies that it read.
  */
 import type { ActionOrder } from '@portarium/contracts/action-order';
-import { type Digest, digestOf } from '@portarium/contracts/digest';
+import type { Digest } from '@portarium/contracts/digest';
 import {
   type JournalArtifactRecord,
   JournalRecordSchema,

@@ -17,6 +17,10 @@ import { Badge } from './badge.tsx';
 import { Code } from './code.tsx';
 import { Link } from './link.tsx';
 import { Time } from './time.tsx';
+import { WritesPart } from './writes-part.tsx';
+
+/** How long the button waits for what a dry run would send. */
+const DRY_RUN_SECONDS = 20;
 
 interface Shown {
   readonly approval: Approval;
@@ -76,6 +80,7 @@ export function ApprovalPart({ id }: { readonly id: string }) {
         </p>
       ))}
       {checked && <Request checked={checked} />}
+      <DryRun approval={approval} reload={shown.reload} />
       <Decisions approval={approval} />
       {checked && approval.state === 'open' && <Decide checked={checked} reload={shown.reload} />}
     </article>
@@ -240,6 +245,50 @@ function Lines(props: { readonly lines: readonly string[]; readonly label: strin
         return line.startsWith('- ') ? <del key={i}>{text}</del> : text;
       })}
     </Code>
+  );
+}
+
+/** What the newest dry run of exactly this would have sent, and a way to another. */
+function DryRun(props: { readonly approval: Approval; readonly reload: () => void }) {
+  const current = useSession();
+  const { action, state, dryRun } = props.approval;
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error>();
+  const run = async () => {
+    setBusy(true);
+    setError(undefined);
+    await current.client.actions
+      .dryRun(action, { waitSeconds: DRY_RUN_SECONDS })
+      .catch((caught) => setError(caught));
+    setBusy(false);
+    props.reload();
+  };
+  return (
+    <>
+      <h3>Dry run</h3>
+      {dryRun ? (
+        <>
+          <p>
+            <Link href={hrefOf(current.workspace, 'actions', dryRun.action)}>Its dry run</Link>{' '}
+            <Badge of={dryRun.state} /> {dryRun.error && visibleLine(dryRun.error.code)}
+          </p>
+          <WritesPart writes={dryRun.writes} />
+          <p class="quiet">
+            None of it has left. What the plugin reads, and so what it sends, may be another then.
+          </p>
+        </>
+      ) : (
+        <p>It was not run dry.</p>
+      )}
+      {state === 'open' && may(current, 'action.dry-run') && (
+        <p class="buttons">
+          <button type="button" class="plain" disabled={busy} onClick={run}>
+            {busy ? 'Running…' : 'Run it dry'}
+          </button>
+        </p>
+      )}
+      {error && <Failure error={error} />}
+    </>
   );
 }
 
