@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
+import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { requestDigest } from '@portarium/contracts/request-digest';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
@@ -312,6 +313,19 @@ test('the evidence of all this verifies offline', async () => {
   const pin = (await keys.text()).split('\n')[0] ?? '';
   const report = await verifyBundle(new Uint8Array(await exported.arrayBuffer()), { pin });
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
+});
+
+// After the export: the log of such an action tells of two things, which `verify` says.
+test('a dry run whose row was made a run’s behind everybody’s back does not run', async () => {
+  const action = await dry({ id: 'flipped' });
+  const owner = instance.composed.sql;
+  await owner.begin(async (tx) => {
+    await tx`SELECT set_config('portarium.workspace', 'local', true)`;
+    // As if policy had let it run without an approval.
+    await tx`UPDATE actions SET dry_run = false, tier = 'assisted' WHERE id = ${uuidOf(action.id)}`;
+  });
+  expect((await host.claim(instance, action.id)).body).toMatchObject({ state: 'failed' });
+  expect((await look(instance, action.id)).error?.code).toBe('order.altered');
 });
 
 function makeDigest(): Digest {

@@ -142,6 +142,23 @@ test('what a real run may not send is refused in a dry run too', async () => {
   expect(connections).toBe(0);
 });
 
+test('an approver’s rules bound a call as those of the others do, with budgets of their own', async () => {
+  const less = { ...rule({ path: '/things/1' }), id: 'less', maxCalls: 1 };
+  const contract = {
+    ...{ plugin: [rule()], operator: [rule()], networks: ['loopback'], approval: [less] },
+  };
+  const rig = attempt({ contract });
+  expect((await rig.session.request(post())).kind).toBe('response');
+  expect((await rig.settle())[0]?.rule).toBe('things things less');
+  const outside = await attempt({ contract }).session.request(post({ url: `${origin}/things/2` }));
+  expect(outside).toMatchObject({ kind: 'refused', code: 'egress.denied' });
+  const read = post({ method: 'GET', headers: [], body: new Uint8Array() });
+  const twice = attempt({ contract }).session;
+  expect((await twice.request(read)).kind).toBe('response');
+  expect(code(await twice.request(read))).toBe('limit.egress');
+  expect(connections).toBe(1);
+});
+
 test('a later attempt is answered from the journal, whatever the examples say by then', async () => {
   const first = attempt();
   await first.session.request(post());
