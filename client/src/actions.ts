@@ -61,21 +61,7 @@ export class Actions {
     request: ActionRequest,
     options: { readonly idempotencyKey?: string; readonly waitSeconds?: number } = {},
   ): Promise<Action> {
-    const { idempotencyKey = crypto.randomUUID(), waitSeconds = 0 } = options;
-    return this.#transport.json(
-      {
-        method: 'POST',
-        path: this.#transport.inWorkspace('/actions'),
-        headers: {
-          'idempotency-key': idempotencyKey,
-          ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
-        },
-        json: request,
-        repeatable: true,
-        waitMs: waitSeconds * 1_000,
-      },
-      ActionSchema,
-    );
+    return this.#ask(this.#transport.inWorkspace('/actions'), options, { json: request });
   }
 
   /**
@@ -83,15 +69,20 @@ export class Actions {
    * `writes`. @throws PortariumError `conflict` when it does not wait, `approval.stale` when it would not run
    */
   dryRun(id: string, options: { readonly waitSeconds?: number } = {}): Promise<Action> {
-    const { waitSeconds = 0 } = options;
+    return this.#ask(`${this.#path(id)}/dry-run`, options);
+  }
+
+  #ask(
+    path: string,
+    options: { readonly idempotencyKey?: string; readonly waitSeconds?: number },
+    body: { readonly json?: unknown } = {},
+  ): Promise<Action> {
+    const { idempotencyKey = crypto.randomUUID(), waitSeconds = 0 } = options;
+    const prefer = waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {};
     return this.#transport.json(
       {
-        method: 'POST',
-        path: `${this.#path(id)}/dry-run`,
-        headers: {
-          'idempotency-key': crypto.randomUUID(),
-          ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
-        },
+        ...{ method: 'POST', path, ...body },
+        headers: { 'idempotency-key': idempotencyKey, ...prefer },
         repeatable: true,
         waitMs: waitSeconds * 1_000,
       },
