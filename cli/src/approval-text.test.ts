@@ -49,6 +49,20 @@ test('an approver sees where each kind of credential goes', async () => {
   }
 });
 
+test('the newest dry run of an approval is shown with what it would have sent', async () => {
+  expect(await text()).toMatch(/It was not run dry: portarium action dry-run apr_\S+ shows/);
+  const dryRun = {
+    ...{ action: 'act_9', state: 'failed', createdAt: '2026-01-01T00:00:00.000Z' },
+    error: { code: 'dry-run.unanswered', message: 'no example' },
+    writes: [{ call: 0, method: 'POST', url: 'https://api.stripe.com/v1/refunds', headers: [] }],
+  };
+  const shown = await text({ approval: { dryRun } });
+  expect(shown).toContain('Its dry run act_9 is failed (dry-run.unanswered).\nIt would send:');
+  expect(shown).toContain(
+    '  POST https://api.stripe.com/v1/refunds\n      no credential; no example',
+  );
+});
+
 test('a write without an idempotency key says what a lost answer means, and a read says nothing', async () => {
   const { idempotency: _keyed, ...unkeyed } = REFUNDS;
   expect(await text({ rules: [unkeyed] })).toContain('never sent again');

@@ -13,6 +13,7 @@ import {
   DecisionMadeSchema,
   place,
   RefusalSchema,
+  WithheldWriteSchema,
 } from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -76,6 +77,7 @@ export type Credential = v.InferOutput<typeof CredentialSchema>;
 
 const usage = {
   ...{ actions: count, succeeded: count, failed: count, denied: count, attempts: count },
+  dryRuns: v.optional(count, 0),
   ...{ cpuMs: count, wallMs: count, egressCalls: count, bytesOut: count, bytesIn: count },
 };
 
@@ -163,6 +165,10 @@ const summary = {
   attempts: count,
   /** The action whose place this one takes. */
   replaces: v.optional(text),
+  /** Nothing of it left that changes anything. */
+  dryRun: v.optional(v.literal(true)),
+  /** The action that it is a dry run of. */
+  dryRunOf: v.optional(text),
   /** The newest; there when somebody has to agree, or had to. */
   approval: v.optional(ApprovalOfActionSchema),
   createdAt: text,
@@ -174,6 +180,8 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 export const ActionSchema = v.looseObject({
   ...summary,
   output: v.optional(v.unknown()),
+  /** What a dry run would have sent. */
+  writes: v.optional(v.array(WithheldWriteSchema)),
   /** The person whose word ended it, or let it go on. */
   decision: v.optional(v.looseObject({ by: text, outcome: text, rationale: v.optional(text) })),
   evidence: v.looseObject({ from: count, to: count }),

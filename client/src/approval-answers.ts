@@ -30,6 +30,27 @@ export const place = {
 
 const state = v.picklist(APPROVAL_STATES);
 
+/** A write of a dry run: what a plugin would have sent. Its own words, not safe to show as they are. */
+export const WithheldWriteSchema = v.looseObject({
+  call: count,
+  rule: v.optional(text),
+  method: text,
+  url: text,
+  headers: v.array(v.tuple([text, text])),
+  credential: v.optional(text),
+  body: v.optional(
+    v.looseObject({
+      digest: DigestSchema,
+      bytes: count,
+      text: v.optional(text),
+      base64: v.optional(text),
+      cut: v.optional(v.literal(true)),
+    }),
+  ),
+  status: v.optional(count),
+});
+export type WithheldWrite = v.InferOutput<typeof WithheldWriteSchema>;
+
 /** The newest approval of an action, as the action shows it. */
 export const ApprovalOfActionSchema = v.looseObject({
   id: text,
@@ -87,6 +108,8 @@ export const DecisionMadeSchema = v.looseObject({
   decision: text,
   rationale: text,
   at: text,
+  /** What it is about; it counts while that is the approval’s. */
+  digest: v.optional(DigestSchema),
 });
 export const RefusalSchema = v.looseObject({ code: text, detail: text });
 
@@ -108,6 +131,17 @@ export const ApprovalSchema = v.looseObject({
   consumedAt: v.nullish(text),
   /** Whether something changed, so that no decision would hold. Not in lists. */
   stale: v.nullish(v.boolean()),
+  /** The newest dry run of what the approval is about. Not in lists. */
+  dryRun: v.nullish(
+    v.looseObject({
+      action: text,
+      state: text,
+      createdAt: text,
+      finishedAt: v.nullish(text),
+      error: v.nullish(v.looseObject({ code: text, message: text })),
+      writes: v.array(WithheldWriteSchema),
+    }),
+  ),
   /** Why the key that asks may not decide. Not in lists. */
   refusal: v.nullish(RefusalSchema),
   /** The plugin, as `name@version`. In lists only. */
@@ -116,6 +150,15 @@ export const ApprovalSchema = v.looseObject({
   request: v.optional(ApprovalRequestSchema),
 });
 export type Approval = v.InferOutput<typeof ApprovalSchema>;
+
+/** How many people have agreed to what the approval is about now. */
+export function agreedCount({
+  decisions,
+  digest,
+}: Pick<Approval, 'decisions'> & { readonly digest?: string | undefined }): number {
+  return decisions.filter((one) => one.decision === 'approve' && (one.digest ?? digest) === digest)
+    .length;
+}
 
 export const ApprovalPageSchema = v.looseObject({
   items: v.array(ApprovalSchema),

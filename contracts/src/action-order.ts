@@ -40,6 +40,8 @@ export const ActionOrderSchema = v.strictObject({
   limits: AttemptLimitsSchema,
   /** 64 hexadecimal digits that the action's random stream starts from. */
   seed: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits')),
+  /** Its writes are recorded and answered from examples; none of them leaves. */
+  dryRun: v.optional(v.literal(true)),
   /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
   startTime: v.pipe(
     v.string(),

@@ -7,6 +7,7 @@ import {
   type EgressRule,
   EgressRuleSchema,
   EgressRulesSchema,
+  HTTP_METHODS,
   hostMatches,
   idempotencyOf,
   NetworkSchema,
@@ -52,6 +53,31 @@ test('no operator rules means that nothing is allowed', () => {
     reason: 'no rules: nothing is granted',
   });
   expect(decideEgress(contract([], [RULE]), 'read', REQUEST)).toMatchObject({ layer: 'plugin' });
+});
+
+test('no rule of an approval lets anything through that plugin and operator do not', () => {
+  const asks: [Partial<EgressRequest>, Partial<EgressRule>][] = [
+    [{ method: 'PUT' }, { methods: [...HTTP_METHODS] }],
+    [{ path: '/other' }, { path: '/**' }],
+    [{ query: [['x', '1']] }, { query: ['x'] }],
+    [{ headers: ['x-any'] }, { headers: ['x-any'] }],
+    [{ host: 'elsewhere.example.com' }, { host: '*.example.com' }],
+    [{ port: 8443 }, { port: 8443 }],
+  ];
+  for (const [asked, allowing] of asks) {
+    const wide = contract([RULE], [RULE], [RULE, { ...RULE, ...allowing, id: 'all' }]);
+    expect(decideEgress(wide, 'write', { ...REQUEST, ...asked })).toMatchObject({
+      allowed: false,
+      layer: 'plugin',
+    });
+  }
+});
+
+test('a rule of an approval that names a credential allows calls with that one only', () => {
+  const plugin = [{ ...RULE, credential: 'stripe' }];
+  const decided = (credential: string) =>
+    decideEgress(contract(plugin, plugin, [{ ...RULE, credential }]), 'write', REQUEST).allowed;
+  expect([decided('stripe'), decided('other')]).toEqual([true, false]);
 });
 
 test('an approval can narrow, and without rules does not', () => {

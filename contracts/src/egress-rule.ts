@@ -91,7 +91,8 @@ export function canonicalEscapes(text: string): string {
   });
 }
 
-const path = v.pipe(
+/** Literal segments, `{name}` for exactly one, `**` as the last for any rest. */
+export const PathPatternSchema = v.pipe(
   v.string(),
   v.maxLength(1024),
   v.check(
@@ -123,7 +124,7 @@ export const EgressRuleSchema = v.strictObject({
   scheme: v.picklist(['https', 'http']),
   host,
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
-  path,
+  path: PathPatternSchema,
   query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
   headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
   contentTypes: v.optional(
@@ -204,6 +205,7 @@ export interface EgressContract {
   readonly plugin: readonly EgressRule[];
   readonly operator: readonly OperatorRule[];
   readonly networks: readonly string[];
+  /** What an approver narrowed it to; empty when nobody did. */
   readonly approval: readonly EgressRule[];
 }
 
@@ -265,34 +267,51 @@ export function decideEgress(
     return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
   const agreed = agreement(asked, granted, request);
   if ('reason' in agreed) return { allowed: false, ...agreed };
-  if (
-    contract.approval.length > 0 &&
-    !contract.approval.some((rule) => mismatch(rule, request) === undefined)
-  ) {
-    return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
+  if (contract.approval.length === 0) return { allowed: true, rules: agreed.pairs[0] };
+  const narrowed = contract.approval.filter((rule) => mismatch(rule, request) === undefined);
+  for (const pair of agreed.pairs) {
+    const approval = narrowed.find((rule) => agreesOnCredential(rule, pair.plugin));
+    if (approval) return { allowed: true, rules: { ...pair, approval } };
   }
-  return { allowed: true, rules: agreed };
+  const [other] = narrowed;
+  const reason = other
+    ? `rule ${other.id} allows credential ${other.credential} only`
+    : nearestReason(contract.approval, request);
+  return { allowed: false, reason, layer: 'approval' };
+}
+
+/** An approver’s rule that names a credential allows calls with that one only. */
+export function agreesOnCredential(
+  approval: Pick<EgressRule, 'credential'>,
+  { credential }: Pick<EgressRule, 'credential'>,
+): boolean {
+  return approval.credential === undefined || approval.credential === credential;
 }
 
 /**
- * The first two matching rules that agree: a credential needs the consent of both, since the plugin names
+ * The matching rules that agree, two by two: a credential needs the consent of both, since the plugin names
  * the slot and the operator grants it. Any two will do (ADR 0120), so that taking a rule away never
  * allows anything.
  */
 function agreement(
   asked: readonly EgressRule[],
-  granted: readonly EgressRule[],
+  granted: readonly OperatorRule[],
   { headers }: EgressRequest,
-): MatchedRules | { readonly reason: string; readonly layer: 'operator' | 'request' } {
+):
+  | { readonly pairs: readonly [MatchedRules, ...MatchedRules[]] }
+  | { readonly reason: string; readonly layer: 'operator' | 'request' } {
+  const pairs: MatchedRules[] = [];
   let reserved: string | undefined;
   for (const plugin of asked) {
     for (const operator of granted) {
       if (plugin.credential !== operator.credential) continue;
       const header = idempotencyOf({ plugin, operator })?.header;
-      if (header === undefined || !headers.includes(header)) return { plugin, operator };
-      reserved ??= header;
+      if (header === undefined || !headers.includes(header)) pairs.push({ plugin, operator });
+      else reserved ??= header;
     }
   }
+  const [first, ...others] = pairs;
+  if (first) return { pairs: [first, ...others] };
   if (reserved !== undefined) {
     const reason = `header ${reserved} carries the platform’s idempotency key; a plugin may not set it`;
     return { reason, layer: 'request' };
@@ -309,6 +328,13 @@ function agreement(
 export interface MatchedRules {
   readonly plugin: EgressRule;
   readonly operator: OperatorRule;
+  /** There when an approver narrowed the contract. */
+  readonly approval?: EgressRule;
+}
+
+/** The matched rules, each of which has its own budgets. */
+export function layersOf({ plugin, operator, approval }: MatchedRules): readonly EgressRule[] {
+  return approval ? [plugin, operator, approval] : [plugin, operator];
 }
 
 /**
@@ -326,9 +352,16 @@ export function idempotencyOf(
   };
 }
 
-/** The ids of the matched rules as records and digests name them. */
-export function ruleName({ plugin, operator }: MatchedRules): string {
+/** The ids of the matched rules as records and digests name them: all three of a narrowed contract. */
+export function ruleName({ plugin, operator, approval }: MatchedRules): string {
+  if (approval) return `${plugin.id} ${operator.id} ${approval.id}`;
   return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
+}
+
+/** The id of a layer’s rule in what {@link ruleName} made. */
+export function ruleOfLayer(name: string, layer: keyof MatchedRules): string | undefined {
+  const [plugin, operator = plugin, approval] = name.split(' ');
+  return { plugin, operator, approval }[layer];
 }
 
 const CHECKS: readonly (readonly [

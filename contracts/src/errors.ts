@@ -179,6 +179,10 @@ export const ATTEMPT_ERRORS = {
     'The credential of the matched rule is missing, revoked, or bound to another host',
     'See what there is: portarium credential list. Create one that is missing or revoked; for another host, revoke it and create it again with --host. Then ask for the action again.',
   ],
+  'dry-run.unanswered': [
+    'No example of the operation answers a write of the dry run, which ends there',
+    'See what would be sent: portarium action journal ID. For the dry run to go on, the plugin’s author adds the answer to an example of the operation in plugin.json.',
+  ],
   'outcome.unknown': [
     'A write was sent and its answer was not seen',
     'See in the system whether it happened, then say so: portarium action resolve ID.',

@@ -39,6 +39,7 @@ export const ENTRY_TYPES = [
   'egress.intended',
   'egress.answered',
   'egress.denied',
+  'egress.withheld',
   'attempt.finished',
   'action.succeeded',
   'action.failed',

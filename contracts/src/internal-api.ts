@@ -10,6 +10,7 @@ import { placedSchema } from './credential-placement.ts';
 import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema, OperatorRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
+import { ExampleAnswerSchema } from './example-answer.ts';
 import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
@@ -61,6 +62,11 @@ const responseHeaders = v.pipe(
   ),
 );
 
+const requestHeaders = v.pipe(
+  v.array(v.strictTuple([storable(256), storable(16_384)])),
+  v.maxLength(64),
+);
+
 /**
  * One record of the action's journal, as the host saw it; `call` counts from 0 over all attempts.
  * A call with an intent stands as `open` from its acknowledgement to its answer.
@@ -73,7 +79,8 @@ export const EgressCallSchema = v.strictObject({
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   /** Without the query, which may carry personal data. */
   path: storable(2_048),
-  verdict: v.picklist(['open', 'allowed', 'denied', 'failed']),
+  /** `withheld`: a write of a dry run, which was recorded in its place and did not leave. */
+  verdict: v.picklist(['open', 'allowed', 'denied', 'failed', 'withheld']),
   /** Ids of the rules that allowed it. */
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
@@ -92,8 +99,19 @@ export const EgressCallSchema = v.strictObject({
   responseHeaders: v.optional(responseHeaders),
   /** Of a `failed` call with an intent: whether a byte of the request may have left. */
   sent: v.optional(v.boolean()),
-  /** The credential that was set into the request. */
+  /** The credential that was set into the request, or would have been. */
   credential: v.optional(CredentialIdSchema),
+  /** Of a `withheld` call: everything that would have been sent, but for what the broker sets. */
+  request: v.optional(
+    v.strictObject({
+      url: storable(8_192),
+      /** What the guest set: lower-case names, sorted. */
+      headers: requestHeaders,
+      /** Null without a body; the bytes are an artifact of `egress.withheld`. */
+      bodyDigest: v.nullable(DigestSchema),
+      bodyBytes: integer,
+    }),
+  ),
   bytesOut: integer,
   /** Of the body: the larger of what the guest read and what came packed. */
   bytesIn: integer,
@@ -117,6 +135,12 @@ const ReportedCallSchema = v.pipe(
     ({ scheme, verdict, tlsPeerKeyHash }) =>
       tlsPeerKeyHash === undefined || (scheme === 'https' && verdict !== 'denied'),
     'only a call that left by https has the key of a server',
+  ),
+  v.check(
+    ({ verdict, rule, request }) =>
+      (verdict === 'withheld') === (request !== undefined) &&
+      (verdict !== 'withheld' || rule !== undefined),
+    'a withheld call, and no other, has its request, and it names its rule',
   ),
 );
 
@@ -176,6 +200,14 @@ export const WorkOrderSchema = v.strictObject({
     approval: v.array(EgressRuleSchema),
   }),
   limits: AttemptLimitsSchema,
+  /** There for a dry run: no write leaves, and no leave for one is given. */
+  dryRun: v.optional(
+    v.strictObject({
+      answers: v.array(ExampleAnswerSchema),
+      /** Which credential would be set for a slot; never a secret. */
+      credentials: v.array(v.strictObject({ slot: v.string(), id: CredentialIdSchema })),
+    }),
+  ),
 });
 export type WorkOrder = v.InferOutput<typeof WorkOrderSchema>;
 
@@ -253,7 +285,7 @@ export const IntentSchema = v.strictObject({
   /** Absolute, as it will be sent. */
   url: storable(8_192),
   /** What the guest set: lower-case names, sorted. */
-  headers: v.pipe(v.array(v.strictTuple([storable(256), storable(16_384)])), v.maxLength(64)),
+  headers: requestHeaders,
   /** Null without a body. */
   bodyDigest: v.nullable(DigestSchema),
   bodyBytes: integer,

@@ -7,17 +7,22 @@ import { type CheckedApproval, checkApproval } from '@portarium/client/approval-
 import { doomsOf } from '@portarium/client/doomed-write';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { visibleLine } from '@portarium/client/visible-text';
+import { allowedCalls } from '@portarium/contracts/allowed-calls';
+import type { EgressRule } from '@portarium/contracts/egress-rule';
+import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
-import { agreedText, approvalText } from '../approval-text.ts';
+import { agreedText, approvalText, callsText } from '../approval-text.ts';
 import { askDecision, assertDecidable, type DecisionOptions, decides } from '../ask-decision.ts';
+import { checkedJson } from '../checked-json.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, table, tell } from '../output.ts';
+import { readArgument } from '../read-argument.ts';
 import { UsageError } from '../usage-error.ts';
 
-type ApproveOptions = ConnectionOptions & DecisionOptions;
+type ApproveOptions = ConnectionOptions & DecisionOptions & { readonly egress?: string };
 
 export function registerApprove(program: Command): void {
   connectionOptions(
@@ -28,12 +33,19 @@ export function registerApprove(program: Command): void {
       .option('--rationale <text>', 'why; it stands in the evidence')
       .addOption(new Option('--deny', 'deny it instead').conflicts('requestChanges'))
       .option('--request-changes', 'end the action, and ask for another in its place')
+      .addOption(
+        new Option(
+          '--egress <file>',
+          'approve less: only calls that match one of these rules as well (JSON list, - for standard input); others have to agree anew',
+        ).conflicts(['deny', 'requestChanges']),
+      )
       .option('--yes', 'decide without asking; needs --rationale'),
   ).action(approve);
 }
 
 async function approve(id: string | undefined, options: ApproveOptions): Promise<void> {
   assertUsable(id, options);
+  const egress = await rulesOf(options);
   const client = connect(options, 'approver');
   if (id === undefined) return list(client, options);
   const approval = await client.approvals.get(await approvalIdOf(client, id));
@@ -41,6 +53,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (!options.json) print(approvalText(checked));
   if (!decides(options)) tellIfFutile(approval);
   if (approval.state === 'open' && !options.deny) await warn(client, checked);
+  if (egress && !options.json) print(narrowedText(checked, egress));
   const decision = options.deny ? 'deny' : options.requestChanges ? 'request-changes' : 'approve';
   const open = approval.state === 'open' && !approval.refusal;
   const wanted = await askDecision(decision, open, options);
@@ -56,6 +69,22 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   print(`${decided.id}  ${decided.state}  ${agreedText(decided)} agreed`);
   if (decided.state === 'granted') tell(`It goes on: portarium action tail ${decided.action}`);
   if (decided.state === 'open') tell('Others have to agree as well: portarium approve lists it.');
+}
+
+/** @throws UsageError when the file holds no rules that could narrow anything */
+async function rulesOf({ egress }: ApproveOptions): Promise<readonly EgressRule[] | undefined> {
+  if (egress === undefined) return undefined;
+  const schema = v.pipe(GrantableRulesSchema, v.minLength(1, 'expected at least one rule'));
+  return checkedJson(egress, await readArgument(egress === '-' ? '@-' : `@${egress}`), schema);
+}
+
+/** What would be left of the calls; read out of the rules as the Control Plane will. */
+function narrowedText({ request }: CheckedApproval, approval: readonly EgressRule[]): string {
+  const contract = { ...request.contract, approval };
+  return [
+    'With --egress it may make these calls, and no others:',
+    ...callsText(allowedCalls(contract, request.effect)),
+  ].join('\n');
 }
 
 /** Says so before anything is asked, when the Control Plane would refuse. */

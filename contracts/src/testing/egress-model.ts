@@ -17,11 +17,13 @@ export function modelPairs(
   const { plugin, operator, approval } = contract;
   if (!isPlainPath(request.path)) return [];
   if (effect === 'read' && request.method !== 'GET' && request.method !== 'HEAD') return [];
-  if (approval.length > 0 && !approval.some((rule) => covers(rule, request))) return [];
+  const narrowed = (slot: string | undefined) =>
+    approval.length === 0 ||
+    approval.some((rule) => [undefined, slot].includes(rule.credential) && covers(rule, request));
   return plugin.flatMap((one) =>
     operator
       .filter((other) => covers(one, request) && covers(other, request))
-      .filter((other) => one.credential === other.credential)
+      .filter((other) => one.credential === other.credential && narrowed(one.credential))
       .filter((other) => !request.headers.some((header) => carriesKey(header, one, other)))
       .map((other) => [one, other] as const),
   );

@@ -47,12 +47,12 @@ export async function decidePlugin(
     }
     const at = timeText(context.clock.nowMs());
     const person = caller.key.owner;
-    const record = { person, key: caller.key.id, decision, rationale, at };
-    if (!(await tx.insertPluginDecision(plugin.id, digest, record))) {
+    const record = { person, key: caller.key.id, decision, rationale, digest, at };
+    if (!(await tx.insertPluginDecision(plugin.id, record))) {
       return failure('conflict', `${person} has decided about this already.`);
     }
     const denied = decision === 'deny';
-    const closes = denied || quorumReached(approval.quorum, [...approval.decisions, record]);
+    const closes = denied || quorumReached(approval, [...approval.decisions, record]);
     tx.append({
       type: denied ? 'plugin.denied' : closes ? 'plugin.approved' : 'plugin.endorsed',
       actor: actorOf(caller),

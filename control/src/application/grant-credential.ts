@@ -50,7 +50,8 @@ export async function grantCredential(
       `the plugin asks for a credential ${slot} of kind ${asked?.kind ?? 'none'}, and the workspace’s is of kind ${credential.kind}: revoke it, and store one of that kind under this name`,
     );
   }
-  if (credential.version !== fixed.version && action.tier === 'human-approve') {
+  const approved = action.tier === 'human-approve' && !action.dryRun;
+  if (credential.version !== fixed.version && approved) {
     const message = `the credential ${slot} was rotated after people approved it`;
     return { kind: 'refused', code: 'approval.void', message };
   }

@@ -7,9 +7,11 @@ import { digestOfJson } from '@portarium/contracts/digest';
 import {
   decideEgress,
   type EgressRequest,
+  type EgressRule,
   idempotencyOf,
   type MatchedRules,
   ruleName,
+  ruleOfLayer,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
@@ -17,6 +19,7 @@ import type { EgressCall, IntentResponse, IntentSchema } from '@portarium/contra
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type OutboundRequest, parseRequest } from '@portarium/contracts/outbound-request';
 import type { Ticket } from '@portarium/contracts/ticket';
+import { MAX_SHOWN_PATH } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { requestTimeoutMs } from './claim-attempt.ts';
 import type { Caller, Context } from './context.ts';
@@ -24,6 +27,7 @@ import { failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
 import { extendLease, type Held, hold } from './hold-attempt.ts';
+import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
@@ -31,9 +35,6 @@ import type { WriteTransaction } from './ports/workspace-store.ts';
 import { bodiesOf, knownJournal, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
-
-/** Characters of a path that a record keeps. */
-const MAX_PATH = 2_048;
 
 type Refusal = Extract<IntentResponse, { status: 'refused' }>;
 
@@ -65,6 +66,7 @@ export async function intendCall(
       return held.ok ? success(found) : held;
     });
   }
+  if (action.dryRun) await keepWithheld(context, ticket, intent.calls, bodies.value);
   const grant = await grantCredential(context, ticket.workspace, action, found);
   const key = await context.idempotencyKeys.keyOf(action.id, intent.call);
   const idempotency = idempotencyOf(found.rules);
@@ -134,6 +136,9 @@ async function match(action: FixedAction, intent: Intent): Promise<Result<Matche
     });
   }
   const write = !SAFE_METHODS.has(target.method);
+  if (write && action.dryRun) {
+    return success(refused('egress.denied', 'a dry run sends no writes', 'request'));
+  }
   return success({ request, rules: decision.rules, rule, write });
 }
 
@@ -166,9 +171,11 @@ function overBudget(
   if (others.length >= limits.egressCalls) {
     return refused('limit.egress', `more than ${limits.egressCalls} calls`, 'budget');
   }
-  for (const [layer, one] of Object.entries(rules)) {
+  const layers = Object.entries(rules) as [keyof MatchedRules, EgressRule][];
+  for (const [layer, one] of layers) {
     const spent = others.filter(
-      ({ record }) => record.verdict !== 'denied' && ruleOf(record, layer) === one.id,
+      ({ record: { verdict, rule } }) =>
+        verdict !== 'denied' && rule !== undefined && ruleOfLayer(rule, layer) === one.id,
     );
     if (one.maxCalls !== undefined && spent.length >= one.maxCalls) {
       return refused('limit.egress', `rule ${one.id} allows ${one.maxCalls} calls`, 'budget');
@@ -179,12 +186,6 @@ function overBudget(
     }
   }
   return undefined;
-}
-
-/** The id of the plugin's or the operator's rule in a record's `rule` (`ruleName`). */
-function ruleOf({ rule }: EgressCall, layer: string): string | undefined {
-  const names = (rule ?? '').split(' ');
-  return layer === 'plugin' ? names[0] : names.at(-1);
 }
 
 /** Who asks, about what, and what is known of it by then. */
@@ -217,7 +218,7 @@ async function record(
     scheme: target.scheme,
     host: target.host,
     port: target.port,
-    path: target.path.slice(0, MAX_PATH),
+    path: target.path.slice(0, MAX_SHOWN_PATH),
     verdict: 'open',
     rule,
     address: intent.address,

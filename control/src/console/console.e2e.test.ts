@@ -222,6 +222,40 @@ test('an approver gets what waits while it comes, sees exactly what would be sen
   expect(stripe.effects('ch_second')).toBe(0);
 }, 90_000);
 
+test('an approver has a write run dry, sees what it would send, and agrees to less than was asked for', async () => {
+  const { id } = await askRefund('ch_dry', 40);
+  await using page = await signedIn('approver');
+  await page.getByRole('link', { name: 'Approvals' }).click();
+  await page.getByRole('list', { name: 'Approvals' }).getByText('createRefund').click();
+  const part = page.getByRole('article');
+  await part.getByText('It was not run dry.').waitFor();
+  await part.getByRole('button', { name: 'Run it dry' }).click();
+  await part.getByText('charge=ch_dry&amount=40').waitFor();
+  await part.getByText('answered by an example with 200').waitFor();
+  expect(stripe.requests('ch_dry')).toEqual([]);
+
+  await part.getByRole('button', { name: 'Approve', exact: true }).click();
+  await part.getByText('Approve less than was asked for').click();
+  await part.getByLabel('Why').fill('one refund, no more');
+  const rules = part.getByLabel(/Egress rules as a JSON list/);
+  await rules.fill('[{"id":"x"}]');
+  await part.getByRole('button', { name: /^Approve, as/ }).click();
+  await part.getByText(/The egress rules, 0\.methods/).waitFor();
+  const less = {
+    ...{ id: 'once', methods: ['POST'], scheme: 'http', host: '127.0.0.1', port: stripe.port },
+    ...{ path: '/v1/refunds', headers: ['accept', 'content-type'], maxCalls: 1 },
+    contentTypes: ['application/x-www-form-urlencoded'],
+  };
+  await rules.fill(JSON.stringify([less]));
+  await part.getByRole('button', { name: /^Approve, as/ }).click();
+  await part.locator('h2 .badge', { hasText: 'granted' }).waitFor();
+  await page.goto(`${stack.url}/console/${stack.workspace}/actions/${id}`);
+  await page.locator('.heading .badge', { hasText: 'succeeded' }).waitFor();
+  expect(stripe.requests('ch_dry')).toHaveLength(1);
+  await page.goto(`${stack.url}/console/${stack.workspace}/actions`);
+  await page.getByRole('cell', { name: 'succeeded dry run' }).waitFor();
+}, 60_000);
+
 test('a Control Plane that shows one thing and wants another approved gets no decision from the console', async () => {
   await askRefund('ch_honest');
   await using page = await signedIn('approver');

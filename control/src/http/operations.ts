@@ -313,6 +313,19 @@ export const OPERATIONS = {
     answers: { 200: 'Action', 202: 'Action' },
     errors: ['plugin.not-approved', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
   },
+  dryRunAction: {
+    id: 'dryRunAction',
+    method: 'post',
+    path: `${WS}/actions/{id}/dry-run`,
+    permission: 'action.dry-run',
+    summary:
+      'Run an action that waits for approval without its writes, and show what it would send',
+    params: action,
+    headers: ['Idempotency-Key', 'Prefer'],
+    tagged: true,
+    answers: { 200: 'Action', 202: 'Action' },
+    errors: ['approval.stale', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+  },
   listActions: {
     id: 'listActions',
     method: 'get',

@@ -28,6 +28,9 @@ export const LEDGER_RULES: readonly EgressRule[] = [
 
 const operation = (name: string, effect: string) => ({ name, export: 'echo', effect });
 
+/** What the writes of a dry run are answered with. */
+const ANSWERS = [{ method: 'POST', path: '/unkeyed', status: 201, body: { ok: true } }];
+
 /** Uploads it as `author`, has it approved where it grew, and grants its own rules as `operator`. */
 export async function pushLedger(
   instance: TestInstance,
@@ -53,7 +56,10 @@ export async function pushPlugin(
     schema: 1,
     version: '1.0.0',
     operations: [
-      operation('write', 'write'),
+      {
+        ...operation('write', 'write'),
+        examples: [{ input: { id: 'one' }, output: {}, answers: ANSWERS }],
+      },
       operation('look', 'read'),
       operation('wipe', 'destructive'),
     ],

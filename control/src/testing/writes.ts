@@ -53,12 +53,19 @@ export async function look(instance: TestInstance, id: string): Promise<AskedAct
 export async function decide(
   instance: TestInstance,
   action: AskedAction,
-  change: { role?: string; decision?: string; digest?: string; rationale?: string } = {},
+  change: {
+    role?: string;
+    decision?: string;
+    digest?: string;
+    rationale?: string;
+    egress?: readonly unknown[];
+  } = {},
 ): Promise<Answer> {
   const { role = 'approver', decision = 'approve', rationale = 'looked at it' } = change;
   const digest = change.digest ?? action.approval?.digest;
   const path = `/approvals/${action.approval?.id}/decisions`;
-  return send(instance, role, 'POST', path, { decision, rationale, digest });
+  const egress = change.egress === undefined ? {} : { egress: change.egress };
+  return send(instance, role, 'POST', path, { decision, rationale, digest, ...egress });
 }
 
 export interface Call {

@@ -61,6 +61,8 @@ export interface CallEnd {
   readonly record?: EgressCall;
   /** The bytes behind the record's `responseDigest`. */
   readonly body?: Uint8Array;
+  /** The bytes behind the `bodyDigest` of a withheld request. */
+  readonly requestBody?: Uint8Array;
   /** Response bytes that were taken in. */
   readonly bytesIn: number;
   /** The attempt ends, whatever the record says. */

@@ -74,9 +74,9 @@ export class AttemptRunner {
     const journal = new ActionJournal(order.journal, broker.inFlight ?? IN_FLIGHT);
     const reports = new Reports(control, order, journal);
     const lease = new LeaseKeeper(reports, order);
-    const { operation, contract, limits } = order;
+    const { operation, contract, limits, dryRun } = order;
     const egress = new EgressSession(
-      { workspace, contract, effect: operation.effect, limits },
+      { workspace, contract, effect: operation.effect, limits, dryRun },
       broker,
       journal,
       new ControlEgress(control, order, reports, lease),

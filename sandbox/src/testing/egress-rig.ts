@@ -24,6 +24,7 @@ export interface RigOrder extends Pick<WorkOrder, 'contract'> {
   readonly effect?: WorkOrder['operation']['effect'];
   readonly limits?: Partial<WorkOrder['limits']>;
   readonly journal?: readonly EgressCall[];
+  readonly dryRun?: WorkOrder['dryRun'];
   readonly leaseMs?: number;
   readonly heartbeatMs?: number;
 }
@@ -61,7 +62,13 @@ export class EgressRigs {
     const lease = new LeaseKeeper(reports, work);
     this.#leases.push(lease);
     const session = new EgressSession(
-      { workspace, contract: work.contract, effect: work.operation.effect, limits },
+      {
+        workspace,
+        contract: work.contract,
+        effect: work.operation.effect,
+        limits,
+        dryRun: work.dryRun,
+      },
       { resolve: async () => ['127.0.0.1'], ownAddresses: new Set(), ...options },
       journal,
       new ControlEgress(control, work, reports, lease),

@@ -3,7 +3,7 @@
  * records of its calls and the bodies that it read.
  */
 import type { ActionOrder } from '@portarium/contracts/action-order';
-import { type Digest, digestOf } from '@portarium/contracts/digest';
+import type { Digest } from '@portarium/contracts/digest';
 import {
   type JournalArtifactRecord,
   JournalRecordSchema,
@@ -12,6 +12,7 @@ import * as v from 'valibot';
 import { ActionJournal } from '../egress/action-journal.ts';
 import type { CallIntent, EgressControl } from '../egress/egress-control.ts';
 import { EgressSession } from '../egress/egress-session.ts';
+import type { DryRun } from '../egress/withhold-write.ts';
 import { type CellCommand, CellProcess } from '../host/cell-process.ts';
 
 export interface RecordedRun {
@@ -30,6 +31,8 @@ export interface RunParts {
   readonly module: Uint8Array;
   readonly input: Uint8Array;
   /** The attempt before, whose records this one repeats. */
+  /** What a dry run is answered with. */
+  readonly answers?: DryRun['answers'];
   readonly earlier?: RecordedRun;
   /** The cell is killed when the guest asks for the call of this number. */
   readonly loseAt?: number;
@@ -47,6 +50,7 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
       contract: order.contract,
       effect: order.operation.effect,
       limits: order.limits,
+      dryRun: order.dryRun && { answers: parts.answers ?? [], credentials: [] },
     },
     { resolve: async () => ['127.0.0.1'], ownAddresses: new Set() },
     journal,
@@ -91,7 +95,7 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
     const entry = journal.entry(place);
     if (!entry) continue;
     records.push(v.parse(JournalRecordSchema, { ...entry.record, attempt }));
-    if (entry.body) bodies.set(await digestOf(entry.body), entry.body);
+    for (const { digest, bytes } of entry.bodies) bodies.set(digest, bytes);
   }
   const open = control.intents.find(({ call }) => call >= records.length);
   if (open) records.push(openRecord(open, attempt));

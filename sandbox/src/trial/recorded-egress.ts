@@ -3,7 +3,8 @@
  * manifest asks for granted as it stands; what is allowed gets a recorded answer, of which the guest reads
  * what it would read of a server's. Nothing leaves.
  */
-import type { EgressContract } from '@portarium/contracts/egress-rule';
+import { type EgressContract, layersOf } from '@portarium/contracts/egress-rule';
+import { writtenBody } from '@portarium/contracts/example-answer';
 import type { Effect } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
@@ -86,7 +87,7 @@ export class RecordedEgress implements GuestEgress {
     });
     if (!judged.allowed) return denied(judged.layer, judged.reason);
     const { request, rule } = judged;
-    const rules = [judged.rules.plugin, judged.rules.operator];
+    const rules = layersOf(judged.rules);
     const bytesOut = bytesOutOf(request);
     const over = this.#budget.begin(rules, bytesOut);
     if (over) return denied('budget', over);
@@ -101,7 +102,11 @@ export class RecordedEgress implements GuestEgress {
     const { status, body: recorded } = recording.response;
     // A recorded body is what a guest reads: never packed, whatever the headers say.
     const headers = unpackedHeaders(recording.response.headers);
-    const response = guestResponse({ status, headers, body: bytesOf(recorded) }, undefined, left);
+    const response = guestResponse(
+      { status, headers, body: writtenBody(recorded) },
+      undefined,
+      left,
+    );
     const size = response.ok ? response.body.length : 0;
     const record = { call, ...judged.draft, rule, bytesOut, bytesIn: size, ms: CALL_MS };
     if (!response.ok || size > left) {
@@ -135,9 +140,4 @@ function closedAddress(host: string, networks: readonly string[]): string | unde
   const address = literalAddress(host);
   const decision = address === undefined ? undefined : checkAddress(address, networks);
   return decision?.ok === false ? decision.reason : undefined;
-}
-
-function bytesOf(body: unknown): Uint8Array {
-  if (body === undefined) return new Uint8Array();
-  return new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
 }

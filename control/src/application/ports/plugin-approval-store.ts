@@ -26,11 +26,7 @@ export interface PluginApprovalReads {
 export interface PluginApprovalWrites {
   insertPluginApproval(approval: PluginApprovalRecord): Promise<void>;
   /** @returns false when that person has decided about this statement already */
-  insertPluginDecision(
-    plugin: PluginId,
-    digest: Digest,
-    decision: DecisionRecord,
-  ): Promise<boolean>;
+  insertPluginDecision(plugin: PluginId, decision: DecisionRecord): Promise<boolean>;
   /** Compare-and-set from `pending-approval`, by what people said of this statement. */
   closePluginApproval(
     approval: Pick<PluginApprovalRecord, 'plugin' | 'digest' | 'statement'>,

@@ -78,6 +78,10 @@ export interface ActionRecord {
   readonly orderDigest: Digest | null;
   /** The action that this one takes the place of. */
   readonly replaces: ActionId | null;
+  /** Its writes are recorded and answered from examples; none of them leaves. */
+  readonly dryRun: boolean;
+  /** The action that waits for people, and that this one is a dry run of. */
+  readonly dryRunOf: ActionId | null;
   /** What the contract's slots stood for when the action was requested. */
   readonly credentials: readonly SlotCredential[];
   /** The newest attempt's fence; 0 before the first. */

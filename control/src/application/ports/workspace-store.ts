@@ -1,10 +1,12 @@
 /** Tenant data of one workspace, and the only way to it. */
+
 import type { Digest } from '@portarium/contracts/digest';
 import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
 import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
+import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
@@ -73,6 +75,8 @@ export interface ReadTransaction
   lastApproved(
     action: Pick<ActionRecord, 'id' | 'plugin' | 'operation'>,
   ): Promise<ActionRecord | undefined>;
+  /** The newest dry run of what that action would run: equal in all that its approval binds, but its id. */
+  lastDryRun(action: ActionRecord): Promise<ActionRecord | undefined>;
   listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
   /** Log lines of an attempt; empty until it has finished. */
   attemptLogs(id: AttemptId): Promise<readonly LogLine[]>;
@@ -86,7 +90,10 @@ export interface ReadTransaction
   /** Who answers for a key, and who made it; revoked ones too. */
   findKeyPeople(
     id: KeyId,
-  ): Promise<{ readonly owner: string; readonly createdBy: string | null } | undefined>;
+  ): Promise<
+    | { readonly owner: string; readonly createdBy: string | null; readonly role: KeyRole }
+    | undefined
+  >;
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** What the newest entry of the action that tells of a decision says; the platform's own included. */
@@ -135,6 +142,8 @@ export interface UsageLine {
   readonly succeeded: number;
   readonly failed: number;
   readonly denied: number;
+  /** Not counted in any of the above; what their attempts used is counted. */
+  readonly dryRuns: number;
   readonly attempts: number;
   readonly cpuMs: number;
   readonly wallMs: number;
@@ -207,6 +216,11 @@ export interface WriteTransaction
   lockAction(id: ActionId): Promise<ActionRecord | undefined>;
   /** What changes of an action while it runs, under the same lock; cheaper than the whole row. */
   lockProgress(id: ActionId): Promise<Pick<ActionRecord, 'state' | 'fence'> | undefined>;
+  /** Narrows what an action that waits for people may reach; its attempts have not begun. */
+  narrowAction(
+    id: ActionId,
+    narrowed: Pick<ActionRecord, 'contract' | 'contractDigest' | 'orderDigest'>,
+  ): Promise<void>;
   /** Changes the state; the caller has checked the transition on the locked row. */
   updateAction(id: ActionId, change: ActionChange): Promise<void>;
   /**

@@ -6,6 +6,7 @@ import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { placementText } from '@portarium/contracts/credential-placement';
+import { useState } from 'preact/hooks';
 import { useLive } from '../live.ts';
 import { Failure, useResource } from '../resource.tsx';
 import { hrefOf } from '../router.ts';
@@ -15,6 +16,10 @@ import { DecideForm, Decisions } from './decide-form.tsx';
 import { Lines } from './lines.tsx';
 import { Link } from './link.tsx';
 import { Time } from './time.tsx';
+import { WritesPart } from './writes-part.tsx';
+
+/** How long the button waits for what a dry run would send. */
+const DRY_RUN_SECONDS = 20;
 
 interface Shown {
   readonly approval: Approval;
@@ -74,11 +79,13 @@ export function ApprovalPart({ id }: { readonly id: string }) {
         </p>
       ))}
       {checked && <Request checked={checked} />}
+      <DryRun approval={approval} reload={shown.reload} />
       <Decisions approval={approval} />
       {checked && approval.state === 'open' && (
         <DecideForm
           choices={['approve', 'deny', 'request-changes']}
           refusal={approval.refusal?.detail}
+          narrows
           send={(decision) =>
             current.client.approvals.decide(approval.id, { ...decision, digest: checked.digest })
           }
@@ -152,6 +159,12 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
             <Call key={call.rule} call={call} />
           ))}
         </ul>
+      )}
+      {contract.approval.length > 0 && (
+        <p class="notice">
+          An approver narrowed what it may reach: the last name of each call’s rule is that of
+          theirs.
+        </p>
       )}
       <h3>Credentials, set by the platform</h3>
       {credentials.length === 0 ? (
@@ -229,6 +242,50 @@ function Difference(props: {
       <p class="quiet">
         Beside {props.than}: <ins>+ is new</ins>, <del>− is gone</del>.
       </p>
+    </>
+  );
+}
+
+/** What the newest dry run of exactly this would have sent, and a way to another. */
+function DryRun(props: { readonly approval: Approval; readonly reload: () => void }) {
+  const current = useSession();
+  const { action, state, dryRun } = props.approval;
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error>();
+  const run = async () => {
+    setBusy(true);
+    setError(undefined);
+    await current.client.actions
+      .dryRun(action, { waitSeconds: DRY_RUN_SECONDS })
+      .catch((caught) => setError(caught));
+    setBusy(false);
+    props.reload();
+  };
+  return (
+    <>
+      <h3>Dry run</h3>
+      {dryRun ? (
+        <>
+          <p>
+            <Link href={hrefOf(current.workspace, 'actions', dryRun.action)}>Its dry run</Link>{' '}
+            <Badge of={dryRun.state} /> {dryRun.error && visibleLine(dryRun.error.code)}
+          </p>
+          <WritesPart writes={dryRun.writes} />
+          <p class="quiet">
+            None of it has left. What the plugin reads, and so what it sends, may be another then.
+          </p>
+        </>
+      ) : (
+        <p>It was not run dry.</p>
+      )}
+      {state === 'open' && may(current, 'action.dry-run') && (
+        <p class="buttons">
+          <button type="button" class="plain" disabled={busy} onClick={run}>
+            {busy ? 'Running…' : 'Run it dry'}
+          </button>
+        </p>
+      )}
+      {error && <Failure error={error} />}
     </>
   );
 }

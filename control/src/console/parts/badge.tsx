@@ -18,6 +18,7 @@ const TONES: Readonly<Record<string, string>> = {
   'veto-window': 'warn',
   open: 'warn',
   write: 'warn',
+  withheld: 'warn',
   running: 'busy',
   dispatched: 'busy',
   requested: 'busy',

@@ -1,7 +1,10 @@
 /** Who decided, and the form with which a person does. */
 import type { PluginVersion } from '@portarium/client/answers';
+import { agreedCount } from '@portarium/client/approval-answers';
 import { visibleLine } from '@portarium/client/visible-text';
+import { type EgressRule, EgressRulesSchema } from '@portarium/contracts/egress-rule';
 import { useRef, useState } from 'preact/hooks';
+import * as v from 'valibot';
 import { useKeys } from '../keys.ts';
 import { Failure } from '../resource.tsx';
 import { may, useSession } from '../session.ts';
@@ -10,13 +13,13 @@ import { Time } from './time.tsx';
 
 type Decided = Pick<
   NonNullable<PluginVersion['approval']>,
-  'decisions' | 'quorum' | 'roles' | 'excluded'
+  'decisions' | 'quorum' | 'roles' | 'excluded' | 'digest'
 >;
 
 /** Who agreed so far, and who may. */
 export function Decisions({ approval }: { readonly approval: Decided }) {
   const { decisions, quorum, roles, excluded } = approval;
-  const given = decisions.filter(({ decision }) => decision === 'approve').length;
+  const given = agreedCount(approval);
   return (
     <>
       <h3>Decisions</h3>
@@ -28,18 +31,29 @@ export function Decisions({ approval }: { readonly approval: Decided }) {
         </span>
       </p>
       <ul class="calls">
-        {decisions.map(({ person, decision, rationale, at }) => (
+        {decisions.map(({ person, decision, rationale, at, digest }) => (
           <li key={person}>
             <strong>{visibleLine(person)}</strong> <Badge of={decision} /> “{visibleLine(rationale)}
             ”{' '}
             <span class="quiet">
               <Time at={at} />
+              {digest !== undefined &&
+                digest !== approval.digest &&
+                ' · does not count: about what it was before it was narrowed'}
             </span>
           </li>
         ))}
       </ul>
     </>
   );
+}
+
+/** @throws Error that says what of the text is no list of rules */
+function narrowing(text: string): readonly EgressRule[] {
+  const read = v.safeParse(v.pipe(v.string(), v.parseJson(), EgressRulesSchema), text);
+  if (read.success) return read.output;
+  const [issue] = read.issues;
+  throw new Error(`The egress rules, ${v.getDotPath(issue) ?? 'all of them'}: ${issue.message}.`);
 }
 
 const CHOICES = [
@@ -54,13 +68,20 @@ export function DecideForm<C extends Choice>(props: {
   readonly choices: readonly C[];
   /** Why the Control Plane would refuse this key's decision. */
   readonly refusal: string | undefined;
-  readonly send: (decision: { decision: C; rationale: string }) => Promise<unknown>;
+  /** Whether less may be approved than was asked for. */
+  readonly narrows?: boolean;
+  readonly send: (decision: {
+    decision: C;
+    rationale: string;
+    egress?: readonly EgressRule[];
+  }) => Promise<unknown>;
   readonly reload: () => void;
 }) {
   const current = useSession();
   const choices = CHOICES.filter(([value]) => (props.choices as readonly Choice[]).includes(value));
   const [choice, setChoice] = useState<C>();
   const [rationale, setRationale] = useState('');
+  const [rules, setRules] = useState('');
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error>();
   const field = useRef<HTMLTextAreaElement>(null);
@@ -87,9 +108,12 @@ export function DecideForm<C extends Choice>(props: {
     if (choice === undefined || rationale.trim() === '') return;
     setBusy(true);
     setError(undefined);
-    await props
-      .send({ decision: choice, rationale: rationale.trim() })
-      .catch((caught) => setError(caught));
+    try {
+      const less = choice === 'approve' && rules.trim() !== '' ? { egress: narrowing(rules) } : {};
+      await props.send({ decision: choice, rationale: rationale.trim(), ...less });
+    } catch (caught) {
+      setError(caught instanceof Error ? caught : new Error(String(caught)));
+    }
     setBusy(false);
     props.reload();
   };
@@ -133,6 +157,21 @@ export function DecideForm<C extends Choice>(props: {
           }}
         />
       </label>
+      {props.narrows && choice === 'approve' && (
+        <details>
+          <summary>Approve less than was asked for</summary>
+          <label>
+            Egress rules as a JSON list: only calls that match one of them as well are made, and who
+            agreed before has to agree again
+            <textarea
+              rows={4}
+              spellcheck={false}
+              value={rules}
+              onInput={(event) => setRules(event.currentTarget.value)}
+            />
+          </label>
+        </details>
+      )}
       {choice !== undefined && (
         <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
           {busy

@@ -30,7 +30,7 @@ export function readPluginApprovals(
     },
     async listPluginDecisions(plugin, digest) {
       const rows =
-        await tx`SELECT person, key_id, decision, rationale, decided_at FROM plugin_decisions WHERE workspace_id = ${workspace} AND plugin_id = ${uuidOf(plugin)} AND digest = ${digest} ORDER BY decided_at, person`;
+        await tx`SELECT person, key_id, decision, rationale, digest, decided_at FROM plugin_decisions WHERE workspace_id = ${workspace} AND plugin_id = ${uuidOf(plugin)} AND digest = ${digest} ORDER BY decided_at, person`;
       return rows.map(decisionOf);
     },
   };
@@ -47,7 +47,7 @@ export function writePluginApprovals(
         INSERT INTO plugin_approvals (workspace_id, plugin_id, digest, statement, quorum, roles)
         VALUES (${workspace}, ${uuidOf(plugin)}, ${digest}, ${json(statement)}, ${quorum}, ${[...roles]})`;
     },
-    async insertPluginDecision(plugin, digest, { person, key, decision, rationale, at }) {
+    async insertPluginDecision(plugin, { person, key, decision, rationale, digest, at }) {
       const rows = await tx`
         INSERT INTO plugin_decisions (workspace_id, plugin_id, digest, person, key_id, decision, rationale, decided_at)
         VALUES (${workspace}, ${uuidOf(plugin)}, ${digest}, ${person}, ${uuidOf(key)}, ${decision}, ${rationale}, ${at})

@@ -3,6 +3,7 @@ import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
+import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
@@ -44,6 +45,8 @@ export const ACTION_COLUMNS = [
   'policy_version',
   'order_digest',
   'replaces',
+  'dry_run',
+  'dry_run_of',
   'credentials',
   'fence',
   'output_digest',
@@ -124,7 +127,16 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     async lastApproved({ id, plugin, operation }) {
       const [row] = await tx`
         SELECT ${tx(ACTION_COLUMNS)} FROM actions
-        WHERE workspace_id = ${workspace} AND state = 'succeeded' AND tier = 'human-approve' AND plugin = ${plugin} AND operation = ${operation} AND id < ${uuidOf(id)}
+        WHERE workspace_id = ${workspace} AND state = 'succeeded' AND tier = 'human-approve' AND NOT dry_run AND plugin = ${plugin} AND operation = ${operation} AND id < ${uuidOf(id)}
+        ORDER BY id DESC LIMIT 1`;
+      return row && actionOf(row);
+    },
+    async lastDryRun({ plugin, version, ...asked }) {
+      const [row] = await tx`
+        SELECT ${tx(ACTION_COLUMNS)} FROM actions
+        WHERE workspace_id = ${workspace} AND dry_run AND input_digest = ${asked.inputDigest} AND plugin = ${plugin} AND version = ${version}
+          AND plugin_digest = ${asked.pluginDigest} AND operation = ${asked.operation} AND contract_digest = ${asked.contractDigest}
+          AND policy_version = ${asked.policyVersion} AND tier = ${asked.tier} AND credentials = ${tx.json(asked.credentials as never)}
         ORDER BY id DESC LIMIT 1`;
       return row && actionOf(row);
     },
@@ -164,9 +176,13 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
       );
     },
     async findKeyPeople(id) {
-      const [row] = await tx`SELECT owner, created_by FROM api_keys WHERE id = ${uuidOf(id)}`;
+      const [row] = await tx`SELECT owner, created_by, role FROM api_keys WHERE id = ${uuidOf(id)}`;
       return (
-        row && { owner: row.owner as string, createdBy: (row.created_by ?? null) as string | null }
+        row && {
+          owner: row.owner as string,
+          createdBy: (row.created_by ?? null) as string | null,
+          role: row.role as KeyRole,
+        }
       );
     },
     async isKeyLive(id, at) {

@@ -89,6 +89,8 @@ export function actionOf(row: Row): ActionRecord {
     policyVersion: Number(row.policy_version),
     orderDigest: maybe(row, 'order_digest') as Digest | null,
     replaces: row.replaces == null ? null : idFromUuid('action', text(row, 'replaces')),
+    dryRun: row.dry_run as boolean,
+    dryRunOf: row.dry_run_of == null ? null : idFromUuid('action', text(row, 'dry_run_of')),
     credentials: row.credentials as ActionRecord['credentials'],
     fence: Number(row.fence),
     outputDigest: maybe(row, 'output_digest') as Digest | null,

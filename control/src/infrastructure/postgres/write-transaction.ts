@@ -120,6 +120,7 @@ function writeActions(
   | 'queueDispatch'
   | 'lockAction'
   | 'lockProgress'
+  | 'narrowAction'
   | 'updateAction'
   | 'claimIdempotencyKey'
   | 'forgetIdempotencyKeys'
@@ -128,11 +129,12 @@ function writeActions(
     async insertAction(action) {
       await tx`
         INSERT INTO actions (workspace_id, id, state, tier, plugin, version, plugin_digest, operation, effect, input_digest, contract_digest,
-          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, credentials, fence, trace, error, created_at, finished_at)
+          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, dry_run, dry_run_of, credentials, fence, trace, error, created_at, finished_at)
         VALUES (${workspace}, ${uuidOf(action.id)}, ${action.state}, ${action.tier}, ${action.plugin}, ${action.version}, ${action.pluginDigest},
           ${action.operation}, ${action.effect}, ${action.inputDigest}, ${action.contractDigest}, ${json(action.contract)}, ${json(action.limits)},
           ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion},
-          ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
+          ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${action.dryRun},
+          ${action.dryRunOf === null ? null : uuidOf(action.dryRunOf)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
           ${action.error === null ? null : json(action.error)}, ${action.createdAt}, ${action.finishedAt})`;
     },
     async queueDispatch(action, wake) {
@@ -149,6 +151,11 @@ function writeActions(
       const [row] =
         await tx`SELECT state, fence FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
       return row && { state: row.state as ActionState, fence: Number(row.fence) };
+    },
+    async narrowAction(id, { contract, contractDigest, orderDigest }) {
+      await tx`
+        UPDATE actions SET contract = ${json(contract)}, contract_digest = ${contractDigest}, order_digest = ${orderDigest}
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = 'waiting-approval'`;
     },
     async updateAction(id, change) {
       await tx`
