@@ -13,6 +13,7 @@ import {
 import { INSTANCE_ONLY, PERMISSIONS, ROLES } from '@portarium/control/domain/permissions';
 import { cliPage } from './reference/cli-page.ts';
 import { configurationPage } from './reference/configuration-page.ts';
+import { egressPage } from './reference/egress-page.ts';
 import { errorPages } from './reference/error-pages.ts';
 import { NOTICE } from './reference/notice.ts';
 
@@ -155,6 +156,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/cli.md', cliPage()],
     ['docs/reference/permissions.md', permissionsPage()],
+    ['docs/reference/egress.md', egressPage()],
   ]);
 }
 

@@ -84,7 +84,7 @@ export const EgressCallSchema = v.strictObject({
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
   reason: v.optional(storable(512)),
-  /** `request`, `plugin`, `operator`, `approval`, `address` or `budget`. */
+  /** `request`, `plugin`, `operator`, `approval`, `address`, `credential` or `budget`. */
   layer: v.optional(storable(32)),
   /** The address that was connected to, after the check. */
   address: v.optional(storable(64)),

@@ -3,6 +3,8 @@
  * there without it, and tests that have to fail then.
  */
 
+import { namespaceProblem } from '../../plugins/hostile/requests/world/namespace.ts';
+
 export interface Defence {
   readonly name: string;
   readonly file: string;
@@ -13,6 +15,18 @@ export interface Defence {
   readonly tests: string;
   /** Part of the names of the tests that watch it. */
   readonly watching: string;
+  /** Variables that its tests are run with. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Why its tests can not run on this machine, if so. */
+  readonly needs?: () => string | undefined;
+}
+
+const REQUESTS = 'plugins/hostile/requests/requests.integration.test.ts';
+
+/** Missed when a family of hostile requests no longer ends as the corpus says. */
+function missedBy(family: string): Pick<Defence, 'tests' | 'watching' | 'needs'> {
+  const watching = `every request of the family ${family} ends as the corpus says, on Bun`;
+  return { tests: REQUESTS, watching, needs: namespaceProblem };
 }
 
 export const DEFENCES: readonly Defence[] = [
@@ -87,5 +101,139 @@ export const DEFENCES: readonly Defence[] = [
     without: 'if (credential) this.#scrubber = undefined;',
     tests: 'sandbox/src/egress/safe-write.integration.test.ts',
     watching: 'scrubbed from what comes back',
+  },
+  {
+    name: 'the grants of the plugin',
+    file: 'contracts/src/egress-rule.ts',
+    source: 'const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);',
+    without: 'const plugin = contract.plugin[0];',
+    ...missedBy('host'),
+  },
+  {
+    name: 'the grants of the operator',
+    file: 'contracts/src/egress-rule.ts',
+    source:
+      'const matching = contract.operator.filter((rule) => mismatch(rule, request) === undefined);',
+    without: 'const matching = [plugin];',
+    ...missedBy('host'),
+  },
+  {
+    name: 'the grants of an approval',
+    file: 'contracts/src/egress-rule.ts',
+    source: 'contract.approval.length > 0 &&',
+    without: 'contract.approval.length > 1_000 &&',
+    ...missedBy('path'),
+  },
+  {
+    name: 'the check of the address that a host is',
+    file: 'sandbox/src/egress/checked-address.ts',
+    source: 'if (!decision.ok) return { ok: false, denied: true, reason: decision.reason };',
+    without: "if (!decision.ok && host === '') return { ok: false, denied: true, reason: '' };",
+    ...missedBy('literal'),
+  },
+  {
+    name: 'the check of every address that a name has',
+    file: 'sandbox/src/egress/checked-address.ts',
+    source: 'for (const address of addresses) {',
+    without: 'for (const address of addresses.slice(0, 1)) {',
+    ...missedBy('resolved'),
+  },
+  {
+    name: 'the refusal of the host’s own addresses',
+    file: 'sandbox/src/egress/address.ts',
+    source: 'own.has(address)',
+    without: 'false',
+    ...missedBy('resolved'),
+  },
+  {
+    name: 'pinning to the address that was checked',
+    file: 'sandbox/src/egress/connect.ts',
+    source: 'return connectPlain({ host: address, port: target.port, noDelay: true });',
+    without:
+      'return connectPlain({ host: (target as unknown as { host: string }).host, port: target.port });',
+    ...missedBy('resolved'),
+  },
+  {
+    name: 'pinning to the address that was checked, over TLS',
+    file: 'sandbox/src/egress/connect.ts',
+    source: 'host: address,\n    port: target.port,\n    ...(isIP',
+    without: 'host: name,\n    port: target.port,\n    ...(isIP',
+    ...missedBy('tls'),
+  },
+  {
+    name: 'the check of certificates',
+    file: 'sandbox/src/egress/connect.ts',
+    source: '...(authorities ? { ca: authorities } : {}),',
+    without: '...(authorities ? { ca: authorities } : {}), rejectUnauthorized: false,',
+    ...missedBy('tls'),
+  },
+  {
+    name: 'the decision of its own for each redirect',
+    file: 'sandbox/src/egress/judge-request.ts',
+    source: 'const decision = decideEgress(order.contract, order.effect, request.target);',
+    without: `const first = { plugin: order.contract.plugin[0], operator: order.contract.operator[0] };
+      const decision = before
+        ? ({ allowed: true, rules: first } as never as ReturnType<typeof decideEgress>)
+        : decideEgress(order.contract, order.effect, request.target);`,
+    ...missedBy('redirect'),
+  },
+  {
+    name: 'the refusal of a redirect from https to http',
+    file: 'sandbox/src/egress/judge-request.ts',
+    source: "if (before?.target.scheme === 'https' && request.target.scheme !== 'https') {",
+    without: "if (before?.target.scheme === 'nothing') {",
+    ...missedBy('redirect'),
+  },
+  {
+    name: 'decoding of paths before they are matched',
+    file: 'contracts/src/egress-rule.ts',
+    source: "} else if (decodePath(segment ?? '') !== decodePath(actual)) {",
+    without: '} else if (segment !== actual) {',
+    ...missedBy('path'),
+  },
+  {
+    name: 'the refusal of encoded slashes',
+    file: 'contracts/src/egress-rule.ts',
+    source: 'if (/%(2f|5c|00|25)/i.test(text))',
+    without: 'if (/%(5c|00|25)/i.test(text))',
+    ...missedBy('path'),
+  },
+  {
+    name: 'the refusal of user names in a URL',
+    file: 'contracts/src/outbound-request.ts',
+    source: "if (authority.includes('@'))",
+    without: "if (authority.includes('@@@'))",
+    ...missedBy('spelling'),
+  },
+  {
+    name: 'the refusal of a credential without TLS',
+    file: 'sandbox/src/egress/credential.ts',
+    source: 'if (!isConfidential(request)) {',
+    without: 'if (request.body === undefined) {',
+    ...missedBy('credential'),
+  },
+  {
+    name: 'the binding of a credential to its host, for requests of a guest',
+    file: 'control/src/application/grant-credential.ts',
+    source: 'if (host !== credential.host) {',
+    without: "if (host === '') {",
+    tests: 'plugins/hostile/requests/requests.e2e.test.ts',
+    watching: 'hostile requests of a guest end as the corpus says in the whole product',
+    environment: { PORTARIUM_REQUESTS: '^credential: a credential' },
+    needs: namespaceProblem,
+  },
+  {
+    name: 'the refusal of line breaks in headers',
+    file: 'contracts/src/outbound-request.ts',
+    source: 'if (!/^[\\t\\x20-\\x7e\\x80-\\xff]*$/.test(value))',
+    without: 'if (value === undefined)',
+    ...missedBy('header'),
+  },
+  {
+    name: 'the bound on what is read of an answer',
+    file: 'sandbox/src/egress/send.ts',
+    source: 'if (this.#bytesIn > maxResponseBytes) {',
+    without: 'if (this.#bytesIn > maxResponseBytes * 1_000) {',
+    ...missedBy('budget'),
   },
 ];

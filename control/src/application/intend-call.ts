@@ -152,10 +152,10 @@ async function unusable(
   if (!(await tx.isPluginActive(action.plugin, action.version))) {
     return refused('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
   }
-  if (grant.kind === 'refused') return refused(grant.code, grant.message);
+  if (grant.kind === 'refused') return refused(grant.code, grant.message, 'credential');
   if (grant.kind === 'secret' && !(await stillHolds(tx, grant))) {
     const message = `the credential of rule ${rule} changed a moment ago`;
-    return refused('credential.unavailable', message);
+    return refused('credential.unavailable', message, 'credential');
   }
   return undefined;
 }

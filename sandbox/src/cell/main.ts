@@ -2,6 +2,7 @@
  * A cell: one process that runs one module of one workspace, a fresh instance for each attempt.
  * It holds no credential and has no network; everything it needs comes through its pipes.
  */
+import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
 import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
 import { extismEngine } from './extism-engine.ts';

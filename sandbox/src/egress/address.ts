@@ -15,6 +15,7 @@ interface Block {
 }
 
 interface SpecialBlock extends Block {
+  readonly cidr: string;
   readonly category: string;
   /** Never opened, whatever networks say. */
   readonly closed: boolean;
@@ -63,6 +64,11 @@ const SPECIAL: readonly SpecialBlock[] = [
   open('2001:db8::/32', 'reserved for documentation'),
   open('3fff::/20', 'reserved for documentation'),
 ];
+
+/** What is refused unless it is opened, for whoever explains it. */
+export function specialAddresses() {
+  return SPECIAL.map(({ cidr, category, closed }) => ({ block: cidr, category, closed }));
+}
 
 const GLOBAL_IPV6 = block('2000::/3');
 
@@ -113,7 +119,7 @@ function decide(
 
 function unassigned(bytes: Uint8Array): SpecialBlock | undefined {
   if (bytes.length === 4 || inBlock(GLOBAL_IPV6, bytes)) return undefined;
-  return { ...block('::/0'), category: 'reserved', closed: false, embedded: undefined };
+  return open('::/0', 'reserved');
 }
 
 /** Whether it is an address of this machine only (`127.0.0.0/8`, `::1`). */
@@ -160,11 +166,11 @@ function block(cidr: string): Block {
 }
 
 function open(cidr: string, category: string, embedded?: number): SpecialBlock {
-  return { ...block(cidr), category, closed: false, embedded };
+  return { ...block(cidr), cidr, category, closed: false, embedded };
 }
 
 function closed(cidr: string, category: string): SpecialBlock {
-  return { ...block(cidr), category, closed: true, embedded: undefined };
+  return { ...block(cidr), cidr, category, closed: true, embedded: undefined };
 }
 
 function inBlock({ bytes, bits }: Block, address: Uint8Array): boolean {

@@ -16,7 +16,15 @@ import {
   parseRequest,
 } from '@portarium/contracts/outbound-request';
 
-export type Layer = 'request' | 'plugin' | 'operator' | 'approval' | 'address' | 'budget';
+/** What refuses a call. A `credential` is refused by the Control Plane, which alone knows its host. */
+export type Layer =
+  | 'request'
+  | 'plugin'
+  | 'operator'
+  | 'approval'
+  | 'address'
+  | 'credential'
+  | 'budget';
 
 /** What is known of a call before anything happens to it. */
 export interface CallDraft {

@@ -1,0 +1,79 @@
+/**
+ * The whole product as callers use it: an action over HTTP, a person who approves it where it writes, a
+ * guest in a cell that sends the requests, and the journal as the Control Plane keeps it.
+ */
+import { join } from 'node:path';
+import { readEnvironment } from '@portarium/local/environment';
+import { startStack } from '@portarium/local/start-stack';
+import { callStack, exportBundle, pushPlugin } from '@portarium/local/testing/stack-calls';
+import { approveWrite, untilEnded, type WriteAction } from '@portarium/local/testing/write-rig';
+import type { readGrants } from '../corpus.ts';
+import { type Attacker, type AttackOutcome, SECRET } from './attack.ts';
+
+const PLUGIN = 'requests';
+const HEADERS = { 'content-type': 'application/json' };
+const WAIT_MS = 60_000;
+
+export interface StackAttacker extends Attacker {
+  /** The evidence of everything that was attacked, and the key to pin. */
+  evidence(): Promise<{ readonly bundle: Uint8Array; readonly pin: string }>;
+}
+
+export async function startStackAttacker(
+  folder: string,
+  grants: ReturnType<typeof readGrants>,
+  authority: string,
+): Promise<StackAttacker> {
+  const environment = readEnvironment({ ...process.env, NODE_EXTRA_CA_CERTS: authority });
+  const stack = await startStack({ dataDir: join(folder, 'data'), environment });
+  const call = async (
+    role: Parameters<typeof callStack>[1],
+    method: string,
+    path: string,
+    body?: object,
+  ) => {
+    const init = body === undefined ? {} : { headers: HEADERS, body: JSON.stringify(body) };
+    const response = await callStack(stack, role, method, path, init);
+    if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
+    return (await response.json()) as unknown;
+  };
+  try {
+    await pushPlugin(stack, 'plugins/hostile/requests');
+    await call('admin', 'POST', '/credentials', {
+      name: 'api',
+      kind: 'bearer',
+      host: 'api.example.com',
+      value: SECRET,
+    });
+    await call('operator', 'PUT', `/plugins/${PLUGIN}/egress`, {
+      rules: grants.operator,
+      networks: [],
+    });
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+  return {
+    async attack(one): Promise<AttackOutcome> {
+      const asked = (await call('operator', 'POST', '/actions', {
+        plugin: PLUGIN,
+        operation: one.effect,
+        input: { script: JSON.stringify(one.requests) },
+      })) as WriteAction;
+      if (asked.approval) await approveWrite(stack, asked);
+      const ended = await untilEnded(stack, asked.id, WAIT_MS);
+      const journal = (await call('auditor', 'GET', `/actions/${asked.id}/journal`)) as {
+        readonly items: AttackOutcome['records'];
+      };
+      const records = journal.items;
+      const evidence = (await call('auditor', 'GET', `/evidence?action=${asked.id}`)) as {
+        readonly items: readonly { readonly entry: { readonly type: string } }[];
+      };
+      const told = [ended.output, ended.error, ...records.map((record) => record.responseHeaders)];
+      const denials = evidence.items.filter(({ entry }) => entry.type === 'egress.denied').length;
+      return { records, seen: JSON.stringify(told), denials };
+    },
+    evidence: () => exportBundle(stack),
+    stop: () => stack.stop(),
+  };
+}

@@ -1,0 +1,162 @@
+/** The page about egress: what a rule may say, how a request is decided, and the corpus of hostile requests. */
+import {
+  DEFAULT_HEADERS,
+  type EgressRule,
+  FORBIDDEN_HEADERS,
+  HTTP_METHODS,
+} from '@portarium/contracts/egress-rule';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { specialAddresses } from '@portarium/sandbox/egress/address';
+import { type AttackCase, type End, readCorpus } from '../../plugins/hostile/requests/corpus.ts';
+import { NOTICE } from './notice.ts';
+
+/** What each field of a rule grants; without it, what holds. */
+const RULE_TEXT = {
+  id: ['its name in records and refusals', 'required'],
+  methods: [`one or more of ${HTTP_METHODS.join(', ')}`, 'required'],
+  scheme: ['`https` or `http`', 'required'],
+  host: [
+    'a name in lower case, an address, or `*.example.com` for one or more labels, never the apex, an address or a public suffix',
+    'required',
+  ],
+  port: ['one port', 'required'],
+  path: [
+    'literal segments, `{name}` for exactly one, `**` for any rest, only last; matched on decoded text',
+    'required',
+  ],
+  query: ['names of parameters that may stand in the query', 'none'],
+  headers: ['names of request headers that the plugin may set', list(DEFAULT_HEADERS)],
+  contentTypes: ['types that a body may have', 'none'],
+  credential: ['the slot whose credential the broker sets into the request', 'none'],
+  idempotency: [
+    '`{header, retentionHours}`: how the other side recognises a repeated write',
+    'a write is sent at most once',
+  ],
+  maxCalls: ['calls of one action under this rule', 'the limit of the attempt'],
+  maxBytes: ['bytes of one action under this rule, out and in', 'the limit of the attempt'],
+} as const satisfies Record<keyof EgressRule, readonly [string, string]>;
+
+const LAYER_TEXT = {
+  request:
+    'The request itself: it can be read in two ways, is too large, or is a write of a read operation',
+  plugin: 'No rule of the plugin’s manifest matches',
+  operator: 'No rule of the operator’s grant matches, or the two do not name the same credential',
+  approval: 'Whoever approved the action narrowed it, and no rule of theirs matches',
+  address: 'An address that the name resolves to is special, and its network is not opened',
+  credential:
+    'The credential is missing, revoked or bound to another host, or would leave without TLS',
+  budget: 'Calls or bytes of the attempt or of a rule are spent',
+} as const satisfies Record<Exclude<End, 'allowed' | 'failed'>, string>;
+
+export function egressPage(): string {
+  const families = readCorpus();
+  const count = families.reduce((sum, { cases }) => sum + cases.length, 0);
+  return [
+    '# Egress',
+    '',
+    NOTICE,
+    '',
+    'A plugin reaches nothing unless a rule of **every** layer allows the request: the plugin’s manifest, the',
+    'operator’s grant (`PUT /v1/workspaces/{ws}/plugins/{name}/egress`) and, where an approver narrowed the action,',
+    'the approval. Each decision is on record with the rule that allowed it or the layer that refused it.',
+    '',
+    '## What a rule says',
+    '',
+    '| Field | Grants | Without it |',
+    '|---|---|---|',
+    ...Object.entries(RULE_TEXT).map(
+      ([name, [grants, without]]) => `| \`${name}\` | ${grants} | ${without} |`,
+    ),
+    '',
+    `No rule may name these headers, and no plugin may set them: ${list([...FORBIDDEN_HEADERS])}.`,
+    '',
+    'Of two matching operator rules the first counts that names the same credential as the plugin’s rule, or that',
+    'names none where the plugin’s names none. Where both layers give a budget, the smaller one holds.',
+    '',
+    '## How a request is decided',
+    '',
+    'In this order, for the request and again for each redirect that a read follows. What was matched is what is sent:',
+    'the URL is parsed once.',
+    '',
+    '1. The URL, the method and the headers have to have one reading only. A user name, a fragment, a backslash, a',
+    '   semicolon, characters that are not printable ASCII, dot segments, empty segments, an encoded `/`, `\\`, NUL or',
+    '   `%`, a trailing dot, a header that stands twice: refused.',
+    '2. An operation with effect `read` sends GET and HEAD only.',
+    '3. A rule of each layer has to match: host, scheme, port, path, method, query, headers, content type.',
+    '4. The budgets of the attempt and of both rules have to hold the call.',
+    '5. The name is resolved once, and every address is checked; the connection goes to the checked one, with the name',
+    '   in SNI and `Host`, and the certificate is verified against the name.',
+    '6. A write, and a call with a credential, asks the Control Plane, which decides all of this again from its own',
+    '   records and hands out the credential with its leave.',
+    '7. The answer is read up to what is left of the budgets, within its time, and scrubbed of the credential.',
+    '',
+    `Reads follow at most ${PLATFORM_LIMITS.redirectHops} redirects; https never becomes http. Writes follow none: the plugin gets the 3xx answer.`,
+    '`set-cookie` is taken out of every answer; no cookie is ever kept or sent.',
+    '',
+    '| Layer | What it refuses |',
+    '|---|---|',
+    ...Object.entries(LAYER_TEXT).map(([layer, text]) => `| \`${layer}\` | ${text} |`),
+    '',
+    '## Addresses',
+    '',
+    'Refused unless the grant opens the network (`networks`: `"loopback"` or CIDR blocks); those marked so can never be',
+    'opened. An address that holds an IPv4 address is checked as both. The sandbox host’s own addresses are refused too.',
+    '',
+    '| Block | What it is | Can be opened |',
+    '|---|---|---|',
+    ...specialAddresses().map(
+      ({ block, category, closed }) =>
+        `| \`${block}\` | ${category} | ${closed ? 'never' : 'yes'} |`,
+    ),
+    '',
+    'Every other IPv6 address outside `2000::/3` is refused as reserved.',
+    '',
+    '## The corpus of hostile requests',
+    '',
+    `${count} requests, carried out in a network namespace of its own in which every address has a listener and no route`,
+    'leads out: through the broker on Bun and on Deno, and by a plugin through the whole product. None reaches a listener',
+    'that was not granted, and each denial is evidence. The corpus is `plugins/hostile/requests/cases`; its tests are',
+    '`requests.integration.test.ts` and `requests.e2e.test.ts` beside it.',
+    ...families.flatMap(({ title, cases }) => ['', `### ${title}`, '', ...caseTable(cases)]),
+    '',
+  ].join('\n');
+}
+
+function list(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
+}
+
+function caseTable(cases: readonly AttackCase[]): string[] {
+  return [
+    '| Case | Request | Ends |',
+    '|---|---|---|',
+    ...cases.map((one) => `| ${cell(one.name)} | ${requestText(one)} | ${endText(one)} |`),
+  ];
+}
+
+const LONGEST = 90;
+
+function requestText({ requests, serve }: AttackCase): string {
+  const last = requests.at(-1);
+  if (!last) return '';
+  const headers = last.headers.map(([name, value]) => `${name}: ${value}`).slice(0, 2);
+  const location = Object.values(serve)
+    .flatMap((one) => one.headers)
+    .find(([name]) => name === 'location')?.[1];
+  const redirect = location === undefined ? [] : [`→ ${location}`];
+  const line = [`${last.method} ${last.url}`, ...headers, ...redirect].join(' · ');
+  const visible = JSON.stringify(line).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+  const escaped = visible.replaceAll(/[^\x20-\x7e·→]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  const short = escaped.length > LONGEST ? `${escaped.slice(0, LONGEST)}…` : escaped;
+  const times = requests.length > 1 ? ` (${requests.length} calls)` : '';
+  return `\`${short.replaceAll('|', '\\|').replaceAll('`', "'")}\`${times}`;
+}
+
+function endText({ expect, inProduct }: AttackCase): string {
+  const text = (end: End) => (end === 'allowed' || end === 'failed' ? end : `denied: ${end}`);
+  return inProduct ? `${text(expect)}; in the product ${text(inProduct)}` : text(expect);
+}
+
+const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
