@@ -153,8 +153,8 @@ export const DEFENCES: readonly Defence[] = [
   {
     name: 'the grants of an approval',
     file: 'contracts/src/egress-rule.ts',
-    source: 'contract.approval.length > 0 &&',
-    without: 'contract.approval.length > 1_000 &&',
+    source: 'if (contract.approval.length === 0) return',
+    without: 'if (contract.approval.length >= 0) return',
     ...missedBy('path'),
   },
   {
@@ -269,5 +269,29 @@ export const DEFENCES: readonly Defence[] = [
     without: 'if (this.#kept < 0) {',
     tests: 'sandbox/src/egress/decode-body.integration.test.ts',
     watching: 'a gzip bomb of 1 MiB',
+  },
+  {
+    name: 'the withholding of writes by the broker',
+    file: 'sandbox/src/egress/egress-session.ts',
+    source: '? await withholdWrite(task, around, dryRun)',
+    without: '? await new LiveCall(task, around).perform()',
+    tests: 'sandbox/src/egress/dry-run.integration.test.ts',
+    watching: 'a write of a dry run opens no connection',
+  },
+  {
+    name: 'the refusal of leave for a write of a dry run',
+    file: 'control/src/application/intend-call.ts',
+    source: 'if (write && action.dryRun) {',
+    without: "if (write && action.dryRun && rule === '') {",
+    tests: 'control/src/http/dry-run.integration.test.ts',
+    watching: 'leave for a write of a dry run is never given',
+  },
+  {
+    name: 'the digest that an agreement is about',
+    file: 'control/src/domain/approval-rules.ts',
+    source: "one.decision === 'approve' && one.digest === digest",
+    without: "one.decision === 'approve'",
+    tests: 'control/src/http/narrowing.integration.test.ts',
+    watching: 'what people agreed to before does not count for less',
   },
 ];
