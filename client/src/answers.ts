@@ -100,7 +100,15 @@ export type PluginVersions = v.InferOutput<typeof PluginVersionsSchema>;
 
 const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
-  plugin: v.looseObject({ name: text, rules }),
+  plugin: v.looseObject({
+    name: text,
+    rules,
+    /** The slots that rules name: what a credential of that name has to be. */
+    credentials: v.optional(
+      v.array(v.looseObject({ slot: text, kind: text, host: text, description: text })),
+      [],
+    ),
+  }),
   operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),
   /** Ids of operator rules; only in the answer to a change. */
   changed: v.optional(
