@@ -11,9 +11,12 @@ const rule = {
 };
 const other = { ...rule, id: 'other', path: '/other', query: ['a', 'b'] };
 type Rules = { id: string; path: string }[];
+const SLOTS = [
+  { slot: 'status', kind: 'header', host: 'api.example.com', description: 'X-Key\u001b[2J' },
+];
 const egress = (asked: Rules, granted: Rules, networks: string[] = [], changed?: object) =>
   ({
-    plugin: { name: 'p', version: '1.0.0', rules: asked },
+    plugin: { name: 'p', version: '1.0.0', rules: asked, credentials: SLOTS },
     operator: { rules: granted, networks, revision: 1 },
     ...(changed === undefined ? {} : { changed }),
   }) as unknown as Parameters<typeof egressText>[0];
@@ -36,6 +39,12 @@ test('authorities of a rule are named, and are nothing that the plugin had to as
     '/ok  trusts only a certificate that this machine can not read',
   );
   expect(egressNotes(egress([rule], [trusting])).join()).not.toContain('not granted in the same');
+});
+
+test('what a slot’s credential has to be is told, and its author’s words can not break the terminal', () => {
+  expect(egressText(egress([rule], [])).split('\n')).toContain(
+    '  credential status  header for api.example.com  X-Key[2J',
+  );
 });
 
 test('a plugin is said to reach nothing only when nothing is asked for or nothing granted', () => {

@@ -45,6 +45,7 @@ export function egressText(egress: Egress): string {
   return [
     `${plugin.name} asks for:`,
     ...ruleLines(plugin.rules),
+    ...slotLines(egress),
     `The operator grants, for every version of ${plugin.name}:`,
     ...ruleLines(operator.rules),
     `  networks  ${operator.networks.join(' ') || '(public addresses only)'}`,
@@ -56,6 +57,12 @@ function ruleLines(rules: readonly Rule[]): string[] {
   return rules.length === 0
     ? ['  (nothing)']
     : rules.map((rule) => `  ${rule.id}  ${ruleText(rule)}`);
+}
+
+function slotLines({ plugin }: Egress): string[] {
+  return plugin.credentials.map(({ slot, kind, host, description }) =>
+    plainText(`  credential ${slot}  ${kind} for ${host}  ${description}`).trimEnd(),
+  );
 }
 
 /** What holds now, in sentences: never less than what the plugin can reach. */

@@ -144,7 +144,15 @@ export type PluginVersion = v.InferOutput<typeof PluginVersionSchema>;
 
 const rules = v.array(v.looseObject({ ...OperatorRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
-  plugin: v.looseObject({ name: text, rules }),
+  plugin: v.looseObject({
+    name: text,
+    rules,
+    /** The slots that rules name: what a credential of that name has to be. */
+    credentials: v.optional(
+      v.array(v.looseObject({ slot: text, kind: text, host: text, description: text })),
+      [],
+    ),
+  }),
   operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),
   /** Ids of operator rules; only in the answer to a change. */
   changed: v.optional(

@@ -193,7 +193,12 @@ function pluginView(plugin: PluginRecord): Record<string, unknown> {
 function egressAnswer(exchange: Exchange, view: EgressView): Response {
   const { plugin, grant, changed } = view;
   const body = {
-    plugin: { name: plugin.name, version: plugin.version, rules: plugin.manifest.egress },
+    plugin: {
+      name: plugin.name,
+      version: plugin.version,
+      rules: plugin.manifest.egress,
+      credentials: plugin.manifest.credentials,
+    },
     operator: {
       rules: grant?.rules ?? [],
       networks: grant?.networks ?? [],
