@@ -6,12 +6,14 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { benchAction } from './action.ts';
 import { benchApi } from './api.ts';
+import { benchEgress } from './egress.ts';
 import type { BenchResult, Measured } from './measure.ts';
 import { benchWrite } from './write.ts';
 
 const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise<Measured>>> = {
   action: benchAction,
   api: benchApi,
+  egress: benchEgress,
   write: benchWrite,
 };
 
@@ -43,6 +45,10 @@ function table(result: BenchResult): string {
       (each) =>
         `${each.name}: ${each.value.toFixed(2)} (aim ${each.aim}) ${each.ok ? 'reached' : `missed: ${each.missed ?? ''}`}`,
     ),
+    ...Object.entries(result.peakMiB ?? {}).map(
+      ([name, value]) => `peak memory, ${name}: ${value.toFixed(0)} MiB`,
+    ),
+    `${result.machine}, commit ${result.commit}`,
   ].join('\n');
 }
 

@@ -21,6 +21,8 @@ export interface Ratio {
 export interface Measured {
   readonly cases: readonly Case[];
   readonly ratios: readonly Ratio[];
+  /** Most resident memory of processes, by their names. */
+  readonly peakMiB?: Readonly<Record<string, number>>;
 }
 
 export interface BenchResult extends Measured {

@@ -4,6 +4,7 @@
  * between two arrivals, so that neither Temporal nor the start of the guest is in it.
  */
 import { Agent, request as httpRequest } from 'node:http';
+import type { RunningStack } from '@portarium/local/start-stack';
 import type { RecordingCounterpart } from '@portarium/local/testing/recording-counterpart';
 import { callStack } from '@portarium/local/testing/stack-calls';
 import {
@@ -75,20 +76,21 @@ let made = 0;
 
 /** One action of {@link LINES} writes. @returns milliseconds from one arrival to the next */
 async function actionOfWrites({ stack, counterpart }: WriteRig): Promise<readonly number[]> {
+  return intervals(counterpart, await runWrites(stack, LINES));
+}
+
+/** Asks for an action of so many writes, approves it and waits for its end. @returns the id in each write */
+export async function runWrites(stack: RunningStack, lines: number): Promise<string> {
   const id = `bench-${process.pid}-${++made}`;
   const response = await callStack(stack, 'operator', 'POST', '/actions', {
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      plugin: 'ledger',
-      operation: 'writeMany',
-      input: { id, lines: LINES },
-    }),
+    body: JSON.stringify({ plugin: 'ledger', operation: 'writeMany', input: { id, lines } }),
   });
   const action = (await response.json()) as Parameters<typeof approveWrite>[1];
   await approveWrite(stack, action);
   const ended = await untilEnded(stack, action.id, 60_000);
   if (ended.state !== 'succeeded') throw new Error(`a write ended ${JSON.stringify(ended)}`);
-  return intervals(counterpart, id);
+  return id;
 }
 
 /** The same requests by Node's client, a connection each as the broker makes them. */

@@ -30,6 +30,7 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Plugin: answers.PluginSchema,
   Plugins: answers.listOf(answers.PluginSchema),
   PluginVersions: answers.PluginVersionsSchema,
+  PluginVersion: answers.PluginVersionSchema,
   Egress: answers.EgressSchema,
   Credential: answers.CredentialSchema,
   Credentials: answers.listOf(answers.CredentialSchema),
@@ -50,6 +51,11 @@ const ZERO = `sha256:${'0'.repeat(64)}`;
 const BODIES: Partial<Record<OperationId, Json>> = {
   createWorkspace: { id: 'acme', name: 'Acme' },
   createKey: { name: 'ci', owner: 'ada', role: 'agent' },
+  decidePlugin: {
+    decision: 'approve',
+    rationale: 'the new host is ours',
+    digest: ZERO,
+  },
   setCurrentVersion: { version: '1.0.0', rationale: '1.1.0 fails on refunds of zero' },
   grantEgress: {
     rules: [

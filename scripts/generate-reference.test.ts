@@ -1,7 +1,9 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OperatorRuleSchema } from '@portarium/contracts/egress-rule';
 import { API_ERRORS, ATTEMPT_ERRORS } from '@portarium/contracts/errors';
+import { readCorpus } from '../plugins/hostile/requests/corpus.ts';
 import { dependencyDrift, referencePages, withUnit } from './generate-reference.ts';
 import { configurationVariables } from './reference/configuration-page.ts';
 
@@ -50,6 +52,17 @@ test('each variable that the product reads or sets is on the page of configurati
   expect([...named].filter((name) => !known.has(name))).toEqual([]);
   const ours = [...known].filter((name) => name.startsWith('PORTARIUM_'));
   expect(ours.filter((name) => !named.has(name))).toEqual([]);
+});
+
+test('the page of egress is as committed, with every field of a rule and every hostile request', () => {
+  const page = referencePages().get('docs/reference/egress.md') ?? '';
+  expect(readFileSync(join(root, 'docs/reference/egress.md'), 'utf8')).toBe(page);
+  for (const field of Object.keys(OperatorRuleSchema.entries)) {
+    expect(page).toContain(`\n| \`${field}\` |`);
+  }
+  const cases = readCorpus().flatMap((family) => family.cases);
+  for (const { name } of cases) expect(page).toContain(`\n| ${name.replaceAll('|', '\\|')} |`);
+  expect(page.split(/ (?:allowed|failed|denied: [a-z]+) \|\n/).length - 1).toBe(cases.length);
 });
 
 test('a figure is shown in the largest unit that keeps it whole', () => {

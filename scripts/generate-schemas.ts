@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { ActionOrderSchema } from '@portarium/contracts/action-order';
 import { ApprovalStatementSchema } from '@portarium/contracts/approval-statement';
 import { BundleManifestSchema } from '@portarium/contracts/bundle-layout';
+import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { ENTRY_DATA_SCHEMAS } from '@portarium/contracts/entry-data';
 import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
@@ -28,6 +29,10 @@ const SCHEMAS: Readonly<
   'approval-statement': {
     title: 'What an approver agrees to',
     schema: ApprovalStatementSchema,
+  },
+  'growth-statement': {
+    title: 'What people agree to who approve a version of a plugin that grew',
+    schema: GrowthStatementSchema,
   },
   order: {
     title: 'Everything beside the journal that the attempts of an action are a function of',

@@ -24,6 +24,16 @@ test('each promise of the README names a test that is in that file', () => {
   expect(promises.filter((line) => line.endsWith('| |'))).toEqual([]);
 });
 
+test('the contract that the README prints is the one of the manifest', () => {
+  const printed = /<!-- The contract of github-issues;[^>]*-->\n```json\n(.*?)```/s.exec(
+    readme,
+  )?.[1];
+  const file = join(root, 'plugins/examples/github-issues/plugin.json');
+  const { egress } = JSON.parse(readFileSync(file, 'utf8')) as { egress: unknown[] };
+  expect(egress.length).toBeGreaterThan(0);
+  expect(JSON.parse(printed ?? 'null')).toEqual(egress);
+});
+
 test('every file that the README, the guides and the references link to is there', () => {
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
   for (const folder of ['tutorial', 'how-to', 'explanation', 'reference']) {

@@ -7,8 +7,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resolveBinary } from '@portarium/local/binaries/resolve-binary';
+import { resolveBinary, resolveServerBinary } from '@portarium/local/binaries/resolve-binary';
 import { type BinaryName, SERVER_BINARIES } from '@portarium/local/binaries/server-binary';
+import { VAULT_SERVER } from '@portarium/local/testing/vault-server';
 import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
 import { parseJunit, type TestResult } from './parse-junit.ts';
@@ -51,6 +52,7 @@ async function installServers(): Promise<void> {
   for (const binary of Object.keys(SERVER_BINARIES) as BinaryName[]) {
     await resolveBinary(binary, { onProgress: progressLines() });
   }
+  await resolveServerBinary(VAULT_SERVER, { onProgress: progressLines() });
   installSchemathesis();
   installChromium();
   installRustTarget();

@@ -36,6 +36,33 @@ test('an approver sees input, calls, credentials, limits, times and who asked, a
   expect(shown).not.toContain('\\u');
 });
 
+test('an approver sees where each kind of credential goes', async () => {
+  const { statement } = await sampleApproval();
+  const id = statement.credentials[0]?.id ?? '';
+  const one = { slot: 'stripe', id, name: 'stripe', host: 'api.stripe.com', version: 2 };
+  for (const [place, said] of [
+    [{ kind: 'basic', username: 'ada' }, 'basic as ada, sent to api.stripe.com only'],
+    [{ kind: 'header', header: 'x-api-key' }, 'header x-api-key, sent to api.stripe.com only'],
+    [{ kind: 'query', parameter: 'key' }, 'query parameter key, sent to api.stripe.com only'],
+  ] as const) {
+    expect(await text({ request: { credentials: [{ ...one, ...place }] } })).toContain(said);
+  }
+});
+
+test('the newest dry run of an approval is shown with what it would have sent', async () => {
+  expect(await text()).toMatch(/It was not run dry: portarium action dry-run apr_\S+ shows/);
+  const dryRun = {
+    ...{ action: 'act_9', state: 'failed', createdAt: '2026-01-01T00:00:00.000Z' },
+    error: { code: 'dry-run.unanswered', message: 'no example' },
+    writes: [{ call: 0, method: 'POST', url: 'https://api.stripe.com/v1/refunds', headers: [] }],
+  };
+  const shown = await text({ approval: { dryRun } });
+  expect(shown).toContain('Its dry run act_9 is failed (dry-run.unanswered).\nIt would send:');
+  expect(shown).toContain(
+    '  POST https://api.stripe.com/v1/refunds\n      no credential; no example',
+  );
+});
+
 test('a write without an idempotency key says what a lost answer means, and a read says nothing', async () => {
   const { idempotency: _keyed, ...unkeyed } = REFUNDS;
   expect(await text({ rules: [unkeyed] })).toContain('never sent again');

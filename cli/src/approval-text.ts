@@ -2,14 +2,20 @@
  * An approval for the person who decides: everything that would be sent, in full. Inputs and rules
  * come from people and plugins that are not to be trusted, so nothing in them may hide.
  */
-import type { Approval, ApprovalRequest } from '@portarium/client/approval-answers';
+import {
+  type Approval,
+  type ApprovalRequest,
+  agreedCount,
+} from '@portarium/client/approval-answers';
 import type { CheckedApproval } from '@portarium/client/approval-check';
 import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
+import { placementText } from '@portarium/contracts/credential-placement';
 import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import { table } from './output.ts';
+import { writesText } from './writes-text.ts';
 
 export function approvalText(checked: CheckedApproval): string {
   const { approval, request, digest, encoding, calls } = checked;
@@ -30,8 +36,12 @@ export function approvalText(checked: CheckedApproval): string {
     ...lastApprovedLines(request, encoding, lines),
     ...replacedLines(request, encoding, lines),
     'It may make these calls, and no others:',
-    ...(calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines)),
+    ...callsText(calls),
+    ...(request.contract.approval.length === 0
+      ? []
+      : ['An approver narrowed them: the last name of each is that of their rule.']),
     ...credentialLines(request),
+    ...dryRunLines(approval),
     rows([
       ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
       ['limits', limitsText(statement.limits)],
@@ -42,18 +52,20 @@ export function approvalText(checked: CheckedApproval): string {
       ['may not decide', approval.excluded.join(', ') || '(nobody is excluded)'],
     ]),
     ...approval.decisions.map(
-      ({ person, decision, rationale, at }) =>
-        `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}`,
+      ({ person, decision, rationale, at, digest: about }) =>
+        `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}${about === undefined || about === digest ? '' : '  (does not count: about what it was before it was narrowed)'}`,
     ),
     `Approval digest, computed here: ${digest}`,
-    'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them.',
+    'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them, nor those of a dry run.',
   ].join('\n');
 }
 
 /** `1 of 2 people` */
-export function agreedText({ decisions, quorum }: Approval): string {
-  const given = decisions.filter(({ decision }) => decision === 'approve').length;
-  return `${given} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
+export function agreedText(
+  approval: Pick<Approval, 'decisions' | 'quorum'> & { readonly digest?: string },
+): string {
+  const { quorum } = approval;
+  return `${agreedCount(approval)} of ${quorum} ${quorum === 1 ? 'person' : 'people'}`;
 }
 
 function rows(pairs: readonly (readonly [string, string])[]): string {
@@ -91,6 +103,10 @@ function replacedLines(
   ];
 }
 
+export function callsText(calls: readonly AllowedCall[]): string[] {
+  return calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines);
+}
+
 function callLines(call: AllowedCall): string[] {
   const { rule, methods, scheme, host, port, path, credential } = call;
   const { maxCalls, maxBytes, maxPerMinute } = call;
@@ -103,6 +119,11 @@ function callLines(call: AllowedCall): string[] {
     ...(maxBytes ? [`at most ${maxBytes} bytes`] : []),
     ...(maxPerMinute ? [`at most ${maxPerMinute} a minute`] : []),
   ];
+  if (call.caCertificates) {
+    told.push(
+      `checked by ${call.caCertificates} private authority certificate(s), and no public one`,
+    );
+  }
   const repeated = repeatedText(call);
   return [
     `  ${rule}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,
@@ -123,11 +144,23 @@ function listed(names: readonly string[] | null | undefined): string {
   return names?.join(', ') || '(none)';
 }
 
+function dryRunLines({ id, state, dryRun }: Approval): string[] {
+  if (!dryRun) {
+    const how = state === 'open' ? `: portarium action dry-run ${id} shows what it would send` : '';
+    return [`It was not run dry${how}.`];
+  }
+  const { action, error, writes } = dryRun;
+  return [
+    visibleLine(`Its dry run ${action} is ${dryRun.state}${error ? ` (${error.code})` : ''}.`),
+    ...writesText(writes),
+  ];
+}
+
 function credentialLines({ credentials }: ApprovalRequest): string[] {
   if (credentials.length === 0) return ['No credential is used.'];
-  const lines = credentials.map(({ slot, id, name, host, kind, version }) => [
+  const lines = credentials.map(({ slot, id, name, host, version, ...place }) => [
     `  ${visibleLine(name)}`,
-    visibleLine(`${kind}, sent to ${host} only`),
+    visibleLine(`${placementText(place)}, sent to ${host} only`),
     visibleLine(`slot ${slot}, ${id}, version ${version}`),
   ]);
   return ['Credentials, set into the request by the platform:', table(lines)];

@@ -11,9 +11,12 @@ const rule = {
 };
 const other = { ...rule, id: 'other', path: '/other', query: ['a', 'b'] };
 type Rules = { id: string; path: string }[];
+const SLOTS = [
+  { slot: 'status', kind: 'header', host: 'api.example.com', description: 'X-Key\u001b[2J' },
+];
 const egress = (asked: Rules, granted: Rules, networks: string[] = [], changed?: object) =>
   ({
-    plugin: { name: 'p', version: '1.0.0', rules: asked },
+    plugin: { name: 'p', version: '1.0.0', rules: asked, credentials: SLOTS },
     operator: { rules: granted, networks, revision: 1 },
     ...(changed === undefined ? {} : { changed }),
   }) as unknown as Parameters<typeof egressText>[0];
@@ -29,6 +32,21 @@ test('a rule is one line, and what its author wrote can not break the terminal',
   const idempotency = { header: 'Idempotency-Key', retentionHours: 24 };
   expect(ruleText({ ...rule, credential: 'stripe', idempotency })).toEndWith(
     '/ok  credential=stripe idempotency=Idempotency-Key/24h',
+  );
+});
+
+test('authorities of a rule are named, and are nothing that the plugin had to ask for', () => {
+  const caCertificates = ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'];
+  const trusting = { ...rule, caCertificates };
+  expect(ruleText(trusting)).toEndWith(
+    '/ok  trusts only a certificate that this machine can not read',
+  );
+  expect(egressNotes(egress([rule], [trusting])).join()).not.toContain('not granted in the same');
+});
+
+test('what a slot’s credential has to be is told, and its author’s words can not break the terminal', () => {
+  expect(egressText(egress([rule], [])).split('\n')).toContain(
+    '  credential status  header for api.example.com  X-Key[2J',
   );
 });
 

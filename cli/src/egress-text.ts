@@ -5,11 +5,20 @@
 import type { Egress } from '@portarium/client/answers';
 import { isClosedHost } from '@portarium/contracts/network';
 import { plainText } from '@portarium/contracts/plain-text';
+import { authorityText } from './authority.ts';
 
 type Rule = Egress['operator']['rules'][number];
 
 /** `GET https://api.example.com:443/v1/items/{id}  query=limit maxCalls=1` */
 export function ruleText(rule: Rule): string {
+  const { caCertificates } = rule;
+  if (!caCertificates) return callText(rule);
+  const trusted = caCertificates.map(authorityText).join(' and ');
+  return `${callText(rule)}  trusts only ${plainText(trusted)}`;
+}
+
+/** What a plugin can ask for; only an operator says who its hosts are to be believed by. */
+function callText(rule: Rule): string {
   const { methods, scheme, host, port, path } = rule;
   const more = [
     named('query', rule.query),
@@ -37,6 +46,7 @@ export function egressText(egress: Egress): string {
   return [
     `${plugin.name} asks for:`,
     ...ruleLines(plugin.rules),
+    ...slotLines(egress),
     `The operator grants, for every version of ${plugin.name}:`,
     ...ruleLines(operator.rules),
     `  networks  ${operator.networks.join(' ') || '(public addresses only)'}`,
@@ -50,6 +60,12 @@ function ruleLines(rules: readonly Rule[]): string[] {
     : rules.map((rule) => `  ${rule.id}  ${ruleText(rule)}`);
 }
 
+function slotLines({ plugin }: Egress): string[] {
+  return plugin.credentials.map(({ slot, kind, host, description }) =>
+    plainText(`  credential ${slot}  ${kind} for ${host}  ${description}`).trimEnd(),
+  );
+}
+
 /** What holds now, in sentences: never less than what the plugin can reach. */
 export function egressNotes({ plugin, operator }: Egress): string[] {
   const { name, rules: asked } = plugin;
@@ -59,8 +75,8 @@ export function egressNotes({ plugin, operator }: Egress): string[] {
       `No egress is granted to ${name}, so it reaches nothing. An operator grants what it asks for: portarium plugin grant ${name} --own`,
     ];
   }
-  const granted = new Set(operator.rules.map(ruleText));
-  const missing = asked.filter((rule) => !granted.has(ruleText(rule))).map(({ id }) => id);
+  const granted = new Set(operator.rules.map(callText));
+  const missing = asked.filter((rule) => !granted.has(callText(rule))).map(({ id }) => id);
   return [
     `A grant is in force for every version of ${name}: rules ${operator.rules.map(({ id }) => id).join(', ')}${operator.networks.length > 0 ? `; networks ${operator.networks.join(', ')}` : ''}. A call passes when a rule of the plugin and a rule of the grant both match it.`,
     ...(missing.length > 0

@@ -1,5 +1,5 @@
 /** Arguments that are ids: what can not be one is told before anything is asked for. */
-import { ActionIdSchema, KeyIdSchema } from '@portarium/contracts/ids';
+import { ActionIdSchema, ApprovalIdSchema, KeyIdSchema } from '@portarium/contracts/ids';
 import { InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 
@@ -11,6 +11,11 @@ export function actionId(text: string): string {
 /** @throws InvalidArgumentError */
 export function keyId(text: string): string {
   return checked(text, KeyIdSchema, 'key_');
+}
+
+/** @throws InvalidArgumentError */
+export function actionOrApprovalId(text: string): string {
+  return v.is(ApprovalIdSchema, text) ? text : checked(text, ActionIdSchema, 'act_ (or apr_)');
 }
 
 function checked(text: string, schema: v.GenericSchema<string>, prefix: string): string {

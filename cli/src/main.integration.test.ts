@@ -155,7 +155,19 @@ test('what is not usable ends with code 2 and says what to do, before anything i
     [['approval-rules', '--quorum', '0'], 'from 1 to 10'],
     [['approval-rules', '--decide-within', 'soon'], '24h'],
     [['credential', 'create', 'x'], '--host', 'portarium credential create --help'],
-    [['credential', 'create', 'x', '--host', 'h', '--kind', 'basic'], 'bearer'],
+    [['credential', 'create', 'x', '--host', 'h', '--kind', 'digest'], 'bearer, basic, header'],
+    [
+      ['credential', 'create', 'x', '--host', 'h', '--kind', 'basic'],
+      '--kind basic needs --username',
+    ],
+    [
+      ['credential', 'create', 'x', '--host', 'h', '--header', 'x-key'],
+      'not go with --kind bearer',
+    ],
+    [
+      ['credential', 'create', 'x', '--host', 'h', '--kind', 'header', '--header', 'Cookie'],
+      'belongs to the connection',
+    ],
     [['key', 'create'], '--name', 'portarium key create --help'],
     [['evidence', 'export', '-o', join(broken, 'plugin.json')], '--force'],
     [['evidence', 'export', '-o', join(root, 'no', 'x.tar')], 'Create it first'],

@@ -41,6 +41,29 @@ test('an error comes with what to do about it', () => {
   expect(actionText(newer)).not.toContain('hint');
 });
 
+test('a dry run says so, and shows what it would have sent with nothing hidden in it', () => {
+  const write = {
+    ...{ call: 0, rule: 'refunds', method: 'POST', url: 'https://a.test/x', credential: 'cred_1' },
+    headers: [['content-type', 'text/plain']],
+    body: { digest, bytes: 9, text: 'a\n\u202eb\u001b[2J' },
+  };
+  const shown = actionText(action({ dryRun: true, dryRunOf: 'act_0', writes: [write] }));
+  for (const part of [
+    'of act_0; no write of it has left',
+    '  POST https://a.test/x\n      rule refunds; with cred_1; no example answers it',
+    '      content-type: text/plain',
+    '      body (9 bytes):\n      │ a\n      │ \\u202eb\\u001b[2J',
+  ]) {
+    expect(shown).toContain(part);
+  }
+  const binary = { ...write, body: { digest, bytes: 3, base64: '/w==', cut: true }, status: 200 };
+  const other = actionText(action({ dryRun: true, writes: [binary] }));
+  expect(other).toContain('body (3 bytes, not text: base64, the first of them):\n      │ /w==');
+  expect(other).toContain('answered by an example with 200');
+  expect(actionText(action({ dryRun: true, writes: [] }))).toContain('It would send no write.');
+  expect(actionText(action({}))).not.toContain('would send');
+});
+
 test('nothing is left to do once it is over', () => {
   expect(nextStep(action({}))).toBeUndefined();
   expect(nextStep(action({ state: 'denied', tier: null }))).toBeUndefined();

@@ -4,6 +4,7 @@ import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
 import { print, printJson, table, tell } from './output.ts';
+import { writesText } from './writes-text.ts';
 
 const MAX_OUTPUT = 1e6;
 
@@ -24,6 +25,7 @@ export function actionText(action: Action): string {
     ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
     ['  tier', action.tier ?? 'denied by policy'],
     ...(replaces === undefined ? [] : [['  replaces', replaces]]),
+    ...(action.dryRun ? [['  dry run', dryRunLine(action)]] : []),
     ...(approval === undefined ? [] : [['  approval', approvalLine(approval)]]),
     ['  attempts', String(attempts)],
     ['  evidence', `entries ${evidence.from} to ${evidence.to}`],
@@ -34,7 +36,13 @@ export function actionText(action: Action): string {
     action.output === undefined
       ? []
       : [plainText(JSON.stringify(action.output, null, 2), MAX_OUTPUT)];
-  return [`${id}  ${state}`, table(rows), ...output].join('\n');
+  const writes = action.dryRun && isSettled(state) ? writesText(action.writes ?? []) : [];
+  return [`${id}  ${state}`, table(rows), ...writes, ...output].join('\n');
+}
+
+function dryRunLine({ dryRunOf }: Action): string {
+  const of = dryRunOf === undefined ? '' : `of ${dryRunOf}; `;
+  return `${of}no write of it has left`;
 }
 
 function approvalLine(approval: NonNullable<Action['approval']>): string {

@@ -24,6 +24,8 @@ export interface ActionRequest {
   readonly labels?: Readonly<Record<string, string>>;
   /** The action whose place this one takes; one that still waits for approval is cancelled. */
   readonly replaces?: string;
+  /** Runs it without its writes, which are recorded and answered from the plugin’s examples. */
+  readonly dryRun?: boolean;
 }
 
 export interface ActionResolution {
@@ -59,16 +61,28 @@ export class Actions {
     request: ActionRequest,
     options: { readonly idempotencyKey?: string; readonly waitSeconds?: number } = {},
   ): Promise<Action> {
+    return this.#ask(this.#transport.inWorkspace('/actions'), options, { json: request });
+  }
+
+  /**
+   * Runs an action that waits for approval without its writes; the answer, once it is over, has them in
+   * `writes`. @throws PortariumError `conflict` when it does not wait, `approval.stale` when it would not run
+   */
+  dryRun(id: string, options: { readonly waitSeconds?: number } = {}): Promise<Action> {
+    return this.#ask(`${this.#path(id)}/dry-run`, options);
+  }
+
+  #ask(
+    path: string,
+    options: { readonly idempotencyKey?: string; readonly waitSeconds?: number },
+    body: { readonly json?: unknown } = {},
+  ): Promise<Action> {
     const { idempotencyKey = crypto.randomUUID(), waitSeconds = 0 } = options;
+    const prefer = waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {};
     return this.#transport.json(
       {
-        method: 'POST',
-        path: this.#transport.inWorkspace('/actions'),
-        headers: {
-          'idempotency-key': idempotencyKey,
-          ...(waitSeconds > 0 ? { prefer: `wait=${Math.ceil(waitSeconds)}` } : {}),
-        },
-        json: request,
+        ...{ method: 'POST', path, ...body },
+        headers: { 'idempotency-key': idempotencyKey, ...prefer },
         repeatable: true,
         waitMs: waitSeconds * 1_000,
       },

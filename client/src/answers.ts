@@ -1,12 +1,20 @@
 /** Shapes of the API's answers. Loose: the API may add fields, and the client keeps them. */
 import { fromBase64 } from '@portarium/contracts/base64';
+import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
-import { EgressRuleSchema } from '@portarium/contracts/egress-rule';
+import { EgressRulesSchema, OperatorRuleSchema } from '@portarium/contracts/egress-rule';
 import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
-import { ACTION_STATES, TIERS } from '@portarium/contracts/life-cycle';
+import { ACTION_STATES, EFFECTS, TIERS } from '@portarium/contracts/life-cycle';
+import { LimitsRequestSchema } from '@portarium/contracts/limits';
 import * as v from 'valibot';
-import { ApprovalOfActionSchema } from './approval-answers.ts';
+import {
+  ApprovalOfActionSchema,
+  DecisionMadeSchema,
+  place,
+  RefusalSchema,
+  WithheldWriteSchema,
+} from './approval-answers.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -59,6 +67,7 @@ export const CredentialSchema = v.looseObject({
   name: text,
   host: text,
   kind: text,
+  ...place,
   version: count,
   createdAt: text,
   rotatedAt: v.nullish(text),
@@ -68,6 +77,7 @@ export type Credential = v.InferOutput<typeof CredentialSchema>;
 
 const usage = {
   ...{ actions: count, succeeded: count, failed: count, denied: count, attempts: count },
+  dryRuns: v.optional(count, 0),
   ...{ cpuMs: count, wallMs: count, egressCalls: count, bytesOut: count, bytesIn: count },
 };
 
@@ -80,7 +90,7 @@ export const UsageSchema = v.looseObject({
 });
 export type Usage = v.InferOutput<typeof UsageSchema>;
 
-export const PluginSchema = v.looseObject({
+const plugin = {
   name: text,
   version: text,
   digest: DigestSchema,
@@ -90,16 +100,59 @@ export const PluginSchema = v.looseObject({
   operations: v.optional(v.array(v.looseObject({ name: text, effect: text }))),
   admission: v.optional(v.looseObject({})),
   createdAt: v.optional(text),
-});
+};
+export const PluginSchema = v.looseObject(plugin);
 export type Plugin = v.InferOutput<typeof PluginSchema>;
 
 /** `current` is the version that runs when an action names none. */
 export const PluginVersionsSchema = v.looseObject({ current: text, items: v.array(PluginSchema) });
 export type PluginVersions = v.InferOutput<typeof PluginVersionsSchema>;
 
-const rules = v.array(v.looseObject({ ...EgressRuleSchema.entries }));
+/** What people are asked about a version, or were: its digest binds all of the statement. */
+const PluginApprovalSchema = v.looseObject({
+  statement: GrowthStatementSchema,
+  digest: DigestSchema,
+  quorum: count,
+  /** Roles whose keys may decide. */
+  roles: v.array(text),
+  /** People who may not. */
+  excluded: v.array(text),
+  /** About this statement. */
+  decisions: v.array(DecisionMadeSchema),
+  /** Why the key that asks may not decide. */
+  refusal: v.nullish(RefusalSchema),
+});
+
+export const PluginVersionSchema = v.looseObject({
+  ...plugin,
+  /** What it may want and do; `manifestDigest` of the statement covers all of it. */
+  manifest: v.looseObject({
+    operations: v.array(
+      v.looseObject({
+        ...{ name: text, effect: v.picklist(EFFECTS), encoding: text },
+        input: v.looseObject({}),
+      }),
+    ),
+    egress: EgressRulesSchema,
+    credentials: v.array(v.looseObject({ slot: text, kind: text, host: text })),
+    limits: LimitsRequestSchema,
+  }),
+  /** There when it could do more than the version that ran. */
+  approval: v.optional(PluginApprovalSchema),
+});
+export type PluginVersion = v.InferOutput<typeof PluginVersionSchema>;
+
+const rules = v.array(v.looseObject({ ...OperatorRuleSchema.entries }));
 export const EgressSchema = v.looseObject({
-  plugin: v.looseObject({ name: text, rules }),
+  plugin: v.looseObject({
+    name: text,
+    rules,
+    /** The slots that rules name: what a credential of that name has to be. */
+    credentials: v.optional(
+      v.array(v.looseObject({ slot: text, kind: text, host: text, description: text })),
+      [],
+    ),
+  }),
   operator: v.looseObject({ rules, networks: v.array(text), revision: v.optional(count, 0) }),
   /** Ids of operator rules; only in the answer to a change. */
   changed: v.optional(
@@ -120,6 +173,10 @@ const summary = {
   attempts: count,
   /** The action whose place this one takes. */
   replaces: v.optional(text),
+  /** Nothing of it left that changes anything. */
+  dryRun: v.optional(v.literal(true)),
+  /** The action that it is a dry run of. */
+  dryRunOf: v.optional(text),
   /** The newest; there when somebody has to agree, or had to. */
   approval: v.optional(ApprovalOfActionSchema),
   createdAt: text,
@@ -131,6 +188,8 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 export const ActionSchema = v.looseObject({
   ...summary,
   output: v.optional(v.unknown()),
+  /** What a dry run would have sent. */
+  writes: v.optional(v.array(WithheldWriteSchema)),
   /** The person whose word ended it, or let it go on. */
   decision: v.optional(v.looseObject({ by: text, outcome: text, rationale: v.optional(text) })),
   evidence: v.looseObject({ from: count, to: count }),

@@ -51,13 +51,13 @@ function contractDigest(contract: ApprovalRequest['contract']): Promise<Digest> 
   return digestOfJson(contractStatement(contract));
 }
 
-function mismatch(problems: readonly string[]): Error {
+export function mismatch(problems: readonly string[]): Error {
   return new Error(
     `What is shown is not what would be approved: ${problems.join('; ')}. Nothing was decided. Tell whoever runs this Control Plane.`,
   );
 }
 
-function differs(what: string, shown: string, stated: string): string | undefined {
+export function differs(what: string, shown: string, stated: string): string | undefined {
   return shown === stated ? undefined : `the ${what} is shown as ${shown} and stated as ${stated}`;
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { agreedCount } from './approval-answers.ts';
 import type { PortariumClient } from './portarium-client.ts';
 import { ACTION, digest, failureOf, json, problem, scripted } from './testing/scripted.ts';
 
@@ -164,4 +165,28 @@ test('a credential’s value stands in no error', async () => {
     const error = await failureOf(client.credentials.create(request));
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain(value);
   }
+});
+
+test('an agreement to what an approval was before it was narrowed is not counted', () => {
+  const one = (person: string, about?: string) => ({
+    ...{ person, decision: 'approve', rationale: 'checked', at: '2026-01-01T00:00:00.000Z' },
+    ...(about === undefined ? {} : { digest: about }),
+  });
+  const decisions = [one('ada', `sha256:${'b'.repeat(64)}`), one('ben', digest), one('cy')];
+  expect(agreedCount({ ...APPROVAL, decisions } as never)).toBe(2);
+});
+
+test('a dry run of a waiting action is asked for, once more when its answer is lost', async () => {
+  const writes = [{ call: 0, method: 'POST', url: 'https://a.test/', headers: [['a', 'b']] }];
+  const dry = { ...ACTION, dryRun: true, writes };
+  const { client, requests } = scripted(new Error('reset'), json(dry));
+  expect((await client.actions.dryRun(ACTION.id, { waitSeconds: 5 })).writes).toEqual(
+    writes as never,
+  );
+  expect(requests.map(({ url }) => new URL(url).pathname)).toEqual(
+    Array(2).fill(`/v1/workspaces/acme/actions/${ACTION.id}/dry-run`),
+  );
+  const [first, second] = requests.map(({ headers }) => headers.get('idempotency-key'));
+  expect(second).toBe(first as string);
+  expect(requests[0]?.headers.get('prefer')).toBe('wait=5');
 });

@@ -1,4 +1,6 @@
 /** Approvals: what waits for a person, exactly what it is, and the decision. */
+
+import type { EgressRule } from '@portarium/contracts/egress-rule';
 import {
   type Approval,
   type ApprovalPage,
@@ -24,6 +26,11 @@ export interface ApprovalDecision {
   readonly rationale: string;
   /** Of what the decision is about: `approvalDigest` of the statement that was looked at. */
   readonly digest: string;
+  /**
+   * With `approve`: the action may only make calls that match one of these rules as well. What others
+   * agreed to before does not count for it.
+   */
+  readonly egress?: readonly EgressRule[];
 }
 
 export class Approvals {

@@ -1,16 +1,16 @@
 /** Credentials: secrets that the broker sets into requests. Their values go in and never come out. */
+import type { CredentialPlacement } from '@portarium/contracts/credential-placement';
 import { type Credential, CredentialSchema, listOf } from './answers.ts';
 import type { Transport } from './transport.ts';
 
-export interface CredentialRequest {
+export type CredentialRequest = CredentialPlacement & {
   /** What plugins call the slot and operators name in a rule. */
   readonly name: string;
   /** The exact host that it may be sent to. */
   readonly host: string;
-  readonly kind: 'bearer';
   /** 16 to 16,384 visible ASCII characters. */
   readonly value: string;
-}
+};
 
 export class Credentials {
   readonly #transport: Transport;

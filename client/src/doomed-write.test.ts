@@ -49,6 +49,17 @@ test('a credential that is missing, bound elsewhere, revoked or rotated is told'
   expect(doomsOf(await checked(), await listed({ version: 3 }))[0]).toContain('was rotated');
 });
 
+test('a credential of another kind than its slot is told, with what to do', async () => {
+  const [one] = await listed();
+  const of = { ...USED, id: one?.id ?? '', host: 'api.stripe.com' };
+  const same = await checked({ request: { credentials: [{ ...of, slotKind: 'bearer' }] } });
+  expect(doomsOf(same, await listed())).toEqual([]);
+  const other = await checked({ request: { credentials: [{ ...of, slotKind: 'header' }] } });
+  expect(doomsOf(other, await listed())[0]).toContain(
+    'of kind header, and the workspace’s is of kind',
+  );
+});
+
 test('plain http to another machine carries no credential', async () => {
   const plain = await checked({ rules: [{ ...REFUNDS, scheme: 'http' }] });
   expect(doomsOf(plain, await listed())[0]).toContain('https only');

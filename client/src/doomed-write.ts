@@ -53,6 +53,9 @@ function credentialProblem(
   if (!hostMatches(host, used.host)) {
     return `the credential ${slot} is bound to ${used.host}, not to ${host}: revoke it, and create it for that host (portarium credential revoke|create ${slot})`;
   }
+  if (used.slotKind !== undefined && used.slotKind !== used.kind) {
+    return `the plugin asks for a credential ${slot} of kind ${used.slotKind}, and the workspace’s is of kind ${used.kind}: revoke it, and create one of that kind (portarium credential revoke|create ${slot})`;
+  }
   if (scheme !== 'https' && !isLoopbackHost(host)) {
     return `the credential ${slot} goes over https only`;
   }

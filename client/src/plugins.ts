@@ -7,12 +7,22 @@ import {
   listOf,
   type Plugin,
   PluginSchema,
+  type PluginVersion,
+  PluginVersionSchema,
   type PluginVersions,
   PluginVersionsSchema,
 } from './answers.ts';
 import type { Transport } from './transport.ts';
 
 export type OperatorEgress = InferInput<typeof OperatorEgressSchema>;
+
+export interface VersionDecision {
+  readonly decision: 'approve' | 'deny';
+  /** Why; it stands in the evidence. */
+  readonly rationale: string;
+  /** Of what the decision is about: `growthDigest` of the statement that was looked at. */
+  readonly digest: string;
+}
 
 /** Admission reads the whole module; beside the usual limit. */
 const UPLOAD_MS = 60_000;
@@ -54,6 +64,24 @@ export class Plugins {
     return this.#transport.json({ method: 'GET', path }, PluginVersionsSchema);
   }
 
+  /** With `approval` when it could do more than the version that ran. */
+  version(name: string, version: string): Promise<PluginVersion> {
+    return this.#transport.json(
+      { method: 'GET', path: this.#versionPath(name, version) },
+      PluginVersionSchema,
+    );
+  }
+
+  /**
+   * Decides about a version that grew, as the person behind the key. Never sent twice.
+   * @throws PortariumError `approval.stale` when it is compared with another version by now than
+   *   `digest` names, `approval.closed` when it is decided, `approval.excluded` when this person may not
+   */
+  decide(name: string, version: string, decision: VersionDecision): Promise<PluginVersion> {
+    const path = `${this.#versionPath(name, version)}/decisions`;
+    return this.#transport.json({ method: 'POST', path, json: decision }, PluginVersionSchema);
+  }
+
   /** Chooses the version that runs when an action names none. */
   setCurrent(name: string, version: string, rationale: string): Promise<PluginVersions> {
     const path = `${this.#path(name)}/current`;
@@ -63,6 +91,10 @@ export class Plugins {
 
   #path(name: string): string {
     return this.#transport.inWorkspace(`/plugins/${encodeURIComponent(name)}`);
+  }
+
+  #versionPath(name: string, version: string): string {
+    return `${this.#path(name)}/versions/${encodeURIComponent(version)}`;
   }
 
   /** What the plugin asks for and what the operator grants. */

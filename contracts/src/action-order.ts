@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { canonicalBytes, type JsonValue } from './canonical-json.ts';
 import { DigestSchema } from './digest.ts';
-import { EgressRulesSchema } from './egress-rule.ts';
+import { EgressRulesSchema, OperatorRulesSchema } from './egress-rule.ts';
 import { ActionIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { AttemptLimitsSchema } from './internal-api.ts';
 import { EFFECTS } from './life-cycle.ts';
@@ -33,13 +33,15 @@ export const ActionOrderSchema = v.strictObject({
   config: plainRecord(v.string(), v.string()),
   contract: v.strictObject({
     plugin: EgressRulesSchema,
-    operator: EgressRulesSchema,
+    operator: OperatorRulesSchema,
     networks: v.array(v.string()),
     approval: EgressRulesSchema,
   }),
   limits: AttemptLimitsSchema,
   /** 64 hexadecimal digits that the action's random stream starts from. */
   seed: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits')),
+  /** Its writes are recorded and answered from examples; none of them leaves. */
+  dryRun: v.optional(v.literal(true)),
   /** When the action's clock starts: RFC 3339 UTC with milliseconds. */
   startTime: v.pipe(
     v.string(),

@@ -95,3 +95,12 @@ test('rules that can not meet show nothing', () => {
 test('an operation that only reads is shown with the methods that it may use', () => {
   expect(allowedCalls(contract({}, {}), 'read')[0]?.methods).toEqual(['GET']);
 });
+
+test('private authorities of the operator’s rule are shown, by their number', () => {
+  const caCertificates = ['one', 'two'];
+  const { plugin, operator, ...rest } = contract({}, {});
+  const trusting = operator.map((rule) => ({ ...rule, caCertificates }));
+  const [call] = allowedCalls({ ...rest, plugin, operator: trusting }, 'write');
+  expect(call?.caCertificates).toBe(2);
+  expect(allowedCalls(contract({}, {}), 'write')[0]).not.toHaveProperty('caCertificates');
+});

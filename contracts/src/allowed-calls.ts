@@ -1,13 +1,16 @@
 /**
- * What a contract lets through, as people read it: every shape of call on which a rule of the plugin and
- * one of the operator agree. Approvers see it, and compute it themselves from the contract's digest.
+ * What a contract lets through, as people read it: every shape of call on which a rule of the plugin, one
+ * of the operator and, when an approver narrowed it, one of the approval agree. Approvers see it, and compute it themselves from the contract's digest.
  */
 import {
+  agreesOnCredential,
   DEFAULT_HEADERS,
   decodePath,
   type EgressContract,
   type EgressRule,
   idempotencyOf,
+  layersOf,
+  type MatchedRules,
   ruleName,
   SAFE_METHODS,
 } from './egress-rule.ts';
@@ -32,45 +35,68 @@ export interface AllowedCall {
   readonly maxCalls?: number;
   readonly maxBytes?: number;
   readonly maxPerMinute?: number;
+  /** How many private authorities the host is checked by, instead of the public ones. */
+  readonly caCertificates?: number;
 }
 
 export function allowedCalls(contract: EgressContract, effect: Effect): readonly AllowedCall[] {
   return contract.plugin.flatMap((plugin) =>
-    contract.operator.flatMap((operator) => meet(plugin, operator, effect) ?? []),
+    contract.operator.flatMap((operator) => {
+      if (plugin.credential !== operator.credential) return [];
+      if (contract.approval.length === 0) return allowedCall({ plugin, operator }, effect) ?? [];
+      return contract.approval
+        .filter((approval) => agreesOnCredential(approval, plugin))
+        .flatMap((approval) => allowedCall({ plugin, operator, approval }, effect) ?? []);
+    }),
   );
 }
 
-function meet(plugin: EgressRule, operator: EgressRule, effect: Effect): AllowedCall | undefined {
-  const methods = plugin.methods.filter(
-    (method) =>
-      operator.methods.includes(method) && (effect !== 'read' || SAFE_METHODS.has(method)),
+function allowedCall(rules: MatchedRules, effect: Effect): AllowedCall | undefined {
+  const met = layersOf(rules).reduce<EgressRule | undefined>(
+    (all, rule) => all && meet(all, rule),
+    rules.plugin,
   );
-  const host = meetHosts(plugin.host, operator.host);
-  const path = meetPaths(plugin.path, operator.path);
-  const same = (['scheme', 'port', 'credential'] as const).every(
-    (part) => plugin[part] === operator[part],
-  );
-  if (methods.length === 0 || host === undefined || path === undefined || !same) return undefined;
-  const idempotency = idempotencyOf({ plugin, operator });
+  const methods = met?.methods.filter((method) => effect !== 'read' || SAFE_METHODS.has(method));
+  if (!met || !methods || methods.length === 0) return undefined;
+  const { scheme, host, port, path, maxCalls, maxBytes, maxPerMinute } = met;
+  const { credential } = rules.plugin;
+  const { caCertificates } = rules.operator;
+  const idempotency = idempotencyOf(rules);
   return {
-    rule: ruleName({ plugin, operator }),
-    methods,
-    scheme: plugin.scheme,
-    host,
-    port: plugin.port,
-    path,
-    query: common(plugin.query ?? [], operator.query ?? []),
-    headers: common(plugin.headers ?? DEFAULT_HEADERS, operator.headers ?? DEFAULT_HEADERS),
-    contentTypes: common(plugin.contentTypes ?? [], operator.contentTypes ?? []),
-    ...(plugin.credential === undefined ? {} : { credential: plugin.credential }),
+    rule: ruleName(rules),
+    ...{ methods, scheme, host, port, path },
+    query: met.query ?? [],
+    headers: met.headers ?? DEFAULT_HEADERS,
+    contentTypes: met.contentTypes ?? [],
+    ...(credential === undefined ? {} : { credential }),
     ...(idempotency === undefined ? {} : { idempotency }),
-    ...least('maxCalls', plugin, operator),
-    ...least('maxBytes', plugin, operator),
-    ...least('maxPerMinute', plugin, operator),
+    ...(maxCalls === undefined ? {} : { maxCalls }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(maxPerMinute === undefined ? {} : { maxPerMinute }),
+    ...(caCertificates ? { caCertificates: caCertificates.length } : {}),
   };
 }
 
-function common(a: readonly string[], b: readonly string[]): readonly string[] {
+/** The shape that both rules let through, whatever credential they name. */
+function meet(a: EgressRule, b: EgressRule): EgressRule | undefined {
+  const host = meetHosts(a.host, b.host);
+  const path = meetPaths(a.path, b.path);
+  if (host === undefined || path === undefined) return undefined;
+  if (a.scheme !== b.scheme || a.port !== b.port) return undefined;
+  return {
+    id: a.id,
+    methods: a.methods.filter((method) => b.methods.includes(method)),
+    ...{ scheme: a.scheme, host, port: a.port, path },
+    query: common(a.query ?? [], b.query ?? []),
+    headers: common(a.headers ?? DEFAULT_HEADERS, b.headers ?? DEFAULT_HEADERS),
+    contentTypes: common(a.contentTypes ?? [], b.contentTypes ?? []),
+    ...least('maxCalls', a, b),
+    ...least('maxBytes', a, b),
+    ...least('maxPerMinute', a, b),
+  };
+}
+
+function common(a: readonly string[], b: readonly string[]): string[] {
   return a.filter((one) => b.includes(one));
 }
 

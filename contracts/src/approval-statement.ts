@@ -43,5 +43,14 @@ export const APPROVAL_CONTEXT = 'portarium/approval/v1\n';
 
 /** SHA-256 of {@link APPROVAL_CONTEXT} ‖ JCS(statement). */
 export async function approvalDigest(statement: ApprovalStatement): Promise<Digest> {
-  return digestOf(new TextEncoder().encode(`${APPROVAL_CONTEXT}${canonicalText(statement)}`));
+  return contextDigest(new TextEncoder().encode(canonicalText(statement)));
+}
+
+/** The approval digest of exact bytes. */
+export function contextDigest(statement: Uint8Array): Promise<Digest> {
+  const context = new TextEncoder().encode(APPROVAL_CONTEXT);
+  const bytes = new Uint8Array(context.length + statement.length);
+  bytes.set(context);
+  bytes.set(statement, context.length);
+  return digestOf(bytes);
 }

@@ -10,9 +10,11 @@ export const DigestSchema = v.pipe(
   v.transform((text) => text as Digest),
 );
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 export function toHex(bytes: Uint8Array): string {
   let hex = '';
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0');
+  for (const byte of bytes) hex += HEX[byte];
   return hex;
 }
 
@@ -28,12 +30,17 @@ export function fromHex(hex: string): Uint8Array {
   return bytes;
 }
 
+/** The hash of the runtime, where it has one: some hundred bytes take 1 µs there and 30 µs by Web Crypto. */
+const native = globalThis.process?.getBuiltinModule?.('node:crypto');
+
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  if (native) return new Uint8Array(native.createHash('sha256').update(bytes).digest());
   return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
 }
 
 /** The digest of exact bytes. */
 export async function digestOf(bytes: Uint8Array): Promise<Digest> {
+  if (native) return `sha256:${native.createHash('sha256').update(bytes).digest('hex')}`;
   return `sha256:${toHex(await sha256(bytes))}`;
 }
 

@@ -7,6 +7,7 @@ import {
   type EgressRule,
   EgressRuleSchema,
   EgressRulesSchema,
+  HTTP_METHODS,
   hostMatches,
   idempotencyOf,
   NetworkSchema,
@@ -53,6 +54,31 @@ test('no operator rules means that nothing is allowed', () => {
     reason: 'no rules: nothing is granted',
   });
   expect(decideEgress(contract([], [RULE]), 'read', REQUEST)).toMatchObject({ layer: 'plugin' });
+});
+
+test('no rule of an approval lets anything through that plugin and operator do not', () => {
+  const asks: [Partial<EgressRequest>, Partial<EgressRule>][] = [
+    [{ method: 'PUT' }, { methods: [...HTTP_METHODS] }],
+    [{ path: '/other' }, { path: '/**' }],
+    [{ query: [['x', '1']] }, { query: ['x'] }],
+    [{ headers: ['x-any'] }, { headers: ['x-any'] }],
+    [{ host: 'elsewhere.example.com' }, { host: '*.example.com' }],
+    [{ port: 8443 }, { port: 8443 }],
+  ];
+  for (const [asked, allowing] of asks) {
+    const wide = contract([RULE], [RULE], [RULE, { ...RULE, ...allowing, id: 'all' }]);
+    expect(decideEgress(wide, 'write', { ...REQUEST, ...asked })).toMatchObject({
+      allowed: false,
+      layer: 'plugin',
+    });
+  }
+});
+
+test('a rule of an approval that names a credential allows calls with that one only', () => {
+  const plugin = [{ ...RULE, credential: 'stripe' }];
+  const decided = (credential: string) =>
+    decideEgress(contract(plugin, plugin, [{ ...RULE, credential }]), 'write', REQUEST).allowed;
+  expect([decided('stripe'), decided('other')]).toEqual([true, false]);
 });
 
 test('an approval can narrow, and without rules does not', () => {
@@ -175,7 +201,13 @@ test('{name} is one segment that is not empty, ** is any rest below its place', 
 test('a wildcard covers labels below a name, never the name, a suffix of it or an address', () => {
   expect(hostMatches('*.example.com', 'a.example.com')).toBe(true);
   expect(hostMatches('*.example.com', 'a.b.example.com')).toBe(true);
-  for (const host of ['example.com', '.example.com', 'badexample.com', 'a.example.com.evil.com']) {
+  for (const host of [
+    'example.com',
+    '.example.com',
+    'a..example.com',
+    'badexample.com',
+    'a.example.com.evil.com',
+  ]) {
     expect(hostMatches('*.example.com', host)).toBe(false);
   }
   expect(hostMatches('*.0.0.1', '127.0.0.1')).toBe(false);
@@ -285,6 +317,25 @@ test('a credential passes only when the plugin asks for it and the operator gran
   });
   const second = decideEgress(contract([asks], [other, asks]), 'read', REQUEST);
   expect(second).toMatchObject({ allowed: true, rules: { operator: { id: 'refunds' } } });
+});
+
+test('any two rules that agree will do: one that nobody else agrees with is in no other’s way', () => {
+  const secret = { ...RULE, id: 'secret', credential: 'stripe' };
+  expect(decideEgress(contract([secret, RULE], [RULE]), 'read', REQUEST)).toEqual({
+    allowed: true,
+    rules: { plugin: RULE, operator: RULE },
+  });
+  const keyed = {
+    ...RULE,
+    id: 'keyed',
+    headers: ['x-key'],
+    idempotency: { ...KEYED, header: 'X-Key' },
+  };
+  const plain = { ...RULE, headers: ['x-key'] };
+  const request = { ...REQUEST, method: 'POST', headers: ['x-key'] };
+  expect(decideEgress(contract([keyed], [keyed, plain]), 'write', request)).toMatchObject({
+    rules: { plugin: { id: 'keyed' }, operator: { id: 'refunds' } },
+  });
 });
 
 test('an idempotency key needs both layers, one header, and lives for the shorter retention', () => {

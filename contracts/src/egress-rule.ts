@@ -5,6 +5,7 @@
 
 import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
+import { PLATFORM_LIMITS } from './limits.ts';
 import { networkProblem } from './network.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -77,22 +78,25 @@ const host = v.pipe(
   ),
 );
 
-/** A segment of a rule's path that stands for one segment of a request's. */
-const PARAMETER = /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/;
-
-/** Escapes of characters that need none, or in small letters (RFC 3986, 6.2.2): one path, one spelling. */
-function isCanonical(text: string): boolean {
-  return [...text.matchAll(/%([0-9a-fA-F]{2})/g)].every(
-    ([, hex = '']) =>
-      hex === hex.toUpperCase() && !/[\w.~-]/.test(String.fromCharCode(Number.parseInt(hex, 16))),
-  );
+/** Whether a segment of a rule's path stands for any one segment of a request's. */
+export function isPathParameter(segment: string): boolean {
+  return /^\{[a-zA-Z][a-zA-Z0-9_]*\}$/.test(segment);
 }
 
-const path = v.pipe(
+/** The one spelling of a path or query: no escape without need, the others in capitals (RFC 3986, 6.2.2). */
+export function canonicalEscapes(text: string): string {
+  return text.replaceAll(/%[0-9a-fA-F]{2}/g, (escaped) => {
+    const char = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    return /[\w.~-]/.test(char) ? char : escaped.toUpperCase();
+  });
+}
+
+/** Literal segments, `{name}` for exactly one, `**` as the last for any rest. */
+export const PathPatternSchema = v.pipe(
   v.string(),
   v.maxLength(1024),
   v.check(
-    isCanonical,
+    (text) => text === canonicalEscapes(text),
     'expected no %XX for letters, digits, “-”, “.”, “_” and “~”, and capital letters in the others',
   ),
   v.check(
@@ -102,7 +106,7 @@ const path = v.pipe(
         .split('/')
         .every(
           (segment, i, all) =>
-            PARAMETER.test(segment) ||
+            isPathParameter(segment) ||
             (segment === '**' && i === all.length - 1) ||
             !/[{}*]/.test(segment),
         ),
@@ -120,7 +124,7 @@ export const EgressRuleSchema = v.strictObject({
   scheme: v.picklist(['https', 'http']),
   host,
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
-  path,
+  path: PathPatternSchema,
   query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
   headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
   contentTypes: v.optional(
@@ -143,6 +147,33 @@ export const EgressRuleSchema = v.strictObject({
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 
+const certificate = v.pipe(
+  v.string(),
+  v.regex(
+    /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=]{1,76}\r?\n)+-----END CERTIFICATE-----\s*$/,
+    'expected one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE',
+  ),
+);
+
+/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
+export const OperatorRuleSchema = v.strictObject({
+  ...EgressRuleSchema.entries,
+  /** Authorities in PEM that the hosts of this rule are checked by, instead of the public ones. */
+  caCertificates: v.optional(
+    v.pipe(
+      v.array(certificate),
+      v.minLength(1),
+      v.maxLength(PLATFORM_LIMITS.caCertificates),
+      v.check(
+        (all) => all.join('').length <= PLATFORM_LIMITS.caCertificateCharacters,
+        `expected at most ${PLATFORM_LIMITS.caCertificateCharacters} characters in all of them`,
+      ),
+    ),
+  ),
+});
+
+export type OperatorRule = v.InferOutput<typeof OperatorRuleSchema>;
+
 /** `loopback` or a CIDR block: a network that an administrator opens to the operator's rules. */
 export const NetworkSchema = v.pipe(
   v.string(),
@@ -160,6 +191,13 @@ export const EgressRulesSchema = v.pipe(
   v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
 );
 
+/** The same of an operator's. */
+export const OperatorRulesSchema = v.pipe(
+  v.array(OperatorRuleSchema),
+  v.maxLength(64),
+  v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
+);
+
 export function haveOwnIds(rules: readonly EgressRule[]): boolean {
   return new Set(rules.map((rule) => rule.id)).size === rules.length;
 }
@@ -167,8 +205,9 @@ export function haveOwnIds(rules: readonly EgressRule[]): boolean {
 /** What an action may reach: fixed when it is requested. */
 export interface EgressContract {
   readonly plugin: readonly EgressRule[];
-  readonly operator: readonly EgressRule[];
+  readonly operator: readonly OperatorRule[];
   readonly networks: readonly string[];
+  /** What an approver narrowed it to; empty when nobody did. */
   readonly approval: readonly EgressRule[];
 }
 
@@ -221,42 +260,83 @@ export function decideEgress(
       layer: 'request',
     };
   }
-  const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);
-  if (!plugin)
+  const matches = (rule: EgressRule) => mismatch(rule, request) === undefined;
+  const asked = contract.plugin.filter(matches);
+  if (asked.length === 0)
     return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
-  const matching = contract.operator.filter((rule) => mismatch(rule, request) === undefined);
-  if (matching.length === 0)
+  const granted = contract.operator.filter(matches);
+  if (granted.length === 0)
     return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
-  // A credential needs the consent of both: the plugin names the slot, the operator grants it.
-  const operator = matching.find((rule) => rule.credential === plugin.credential);
-  if (!operator) {
-    const granted = matching[0]?.credential;
-    return {
-      allowed: false,
-      reason: `rule ${matching[0]?.id} grants ${granted === undefined ? 'no credential' : `credential ${granted}`}, the plugin’s rule ${plugin.id} asks for ${plugin.credential ?? 'none'}`,
-      layer: 'operator',
-    };
+  const agreed = agreement(asked, granted, request);
+  if ('reason' in agreed) return { allowed: false, ...agreed };
+  if (contract.approval.length === 0) return { allowed: true, rules: agreed.pairs[0] };
+  const narrowed = contract.approval.filter((rule) => mismatch(rule, request) === undefined);
+  for (const pair of agreed.pairs) {
+    const approval = narrowed.find((rule) => agreesOnCredential(rule, pair.plugin));
+    if (approval) return { allowed: true, rules: { ...pair, approval } };
   }
-  const header = idempotencyOf({ plugin, operator })?.header;
-  if (header !== undefined && request.headers.includes(header)) {
-    return {
-      allowed: false,
-      reason: `header ${header} carries the platform’s idempotency key; a plugin may not set it`,
-      layer: 'request',
-    };
+  const [other] = narrowed;
+  const reason = other
+    ? `rule ${other.id} allows credential ${other.credential} only`
+    : nearestReason(contract.approval, request);
+  return { allowed: false, reason, layer: 'approval' };
+}
+
+/** An approver’s rule that names a credential allows calls with that one only. */
+export function agreesOnCredential(
+  approval: Pick<EgressRule, 'credential'>,
+  { credential }: Pick<EgressRule, 'credential'>,
+): boolean {
+  return approval.credential === undefined || approval.credential === credential;
+}
+
+/**
+ * The matching rules that agree, two by two: a credential needs the consent of both, since the plugin names
+ * the slot and the operator grants it. Any two will do (ADR 0120), so that taking a rule away never
+ * allows anything.
+ */
+function agreement(
+  asked: readonly EgressRule[],
+  granted: readonly OperatorRule[],
+  { headers }: EgressRequest,
+):
+  | { readonly pairs: readonly [MatchedRules, ...MatchedRules[]] }
+  | { readonly reason: string; readonly layer: 'operator' | 'request' } {
+  const pairs: MatchedRules[] = [];
+  let reserved: string | undefined;
+  for (const plugin of asked) {
+    for (const operator of granted) {
+      if (plugin.credential !== operator.credential) continue;
+      const header = idempotencyOf({ plugin, operator })?.header;
+      if (header === undefined || !headers.includes(header)) pairs.push({ plugin, operator });
+      else reserved ??= header;
+    }
   }
-  if (
-    contract.approval.length > 0 &&
-    !contract.approval.some((rule) => mismatch(rule, request) === undefined)
-  ) {
-    return { allowed: false, reason: nearestReason(contract.approval, request), layer: 'approval' };
+  const [first, ...others] = pairs;
+  if (first) return { pairs: [first, ...others] };
+  if (reserved !== undefined) {
+    const reason = `header ${reserved} carries the platform’s idempotency key; a plugin may not set it`;
+    return { reason, layer: 'request' };
   }
-  return { allowed: true, rules: { plugin, operator } };
+  const [plugin, operator] = [asked[0], granted[0]];
+  const grants =
+    operator?.credential === undefined ? 'no credential' : `credential ${operator.credential}`;
+  return {
+    reason: `rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
+    layer: 'operator',
+  };
 }
 
 export interface MatchedRules {
   readonly plugin: EgressRule;
-  readonly operator: EgressRule;
+  readonly operator: OperatorRule;
+  /** There when an approver narrowed the contract. */
+  readonly approval?: EgressRule;
+}
+
+/** The matched rules, each of which has its own budgets. */
+export function layersOf({ plugin, operator, approval }: MatchedRules): readonly EgressRule[] {
+  return approval ? [plugin, operator, approval] : [plugin, operator];
 }
 
 /**
@@ -288,9 +368,16 @@ export function ratesOf({ plugin, operator }: MatchedRules): readonly Rate[] {
   return [...rate('plugin', plugin), ...rate('operator', operator)];
 }
 
-/** The ids of the matched rules as records and digests name them. */
-export function ruleName({ plugin, operator }: MatchedRules): string {
+/** The ids of the matched rules as records and digests name them: all three of a narrowed contract. */
+export function ruleName({ plugin, operator, approval }: MatchedRules): string {
+  if (approval) return `${plugin.id} ${operator.id} ${approval.id}`;
   return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
+}
+
+/** The id of a layer’s rule in what {@link ruleName} made. */
+export function ruleOfLayer(name: string, layer: keyof MatchedRules): string | undefined {
+  const [plugin, operator = plugin, approval] = name.split(' ');
+  return { plugin, operator, approval }[layer];
 }
 
 const CHECKS: readonly (readonly [
@@ -344,11 +431,12 @@ function nearestReason(rules: readonly EgressRule[], request: EgressRequest): st
     : `rule ${best?.rule.id} refuses the ${check}`;
 }
 
-/** Exact, or `*.example.com` for one or more labels, never the apex, never an address. */
+/** Exact, or `*.example.com` for one or more labels, none empty, never the apex, never an address. */
 export function hostMatches(pattern: string, hostName: string): boolean {
   if (!pattern.startsWith('*.')) return pattern === hostName;
-  if (isNumeric(hostName)) return false;
-  return hostName.endsWith(pattern.slice(1)) && hostName.length > pattern.length - 1;
+  if (isNumeric(hostName) || !hostName.endsWith(pattern.slice(1))) return false;
+  const below = hostName.slice(0, hostName.length - pattern.length + 1);
+  return below.split('.').every((label) => label !== '');
 }
 
 /** Whether the last label has digits only, which makes a host an IPv4 address (WHATWG URL). */
@@ -381,7 +469,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
     if (segment === '**') return got.length > i;
     const actual = got[i];
     if (actual === undefined) return false;
-    if (segment !== undefined && PARAMETER.test(segment)) {
+    if (segment !== undefined && isPathParameter(segment)) {
       if (actual === '') return false;
     } else if (decodePath(segment ?? '') !== decodePath(actual)) {
       return false;

@@ -16,6 +16,9 @@ const error = v.looseObject({ code: text, message: text });
 const counted = v.pipe(count, v.minValue(1));
 const entries = v.optional(counted);
 
+/** Stands in what tells how a dry run begins and ends: nothing of it changed anything outside. */
+const dry = { dryRun: v.optional(v.literal(true)) };
+
 const requested = v.looseObject({
   operation: text,
   effect: v.picklist(EFFECTS),
@@ -27,6 +30,9 @@ const requested = v.looseObject({
   orderDigest: v.optional(DigestSchema),
   idempotencyKey: v.optional(text),
   replaces: v.optional(text),
+  ...dry,
+  /** The action that waits for people, and that this one is a dry run of. */
+  dryRunOf: v.optional(text),
 });
 
 const decided = v.looseObject({
@@ -54,7 +60,19 @@ const approvalRequested = v.looseObject({
   /** A decision after it is refused. */
   decideBefore: v.optional(text),
 });
-const approvalDecided = v.looseObject(approval);
+/**
+ * Whoever agrees may narrow what the action may reach: then `approvalDigest` is that of the narrowed
+ * statement, which is an artifact of the entry as the narrowed order is, and nobody else has agreed to it.
+ */
+const approvalDecided = v.looseObject({
+  ...approval,
+  /** The approval digest before. */
+  narrows: v.optional(DigestSchema),
+  contractDigest: v.optional(DigestSchema),
+  orderDigest: v.optional(DigestSchema),
+  /** Ids of the rules of the contract’s approval layer. */
+  egress: v.optional(v.array(text)),
+});
 const approvalVoided = v.looseObject({ ...approval, reason: text });
 /** These end the action; older logs do not count its entries there. */
 const approvalEnded = v.looseObject({ ...approval, entries });
@@ -77,6 +95,8 @@ const egress = {
   port: count,
   path: text,
   address: v.optional(text),
+  /** Of the server's public key, where TLS was spoken. */
+  tlsPeerKeyHash: v.optional(DigestSchema),
   status: v.optional(count),
   requestDigest: DigestSchema,
   requestBodyDigest: v.optional(DigestSchema),
@@ -102,12 +122,20 @@ const answered = v.looseObject({
   sent: v.optional(v.boolean()),
 });
 const refused = v.looseObject(egress);
+/** A write of a dry run, which did not leave; the request itself stands in the journal. */
+const withheld = v.looseObject({
+  ...egress,
+  dryRun: v.literal(true),
+  /** Of the body that would have been sent, which is an artifact; absent without one. */
+  bodyDigest: v.optional(DigestSchema),
+});
 
 /** `journalDigest` is that of the action's journal so far, `calls` the number of its records. */
 const finished = v.variant('verdict', [
   v.looseObject({
     attempt: AttemptIdSchema,
     verdict: v.picklist(['succeeded', 'failed']),
+    ...dry,
     usage: plainRecord(text, v.number()),
     journalDigest: DigestSchema,
     calls: v.optional(count),
@@ -118,6 +146,7 @@ const finished = v.variant('verdict', [
   v.looseObject({
     attempt: AttemptIdSchema,
     verdict: v.literal('lost'),
+    ...dry,
     usage: v.optional(plainRecord(text, v.number())),
     journalDigest: v.optional(DigestSchema),
     calls: v.optional(count),
@@ -126,6 +155,7 @@ const finished = v.variant('verdict', [
 ]);
 
 const outcome = {
+  ...dry,
   outputDigest: v.optional(DigestSchema),
   error: v.optional(error),
   by: v.optional(text),
@@ -145,8 +175,32 @@ const resolved = v.variant('outcome', [
   v.looseObject({ ...outcome, ...person, outcome: v.literal('dispatched') }),
 ]);
 
+const growth = {
+  name: text,
+  version: text,
+  /** Of the statement of what grew: a function of both manifests, which are artifacts. */
+  growthDigest: DigestSchema,
+  /** The version that it was compared with. */
+  from: v.looseObject({ version: text, digest: DigestSchema, manifestDigest: DigestSchema }),
+  quorum: count,
+};
+const growthAsked = v.looseObject({
+  ...growth,
+  /** What grew: kind and name each. */
+  growth: v.pipe(v.array(text), v.minLength(1)),
+  /** Roles that may decide. */
+  roles: v.array(text),
+});
+const growthDecided = v.looseObject({ ...growth, by: text, rationale: text });
+
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
+  /** A version could do more than the one that runs; it waits. */
+  'plugin.approval-requested': growthAsked,
+  /** One of the people whose agreement a quorum needs, and not the last. */
+  'plugin.endorsed': growthDecided,
+  'plugin.approved': growthDecided,
+  'plugin.denied': growthDecided,
   'action.requested': requested,
   'policy.decided': decided,
   'approval.requested': approvalRequested,
@@ -162,6 +216,7 @@ export const ENTRY_DATA_SCHEMAS = {
   'egress.intended': intended,
   'egress.answered': answered,
   'egress.denied': refused,
+  'egress.withheld': withheld,
   'attempt.finished': finished,
   'action.succeeded': ended,
   'action.failed': ended,

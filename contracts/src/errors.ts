@@ -31,12 +31,12 @@ export const API_ERRORS = {
   'approval.closed': [
     409,
     'This approval has been decided, or its time is over',
-    'Read it again; a new action gets a new approval.',
+    'Read it again; a new action or plugin version gets a new approval.',
   ],
   'approval.excluded': [
     403,
     'The person behind this key may not decide this approval',
-    'Let somebody decide who neither asked for the action nor made what would run.',
+    'Let somebody decide who neither asked for it nor made what would run.',
   ],
   'approval.stale': [
     409,
@@ -93,6 +93,11 @@ export const API_ERRORS = {
     422,
     'That Idempotency-Key was used for another body',
     'Use a new key for a new request.',
+  ],
+  'plugin.not-approved': [
+    409,
+    'This version of the plugin was not approved',
+    'Name a version that runs, or none; portarium plugin approve NAME VERSION shows what is to be approved.',
   ],
   'plugin.not-admitted': [
     422,
@@ -177,6 +182,10 @@ export const ATTEMPT_ERRORS = {
   'credential.unavailable': [
     'The credential of the matched rule is missing, revoked, or bound to another host',
     'See what there is: portarium credential list. Create one that is missing or revoked; for another host, revoke it and create it again with --host. Then ask for the action again.',
+  ],
+  'dry-run.unanswered': [
+    'No example of the operation answers a write of the dry run, which ends there',
+    'See what would be sent: portarium action journal ID. For the dry run to go on, the plugin’s author adds the answer to an example of the operation in plugin.json.',
   ],
   'outcome.unknown': [
     'A write was sent and its answer was not seen',

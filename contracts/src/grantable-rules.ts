@@ -4,16 +4,29 @@
  */
 import { getPublicSuffix } from 'tldts';
 import * as v from 'valibot';
-import { EgressRuleSchema, haveOwnIds, NetworkSchema } from './egress-rule.ts';
+import { EgressRuleSchema, haveOwnIds, NetworkSchema, OperatorRuleSchema } from './egress-rule.ts';
+
+const SUFFIX = 'a wildcard may not cover a public suffix; name the registrable domain';
 
 const GrantableRuleSchema = v.pipe(
   EgressRuleSchema,
   v.forward(
-    v.check(
-      ({ host }) => !coversPublicSuffix(host),
-      'a wildcard may not cover a public suffix; name the registrable domain',
-    ),
+    v.check(({ host }) => !coversPublicSuffix(host), SUFFIX),
     ['host'],
+  ),
+);
+const GrantableOperatorRuleSchema = v.pipe(
+  OperatorRuleSchema,
+  v.forward(
+    v.check(({ host }) => !coversPublicSuffix(host), SUFFIX),
+    ['host'],
+  ),
+  v.forward(
+    v.check(
+      ({ scheme, caCertificates }) => scheme === 'https' || caCertificates === undefined,
+      'only a rule with the scheme https checks certificates',
+    ),
+    ['caCertificates'],
   ),
 );
 
@@ -22,15 +35,22 @@ function coversPublicSuffix(host: string): boolean {
   return below !== undefined && getPublicSuffix(below, { allowPrivateDomains: true }) === below;
 }
 
-/** What a manifest asks for, and what an operator grants. */
+/** What a manifest asks for. */
 export const GrantableRulesSchema = v.pipe(
   v.array(GrantableRuleSchema),
   v.maxLength(64),
   v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
 );
 
+/** What an operator grants; whether its certificates are any is for whoever can read them to say. */
+export const GrantableOperatorRulesSchema = v.pipe(
+  v.array(GrantableOperatorRuleSchema),
+  v.maxLength(64),
+  v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
+);
+
 /** The body of `PUT /v1/workspaces/{ws}/plugins/{name}/egress`. */
 export const OperatorEgressSchema = v.strictObject({
-  rules: GrantableRulesSchema,
+  rules: GrantableOperatorRulesSchema,
   networks: v.pipe(v.array(NetworkSchema), v.maxLength(16)),
 });

@@ -117,3 +117,16 @@ test('a ticket has a fence from 1 and whole limits', () => {
   expect(accepts(TicketSchema, { ...ticket, fence: 0 })).toBe(false);
   expect(accepts(TicketSchema, { ...ticket, limits: { wallMs: 1 } })).toBe(false);
 });
+
+test('only a call that left by https has the key of a server', () => {
+  const call = {
+    ...{ call: 0, method: 'GET', scheme: 'https', host: 'a.test', port: 443, path: '/' },
+    ...{ verdict: 'failed', requestDigest: digest, bytesOut: 0, bytesIn: 0, ms: 5 },
+    tlsPeerKeyHash: digest,
+  };
+  const reports = (change: object) => accepts(HeartbeatSchema, { calls: [{ ...call, ...change }] });
+  expect(reports({})).toBe(true);
+  expect(reports({ tlsPeerKeyHash: 'aa' })).toBe(false);
+  expect(reports({ scheme: 'http' })).toBe(false);
+  expect(reports({ verdict: 'denied' })).toBe(false);
+});

@@ -6,9 +6,11 @@
  * `Portarium-Ticket`.
  */
 import * as v from 'valibot';
+import { placedSchema } from './credential-placement.ts';
 import { DigestSchema } from './digest.ts';
-import { EgressRuleSchema } from './egress-rule.ts';
+import { EgressRuleSchema, OperatorRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
+import { ExampleAnswerSchema } from './example-answer.ts';
 import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
@@ -60,6 +62,11 @@ const responseHeaders = v.pipe(
   ),
 );
 
+const requestHeaders = v.pipe(
+  v.array(v.strictTuple([storable(256), storable(16_384)])),
+  v.maxLength(64),
+);
+
 /**
  * One record of the action's journal, as the host saw it; `call` counts from 0 over all attempts.
  * A call with an intent stands as `open` from its acknowledgement to its answer.
@@ -72,7 +79,8 @@ export const EgressCallSchema = v.strictObject({
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   /** Without the query, which may carry personal data. */
   path: storable(2_048),
-  verdict: v.picklist(['open', 'allowed', 'denied', 'failed']),
+  /** `withheld`: a write of a dry run, which was recorded in its place and did not leave. */
+  verdict: v.picklist(['open', 'allowed', 'denied', 'failed', 'withheld']),
   /** Ids of the rules that allowed it. */
   rule: v.optional(storable(512)),
   /** What refused or broke it. */
@@ -81,19 +89,33 @@ export const EgressCallSchema = v.strictObject({
   layer: v.optional(storable(32)),
   /** The address that was connected to, after the check. */
   address: v.optional(storable(64)),
+  /** SHA-256 of the public key (SubjectPublicKeyInfo) of the server that TLS was spoken with. */
+  tlsPeerKeyHash: v.optional(DigestSchema),
   status: v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599))),
   requestDigest: DigestSchema,
   /** Of the body that was let leave, as the guest wrote it; absent without a body, or without an intent. */
   requestBodyDigest: v.optional(DigestSchema),
-  /** Of the body that the guest read, after scrubbing; absent without a response. */
+  /** Of the body that the guest read, unpacked and scrubbed; absent without a response. */
   responseDigest: v.optional(DigestSchema),
   /** What the guest read, after scrubbing. */
   responseHeaders: v.optional(responseHeaders),
   /** Of a `failed` call with an intent: whether a byte of the request may have left. */
   sent: v.optional(v.boolean()),
-  /** The credential that was set into the request. */
+  /** The credential that was set into the request, or would have been. */
   credential: v.optional(CredentialIdSchema),
+  /** Of a `withheld` call: everything that would have been sent, but for what the broker sets. */
+  request: v.optional(
+    v.strictObject({
+      url: storable(8_192),
+      /** What the guest set: lower-case names, sorted. */
+      headers: requestHeaders,
+      /** Null without a body; the bytes are an artifact of `egress.withheld`. */
+      bodyDigest: v.nullable(DigestSchema),
+      bodyBytes: integer,
+    }),
+  ),
   bytesOut: integer,
+  /** Of the body: the larger of what the guest read and what came packed. */
   bytesIn: integer,
   /** Whole milliseconds from intent to the last byte; the action's clock advances by them. */
   ms: integer,
@@ -110,6 +132,17 @@ const ReportedCallSchema = v.pipe(
   v.check(
     ({ verdict, rule }) => verdict !== 'allowed' || rule !== undefined,
     'an allowed call names its rule',
+  ),
+  v.check(
+    ({ scheme, verdict, tlsPeerKeyHash }) =>
+      tlsPeerKeyHash === undefined || (scheme === 'https' && verdict !== 'denied'),
+    'only a call that left by https has the key of a server',
+  ),
+  v.check(
+    ({ verdict, rule, request }) =>
+      (verdict === 'withheld') === (request !== undefined) &&
+      (verdict !== 'withheld' || rule !== undefined),
+    'a withheld call, and no other, has its request, and it names its rule',
   ),
 );
 
@@ -166,11 +199,19 @@ export const WorkOrderSchema = v.strictObject({
   journal: v.array(EgressCallSchema),
   contract: v.strictObject({
     plugin: v.array(EgressRuleSchema),
-    operator: v.array(EgressRuleSchema),
+    operator: v.array(OperatorRuleSchema),
     networks: v.array(v.string()),
     approval: v.array(EgressRuleSchema),
   }),
   limits: AttemptLimitsSchema,
+  /** There for a dry run: no write leaves, and no leave for one is given. */
+  dryRun: v.optional(
+    v.strictObject({
+      answers: v.array(ExampleAnswerSchema),
+      /** Which credential would be set for a slot; never a secret. */
+      credentials: v.array(v.strictObject({ slot: v.string(), id: CredentialIdSchema })),
+    }),
+  ),
 });
 export type WorkOrder = v.InferOutput<typeof WorkOrderSchema>;
 
@@ -251,7 +292,7 @@ export const IntentSchema = v.strictObject({
   /** Absolute, as it will be sent. */
   url: storable(8_192),
   /** What the guest set: lower-case names, sorted. */
-  headers: v.pipe(v.array(v.strictTuple([storable(256), storable(16_384)])), v.maxLength(64)),
+  headers: requestHeaders,
   /** Null without a body; the body itself is among `bodies`, or was put before. */
   bodyDigest: v.nullable(DigestSchema),
   bodyBytes: integer,
@@ -275,11 +316,10 @@ export const IntentResponseSchema = v.variant('status', [
     idempotency: v.optional(v.strictObject({ header: v.string(), key: v.string() })),
     /** Set by the broker in the one place that its kind allows; never shown to a guest. */
     credential: v.optional(
-      v.strictObject({
+      placedSchema({
         id: CredentialIdSchema,
         slot: v.string(),
         version: count,
-        kind: v.literal('bearer'),
         secret: v.string(),
       }),
     ),

@@ -23,17 +23,19 @@ export type JournalArtifactRecord = v.InferOutput<typeof JournalRecordSchema>;
 /** Every record of the action from call 0 without gaps. */
 export const JournalArtifactSchema = v.array(JournalRecordSchema);
 
-/** Characters that a record may need beside its path and response headers. */
+/** Characters that a record may need beside its path, its request and response headers. */
 const RECORD_REST = 2_048;
 
 /** What a record counts against `journalCharacters`: the same to the host and to the Control Plane. */
 export function recordCharacters({
   path,
   responseHeaders = {},
-}: Pick<JournalArtifactRecord, 'path' | 'responseHeaders'>): number {
-  return Object.entries(responseHeaders).reduce(
+  request,
+}: Pick<JournalArtifactRecord, 'path' | 'responseHeaders' | 'request'>): number {
+  const headers = [...Object.entries(responseHeaders), ...(request?.headers ?? [])];
+  return headers.reduce(
     (sum, [name, value]) => sum + name.length + value.length,
-    RECORD_REST + path.length,
+    RECORD_REST + path.length + (request?.url.length ?? 0),
   );
 }
 

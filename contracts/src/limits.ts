@@ -128,6 +128,11 @@ export const PLATFORM_LIMITS = {
   redirectHops: 5,
   /** One egress call, from connect to the last byte. */
   egressTimeoutMs: 30_000,
+  /** How long a connection waits for the next read; many servers end theirs after 5 seconds. */
+  idleConnectionMs: 4_000,
+  /** Connections that wait in one host, and those of them that the same reads can use: a file each. */
+  idleConnections: 256,
+  idleConnectionsAlike: 16,
   /** Beyond lease and request timeout, before an open write is taken over. */
   takeoverSlackMs: 2_000,
   /** Response bytes that travel inside a report; larger bodies are put before it, one by one. */
@@ -136,6 +141,13 @@ export const PLATFORM_LIMITS = {
   secretCharacters: 16,
   /** Longest secret of a credential. */
   secretBytes: 16 * KiB,
+  /** Certificates that one rule of a grant may trust, and characters of all of them. */
+  caCertificates: 8,
+  caCertificateCharacters: 64 * KiB,
+  /** One exchange with an external vault. */
+  vaultTimeoutMs: 5_000,
+  /** The longest secret in base64 and JSON, or the list of a credential's versions, with room. */
+  vaultAnswerBytes: 256 * KiB,
   /** Labels of one action. */
   labels: 32,
   /** People who must agree, at most. */

@@ -1,5 +1,7 @@
 /** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
 import * as v from 'valibot';
+import { CREDENTIAL_KINDS } from './credential-placement.ts';
+import { type ExampleAnswer, ExampleAnswerSchema } from './example-answer.ts';
 import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
@@ -35,7 +37,17 @@ export const OperationSchema = v.strictObject({
   input: v.optional(jsonSchema, {}),
   output: v.optional(jsonSchema, {}),
   examples: v.optional(
-    v.pipe(v.array(v.strictObject({ input: v.unknown(), output: v.unknown() })), v.maxLength(32)),
+    v.pipe(
+      v.array(
+        v.strictObject({
+          input: v.unknown(),
+          output: v.unknown(),
+          /** What its writes are answered with in a dry run, the first that matches. */
+          answers: v.optional(v.pipe(v.array(ExampleAnswerSchema), v.maxLength(32))),
+        }),
+      ),
+      v.maxLength(32),
+    ),
     [],
   ),
 });
@@ -63,7 +75,7 @@ const fields = v.strictObject({
       v.array(
         v.strictObject({
           slot: name,
-          kind: v.picklist(['bearer', 'basic', 'header', 'query']),
+          kind: v.picklist(CREDENTIAL_KINDS),
           host: v.pipe(v.string(), v.maxLength(255)),
           description: v.optional(text, ''),
         }),
@@ -122,6 +134,16 @@ export const PluginReferenceSchema = v.pipe(
   v.maxLength(128),
   v.regex(/^[a-z][a-z0-9-]{1,62}(@[0-9A-Za-z.-]+)?$/, 'expected "name" or "name@version"'),
 );
+
+/** What writes of a dry run are answered with: of the examples with this input before the others. */
+export function exampleAnswers(
+  { examples }: Pick<Operation, 'examples'>,
+  isInput: (input: unknown) => boolean,
+): readonly ExampleAnswer[] {
+  const same = examples.filter(({ input }) => isInput(input));
+  const others = examples.filter((example) => !same.includes(example));
+  return [...same, ...others].flatMap(({ answers = [] }) => answers);
+}
 
 /** Values of the manifest's `config` as a guest reads them, where nobody set others. */
 export function configDefaults({ config }: Pick<Manifest, 'config'>): Record<string, string> {

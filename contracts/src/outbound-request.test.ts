@@ -31,6 +31,17 @@ test('what is matched is what is sent', () => {
   expect(parsed.request.path).toBe('/v1/a%20b?x=1&y=%2B');
 });
 
+test('a path and a query leave in their one spelling, in whatever runtime they are parsed', () => {
+  const parsed = parse({ url: 'https://a.test/%7Eu/%c3%a9/a^b|c?%71=%2b^|"&x[]={1}' });
+  if (!parsed.ok) throw new Error(parsed.reason);
+  const path = '/~u/%C3%A9/a%5Eb%7Cc?q=%2B%5E%7C%22&x[]=%7B1%7D';
+  expect(parsed.request).toMatchObject({ path, url: `https://a.test${path}` });
+  expect(parsed.request.target.query).toEqual([
+    ['q', '+^|"'],
+    ['x[]', '{1}'],
+  ]);
+});
+
 test('numeric hosts become the address that they mean', () => {
   for (const url of ['http://2130706433/', 'http://0x7f.1/', 'http://127.1/']) {
     const parsed = parse({ url });
@@ -53,6 +64,7 @@ test('URLs that two parsers could read differently are refused', () => {
     'https://a.test//b',
     'https://a.test/a;b',
     'https://a.test/?a=1;b=2',
+    'https://a.test/?%%361=2',
     'https://a.test/a b',
     'https://a.test/\u00e9',
     'https://a.test/\n',

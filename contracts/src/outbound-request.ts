@@ -2,7 +2,7 @@
  * Parses what a guest asks for, once: the same parsed parts are matched against the rules and sent.
  * Whatever two parsers could read differently is refused.
  */
-import { type EgressRequest, pathProblem } from './egress-rule.ts';
+import { canonicalEscapes, type EgressRequest, pathProblem } from './egress-rule.ts';
 
 /** A request as the guest wrote it. */
 export interface GuestRequest {
@@ -52,6 +52,8 @@ export function parseRequest(guest: GuestRequest): ParsedRequest {
   if (typeof headers === 'string') return refuse(headers);
   const scheme = url.protocol.slice(0, -1);
   const port = url.port === '' ? (DEFAULT_PORTS[scheme] ?? 0) : Number(url.port);
+  const [path, query] = [canonicalText(url.pathname), canonicalText(url.search)];
+  const origin = `${scheme}://${url.hostname}:${port}`;
   const contentType = headers.find(([name]) => name === 'content-type')?.[1];
   return {
     ok: true,
@@ -61,14 +63,14 @@ export function parseRequest(guest: GuestRequest): ParsedRequest {
         scheme,
         host: url.hostname,
         port,
-        path: url.pathname,
-        query: [...url.searchParams],
+        path,
+        query: [...new URLSearchParams(query)],
         headers: headers.map(([name]) => name),
         contentType,
       },
-      origin: `${scheme}://${url.hostname}:${port}`,
-      path: url.pathname + url.search,
-      url: url.href,
+      origin,
+      path: path + query,
+      url: (url.port === '' ? url.origin : origin) + path + query,
       headers,
       body: guest.body,
     },
@@ -102,6 +104,8 @@ function parseUrl(text: string): URL | string {
   const [, authority = '', path = '', query = ''] = parts;
   if (authority.includes('@')) return 'the URL carries a user name';
   if (/[;]/.test(query)) return 'the query has a semicolon; encode it as %3B';
+  if (/%(?![0-9a-fA-F]{2})/.test(query))
+    return 'the query has a % that is no escape; encode it as %25';
   const problem = path === '' ? undefined : pathProblem(path);
   if (problem) return `path: ${problem}`;
   if (!URL.canParse(text)) return 'the URL can not be parsed';
@@ -111,6 +115,11 @@ function parseUrl(text: string): URL | string {
   if (url.hostname.endsWith('.')) return 'the host name ends with a dot';
   if (!/^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/.test(url.hostname)) return 'the host name is malformed';
   return url;
+}
+
+/** Runtimes differ in which characters that no URL may have they escape; here each is. */
+function canonicalText(text: string): string {
+  return canonicalEscapes(text.replaceAll(/["<>^`{|}]/g, encodeURIComponent));
 }
 
 function parseHeaders(

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { HTTP_METHODS } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
+import { WrittenResponseSchema } from './example-answer.ts';
 
 const text = v.pipe(v.string(), v.maxLength(1_000_000));
 const codes = Object.keys(ATTEMPT_ERRORS) as [AttemptErrorCode, ...AttemptErrorCode[]];
@@ -15,18 +16,7 @@ const RecordingSchema = v.strictObject({
     /** Of any body when left out. */
     body: v.optional(text),
   }),
-  response: v.strictObject({
-    status: v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599)),
-    headers: v.optional(
-      v.record(
-        v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/, 'expected a header name in lower case')),
-        v.string(),
-      ),
-      {},
-    ),
-    /** Text, or any other JSON, which is sent as such. */
-    body: v.optional(v.unknown()),
-  }),
+  response: WrittenResponseSchema,
 });
 export type Recording = v.InferOutput<typeof RecordingSchema>;
 

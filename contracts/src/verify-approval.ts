@@ -3,16 +3,16 @@
  * policy, the people against the quorum, and the times against what the statement allows.
  */
 import {
-  APPROVAL_CONTEXT,
   type ApprovalStatement,
   ApprovalStatementSchema,
+  contextDigest,
   STATEMENT_MEDIA_TYPE,
 } from './approval-statement.ts';
-import { digestOf } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
 import { type BundleArtifacts, differing, named, readDocument } from './verify-artifacts.ts';
 import { isTime } from './verify-entries.ts';
 import { LOG_DELAY_MS, type StoryFacts } from './verify-facts.ts';
+import { checkNarrowing } from './verify-narrowing.ts';
 import type { Say, Seen } from './verify-report.ts';
 
 export class ApprovalCheck {
@@ -21,6 +21,7 @@ export class ApprovalCheck {
   readonly #people = new Set<unknown>();
   #requested: Entry | undefined;
   #granted = false;
+  #narrowed = false;
   #voided = false;
   #used = false;
 
@@ -33,7 +34,7 @@ export class ApprovalCheck {
     const { type } = seen.entry;
     if (type === 'attempt.started') this.#attempt(seen);
     else if (type === 'approval.requested') await this.#request(seen);
-    else if (type.startsWith('approval.')) this.#decision(seen);
+    else if (type.startsWith('approval.')) await this.#decision(seen);
   }
 
   async #request(seen: Seen): Promise<void> {
@@ -56,9 +57,20 @@ export class ApprovalCheck {
     checkStatement(seen, read.value, this.#facts);
   }
 
-  #decision({ entry, say }: Seen): void {
+  async #decision(seen: Seen): Promise<void> {
+    const { entry, say } = seen;
     const { type, data } = entry;
     if (!this.#requested) return;
+    // A second time is found elsewhere, and nothing is read for it.
+    if (data.narrows !== undefined && !this.#narrowed) {
+      this.#narrowed = true;
+      if (type !== 'approval.endorsed' && type !== 'approval.granted') {
+        say('approval.narrowed', `${type} narrows, and only who agrees may`);
+      }
+      await checkNarrowing(seen, this.#facts, this.#artifacts);
+      // Nobody before has agreed to what it is now.
+      this.#people.clear();
+    }
     if (data.quorum !== this.#requested.data.quorum) {
       say('approval.quorum', 'states another quorum than approval.requested');
     }
@@ -100,15 +112,6 @@ export class ApprovalCheck {
     }
     this.#used = true;
   }
-}
-
-/** The approval digest of exact bytes; `approvalDigest` computes it of a statement. */
-function contextDigest(statement: Uint8Array): Promise<string> {
-  const context = new TextEncoder().encode(APPROVAL_CONTEXT);
-  const bytes = new Uint8Array(context.length + statement.length);
-  bytes.set(context);
-  bytes.set(statement, context.length);
-  return digestOf(bytes);
 }
 
 function checkStatement(

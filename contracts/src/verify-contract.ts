@@ -3,11 +3,13 @@
  * and leave out query, headers and content type.
  */
 import {
+  agreesOnCredential,
   type EgressContract,
   type EgressRule,
   hostMatches,
   type MatchedRules,
   pathMatches,
+  ruleOfLayer,
 } from './egress-rule.ts';
 
 /** The parts of a record, or of the data of an entry, that a rule speaks of. */
@@ -22,40 +24,42 @@ export interface ShownCall {
 }
 
 /** Paths are cut at this length, in characters, before they are recorded. */
-const MAX_SHOWN_PATH = 2_048;
+export const MAX_SHOWN_PATH = 2_048;
 
 export class ShownContract {
   readonly #plugin: ReadonlyMap<string, EgressRule>;
   readonly #operator: ReadonlyMap<string, EgressRule>;
-  readonly #approval: readonly EgressRule[];
+  readonly #approval: ReadonlyMap<string, EgressRule>;
 
   constructor(contract: EgressContract) {
     this.#plugin = new Map(contract.plugin.map((rule) => [rule.id, rule]));
     this.#operator = new Map(contract.operator.map((rule) => [rule.id, rule]));
-    this.#approval = contract.approval;
+    this.#approval = new Map(contract.approval.map((rule) => [rule.id, rule]));
   }
 
   /** The rules behind a name that `ruleName` made; undefined when the contract has none. */
   rules(name: unknown): MatchedRules | undefined {
     if (typeof name !== 'string') return undefined;
-    const [pluginId = '', operatorId = pluginId] = name.split(' ', 3);
-    const [plugin, operator] = [this.#plugin.get(pluginId), this.#operator.get(operatorId)];
-    return plugin && operator && { plugin, operator };
+    const of = (rules: ReadonlyMap<string, EgressRule>, layer: keyof MatchedRules) =>
+      rules.get(ruleOfLayer(name, layer) ?? '');
+    const [plugin, operator] = [of(this.#plugin, 'plugin'), of(this.#operator, 'operator')];
+    if (!plugin || !operator) return undefined;
+    if (this.#approval.size === 0) return { plugin, operator };
+    const approval = of(this.#approval, 'approval');
+    return approval && { plugin, operator, approval };
   }
 
   /** Why the contract does not allow `call`, or undefined. */
   problem(call: ShownCall): string | undefined {
     const rules = this.rules(call.rule);
     if (!rules) return 'it names no rules of the order’s contract';
-    for (const layer of ['plugin', 'operator'] as const) {
-      const part = mismatch(rules[layer], call);
-      if (part) return `the ${layer}’s rule ${rules[layer].id} refuses its ${part}`;
+    for (const [layer, rule] of Object.entries(rules)) {
+      const part = mismatch(rule, call);
+      if (part) return `the ${layer}’s rule ${rule.id} refuses its ${part}`;
     }
-    const narrowed = this.#approval.length > 0;
-    if (narrowed && this.#approval.every((rule) => mismatch(rule, call) !== undefined)) {
-      return 'no rule of the approval allows it';
-    }
-    return undefined;
+    const { plugin, approval } = rules;
+    const agrees = approval === undefined || agreesOnCredential(approval, plugin);
+    return agrees ? undefined : `the approval’s rule ${approval.id} names another credential`;
   }
 }
 

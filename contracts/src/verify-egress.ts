@@ -33,6 +33,8 @@ export class EgressCheck {
   /** Intended calls by their numbers. */
   readonly calls = new Map<number, ToldCall>();
   readonly denied = new Map<number, Data>();
+  /** Writes of a dry run. */
+  readonly withheld = new Map<number, Data>();
   /** Calls that were intended and never answered. */
   readonly unanswered = new Set<number>();
   /** Those of them of which no person has said since that they did not happen. */
@@ -59,11 +61,14 @@ export class EgressCheck {
     if (type === 'egress.intended') this.#intend(seen, call);
     else if (type === 'egress.answered') this.#answer(seen, call);
     else if (type === 'egress.denied') this.#deny(seen, call);
+    else if (type === 'egress.withheld') this.#withhold(seen, call);
   }
 
   #intend({ entry, say }: Seen, call: number): void {
     const { data, time } = entry;
     this.#checkPermit(entry, say);
+    this.#checkKeyed(entry, say);
+    if (this.#facts.requested.data.dryRun === true) say('egress.permit', 'a write of a dry run');
     const known = this.calls.get(call);
     if (known) this.#again(known, entry, say);
     else if (data.resend !== undefined) {
@@ -96,12 +101,15 @@ export class EgressCheck {
     }
     const problem = contract?.problem(data);
     if (problem) say('egress.contract', `was sent outside the contract: ${problem}`);
-    const rules = contract?.rules(data.rule);
+    const wrong = credentialProblem(this.#facts, data.rule, data.credential);
+    if (wrong) say('egress.credential', wrong);
+  }
+
+  #checkKeyed({ data }: Entry, say: Say): void {
+    const rules = this.#facts.contract?.rules(data.rule);
     if (rules && data.idempotencyKeyed !== (idempotencyOf(rules) !== undefined)) {
       say('egress.contract', 'idempotencyKeyed is not what the rules of its contract give');
     }
-    const wrong = credentialProblem(this.#facts, data.rule, data.credential);
-    if (wrong) say('egress.credential', wrong);
   }
 
   /** The same call is intended another time. */
@@ -145,6 +153,22 @@ export class EgressCheck {
     known.answered = data;
     this.unanswered.delete(call);
     this.unseen.delete(call);
+  }
+
+  /** A dry run records what a real one would have been permitted to send. */
+  #withhold({ entry, say }: Seen, call: number): void {
+    if (this.#facts.requested.data.dryRun !== true) {
+      say('egress.permit', 'a write was withheld, and the action is no dry run');
+    }
+    this.#checkPermit(entry, say);
+    const { bodyDigest } = entry.data;
+    if (bodyDigest !== undefined && !entry.artifacts.some(({ digest }) => digest === bodyDigest)) {
+      say('egress.withheld', 'the body that would have been sent is not among its artifacts');
+    }
+    if (this.withheld.has(call) || this.denied.has(call)) {
+      say('egress.twice', `call ${call} was told of before`);
+    }
+    this.withheld.set(call, entry.data);
   }
 
   #deny({ entry, say }: Seen, call: number): void {

@@ -169,6 +169,7 @@ test('answers are the same in journal and log', async () => {
     { status: 500 },
     { responseDigest: digest },
     { responseDigest: undefined },
+    { tlsPeerKeyHash: digest },
     { verdict: 'open' },
     { sent: false },
   ]) {

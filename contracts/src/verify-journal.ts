@@ -13,7 +13,10 @@ import {
   JournalArtifactSchema,
   journalBytes,
 } from './journal-artifact.ts';
+import { parseRequest } from './outbound-request.ts';
+import { requestDigest } from './request-digest.ts';
 import { type BundleArtifacts, named, readDocument } from './verify-artifacts.ts';
+import { MAX_SHOWN_PATH } from './verify-contract.ts';
 import { type EgressCheck, SAME_PARTS } from './verify-egress.ts';
 import { credentialProblem, type StoryFacts } from './verify-facts.ts';
 import type { Say, Seen } from './verify-report.ts';
@@ -77,7 +80,7 @@ export class JournalCheck {
       for (const call of this.#egress.fresh) this.#compareCall(records, call, seen.say);
     } else {
       this.#checkGrowth(records, seen.say);
-      for (const record of records) this.#checkRecord(record, seen.say);
+      for (const record of records) await this.#checkRecord(record, seen.say);
       for (const call of this.#egress.fresh) this.#checkHeld(records, call, seen.say);
       this.#bodies = bodyDigests(records);
     }
@@ -136,9 +139,11 @@ export class JournalCheck {
     }
   }
 
-  #checkRecord(record: JournalArtifactRecord, say: Say): void {
+  async #checkRecord(record: JournalArtifactRecord, say: Say): Promise<void> {
     this.#compareRecord(record, say);
     if (record.verdict === 'denied') return;
+    const other = await requestProblem(record);
+    if (other) say('journal.withheld', `call ${record.call}: ${other}`);
     // A host whose full record was refused leaves out which rules allowed it.
     if (record.rule !== undefined || record.verdict === 'allowed') {
       const problem = this.#facts.contract?.problem(record);
@@ -160,7 +165,12 @@ export class JournalCheck {
 
   #checkHeld(records: Records, call: number, say: Say): void {
     if (call < records.length) return;
-    const rule = this.#egress.denied.has(call) ? 'journal.denied' : 'journal.intended';
+    const { denied, withheld } = this.#egress;
+    const rule = denied.has(call)
+      ? 'journal.denied'
+      : withheld.has(call)
+        ? 'journal.withheld'
+        : 'journal.intended';
     say(rule, `the log tells of call ${call}, and the journal does not have it`);
   }
 
@@ -176,10 +186,14 @@ export class JournalCheck {
     if (told ? verdict === 'denied' || !write : write && left) {
       say('journal.intended', `call ${call} is a write in one of journal and log`);
     }
-    const other = told?.intended ?? denied;
+    const withheld = this.#egress.withheld.get(call);
+    if ((verdict === 'withheld') !== (withheld !== undefined)) {
+      say('journal.withheld', `call ${call} is withheld in one of journal and log`);
+    } else if (withheld) compareWithheld(record, withheld, say);
+    const other = told?.intended ?? denied ?? withheld;
     const changed = other && SAME_PARTS.find((part) => other[part] !== record[part]);
     if (changed) {
-      const rule = told ? 'journal.intended' : 'journal.denied';
+      const rule = told ? 'journal.intended' : denied ? 'journal.denied' : 'journal.withheld';
       say(rule, `call ${call} has another ${changed} in the journal than in the log`);
     }
     if (told?.intended.rule !== undefined && told.intended.rule !== record.rule) {
@@ -218,7 +232,7 @@ function compareAnswer(
   if ((verdict === 'open') === (answered !== undefined)) {
     say('journal.answered', `call ${call} is answered in one of journal and log`);
   } else if (answered) {
-    const parts = ['status', 'responseDigest', 'sent'] as const;
+    const parts = ['status', 'responseDigest', 'sent', 'tlsPeerKeyHash'] as const;
     const changed = parts.find((part) => answered[part] !== record[part]);
     if (changed) {
       say('journal.answered', `call ${call} has another ${changed} in the journal than in the log`);
@@ -226,8 +240,41 @@ function compareAnswer(
   }
 }
 
+function compareWithheld(
+  { call, status, responseDigest, credential, request }: JournalArtifactRecord,
+  told: Readonly<Record<string, unknown>>,
+  say: Say,
+): void {
+  const body = request?.bodyDigest ?? undefined;
+  const parts = { status, responseDigest, credential, bodyDigest: body };
+  const changed = Object.entries(parts).find(([part, value]) => told[part] !== value);
+  if (!changed) return;
+  say('journal.withheld', `call ${call} has another ${changed[0]} in the journal than in the log`);
+}
+
+/** A withheld request is the one that its digest, and what is shown of it, says. */
+async function requestProblem(record: JournalArtifactRecord): Promise<string | undefined> {
+  const { verdict, method, request, rule = null } = record;
+  if (verdict !== 'withheld') return request && 'it has a request, and it was not withheld';
+  if (!request) return 'it was withheld, and its request is not there';
+  const { url, headers, bodyDigest } = request;
+  const digest = await requestDigest({ method, url, headers, bodyDigest, rule });
+  if (digest !== record.requestDigest) return 'its request is not the one that its digest names';
+  const parsed = parseRequest({ method, url, headers, body: new Uint8Array() });
+  const target = parsed.ok ? parsed.request.target : undefined;
+  const same =
+    target?.scheme === record.scheme &&
+    target.host === record.host &&
+    target.port === record.port &&
+    (record.path === '' || target.path.slice(0, MAX_SHOWN_PATH) === record.path);
+  return same ? undefined : 'its request is to another place than the record says';
+}
+
 /** Whether `after` is `before`, or its answer. */
 function extendsRecord(before: JournalArtifactRecord, after: JournalArtifactRecord): boolean {
   if (before.verdict !== 'open') return canonicalText(before) === canonicalText(after);
-  return after.verdict !== 'denied' && KEPT.every((part) => before[part] === after[part]);
+  return (
+    !['denied', 'withheld'].includes(after.verdict) &&
+    KEPT.every((part) => before[part] === after[part])
+  );
 }

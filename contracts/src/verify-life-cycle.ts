@@ -34,6 +34,7 @@ const STANDS_IN: { readonly [T in EntryType]?: readonly ActionState[] } = {
   'egress.intended': RUNNING,
   'egress.answered': RUNNING,
   'egress.denied': RUNNING,
+  'egress.withheld': RUNNING,
   'action.succeeded': ['running', 'waiting-manual'],
   'action.failed': ['dispatched', 'running', 'waiting-manual'],
   'action.resolved': BY_A_PERSON,
@@ -55,19 +56,22 @@ const ENDS: readonly EntryType[] = ['action.succeeded', 'action.failed', 'action
 
 export class LifeCycleCheck {
   readonly #egress: EgressCheck;
+  readonly #dryRun: boolean;
   #state: ActionState = 'requested';
   #running = false;
   #last: unknown;
 
-  constructor(egress: EgressCheck) {
+  /** @param dryRun runs without anybody’s agreement, since nothing of it leaves */
+  constructor(egress: EgressCheck, dryRun: boolean) {
     this.#egress = egress;
+    this.#dryRun = dryRun;
   }
 
   see({ entry, say }: Seen): void {
     const { type, data } = entry;
     const before = this.#state;
     const stands = STANDS_IN[type];
-    const next = leadsTo(entry);
+    const next = leadsTo(entry, this.#dryRun);
     if (stands && !stands.includes(before)) {
       say('action.state', `${type} while the action was ${before}`);
     } else if (next && next !== before && !ACTION_TRANSITIONS[before].includes(next)) {
@@ -109,9 +113,10 @@ export class LifeCycleCheck {
 }
 
 /** The state that the entry gives its action, or undefined when it stays what it was. */
-function leadsTo({ type, data }: Entry): ActionState | undefined {
+function leadsTo({ type, data }: Entry, dryRun: boolean): ActionState | undefined {
   if (type === 'policy.decided') {
     if (data.decision === 'deny') return 'denied';
+    if (dryRun) return 'dispatched';
     return AFTER_TIER[TIERS.find((tier) => tier === data.tier) ?? 'auto'];
   }
   if (type !== 'action.resolved') return LEADS_TO[type];

@@ -36,6 +36,7 @@ export async function checkOrder(
     operation: [order.operation.name, data.operation],
     effect: [order.operation.effect, data.effect],
     inputDigest: [order.inputDigest, data.inputDigest],
+    'kind of run': [order.dryRun, data.dryRun],
   };
   for (const name of differing(pairs)) {
     say('order.agrees', `the order is about another ${name} than action.requested`);

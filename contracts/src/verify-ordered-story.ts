@@ -30,7 +30,7 @@ export class OrderedStory {
     this.#approval = new ApprovalCheck(facts, artifacts);
     this.#egress = egress;
     this.#journal = new JournalCheck(facts, artifacts, egress);
-    this.#lifeCycle = new LifeCycleCheck(egress);
+    this.#lifeCycle = new LifeCycleCheck(egress, requested.data.dryRun === true);
   }
 
   /** Takes the entries in their order, the first one included. */

@@ -11,8 +11,10 @@ import type { Findings, ReadEntry, Say } from './verify-report.ts';
 interface Story {
   /** Of an action that has an order; older ones have none. */
   readonly ordered: OrderedStory | undefined;
+  readonly dryRun: boolean;
   decision?: { readonly allowed: boolean; readonly tier: unknown };
   approvalDigest?: unknown;
+  narrowed: boolean;
   approved: boolean;
   readonly open: Set<string>;
   readonly attempts: Set<string>;
@@ -34,6 +36,8 @@ export async function checkStory(
 ): Promise<boolean> {
   const story: Story = {
     ordered: orderedStory(entries[0], artifacts),
+    dryRun: entries[0]?.entry.data.dryRun === true,
+    narrowed: false,
     approved: false,
     open: new Set(),
     attempts: new Set(),
@@ -87,8 +91,20 @@ function checkOrder(entry: Entry, index: number, story: Story, say: Say): void {
   }
 }
 
+/** What says of itself that it is of a dry run. */
+const TELLS_DRY: ReadonlySet<string> = new Set([
+  'attempt.finished',
+  'egress.withheld',
+  'action.succeeded',
+  'action.failed',
+  'action.cancelled',
+]);
+
 function checkEvent(entry: Entry, story: Story, say: Say): void {
   const { data, type } = entry;
+  if (TELLS_DRY.has(type) && (data.dryRun === true) !== story.dryRun) {
+    say('action.dry-run', 'is of a dry run in one of action.requested and this entry');
+  }
   if (type === 'policy.decided') {
     story.decision = { allowed: data.decision === 'allow', tier: data.tier };
     if (data.decision === 'allow' && data.tier === undefined) {
@@ -118,10 +134,22 @@ function checkApproval({ type, data }: Entry, story: Story, say: Say): void {
     story.approvalDigest = data.approvalDigest;
   } else if (story.approvalDigest === undefined) {
     say('action.approval', `${type} before approval.requested`);
+  } else if (data.narrows !== undefined) {
+    narrowApproval(data, story, say);
   } else if (data.approvalDigest !== story.approvalDigest) {
     say('action.approval', `${type} is about another digest than approval.requested`);
   }
   story.approved = type === 'approval.granted';
+}
+
+/** What it is narrowed to is what everybody agrees to from there on; `verify-narrowing.ts` compares it. */
+function narrowApproval(data: Entry['data'], story: Story, say: Say): void {
+  if (story.narrowed) say('action.approval', 'an approval is narrowed once');
+  if (data.narrows !== story.approvalDigest) {
+    say('action.approval', 'narrows another digest than the one that was asked about');
+  }
+  story.narrowed = true;
+  story.approvalDigest = data.approvalDigest;
 }
 
 function startAttempt(entry: Entry, story: Story, say: Say): void {
@@ -130,7 +158,8 @@ function startAttempt(entry: Entry, story: Story, say: Say): void {
   const tier = story.decision?.tier;
   if (!story.decision?.allowed) say('action.attempts', 'an attempt though policy did not allow');
   if (tier === 'manual-only') say('action.attempts', 'an attempt of a manual-only action');
-  if (tier === 'human-approve' && !story.approved) {
+  // Nothing of a dry run leaves that anybody would have to agree to.
+  if (tier === 'human-approve' && !story.approved && !story.dryRun) {
     say('action.approval', 'an attempt without an approval that was granted');
   }
   const fence = Number(entry.data.fence);

@@ -7,8 +7,9 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
+import { readCertificate } from './infrastructure/identity/read-certificate.ts';
 import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
 import { createDirectoryStore } from './infrastructure/objects/directory-store.ts';
@@ -19,6 +20,7 @@ import { createDirectory } from './infrastructure/postgres/directory.ts';
 import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
+import { openKvVault } from './infrastructure/vault/kv-vault.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault, type SealedVault } from './infrastructure/vault/sealed-vault.ts';
 
@@ -44,14 +46,16 @@ export async function compose(
   clock: Clock = systemClock,
 ): Promise<Composed> {
   const ids = systemIds(clock);
-  const vault = await openSealedVault(
+  const sealed = await openSealedVault(
     configuration.PORTARIUM_VAULT_DIR,
     await readMasterKeys(
       configuration.PORTARIUM_MASTER_KEY,
       configuration.PORTARIUM_MASTER_KEY_FILE,
     ),
   );
-  const keyring = await openKeyring(vault, configuration.PORTARIUM_INSTANCE, clock);
+  const external = kvVaultOf(configuration);
+  const vault = external ? await openKvVault(external) : sealed;
+  const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
     max: POOL_SIZE,
     name: 'portarium-control',
@@ -78,12 +82,13 @@ export async function compose(
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
     vault,
+    readCertificate,
     signals,
     rateTokens: createRateTokens(sql),
     stopping: stopping.signal,
     version: VERSION,
   };
-  await tellRewrap(context, vault);
+  await tellRewrap(context, sealed);
   return {
     context,
     sql,

@@ -20,6 +20,14 @@ const rate = v.pipe(
   v.maxValue(999_999),
 );
 
+const vaultPath = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/,
+    'expected letters, digits, “-” and “_”, with slashes between',
+  ),
+);
+
 export const ConfigurationSchema = v.object({
   PORTARIUM_DATABASE_URL: v.pipe(
     v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//, 'expected postgres://…')),
@@ -79,7 +87,9 @@ export const ConfigurationSchema = v.object({
   ),
   PORTARIUM_VAULT_DIR: v.pipe(
     v.string(),
-    v.description('Folder of the sealed vault.'),
+    v.description(
+      'Folder of the sealed vault: the instance’s own keys, and credentials unless `PORTARIUM_VAULT_ADDR` is given.',
+    ),
     v.metadata({ type: 'folder' }),
   ),
   PORTARIUM_MASTER_KEY: v.pipe(
@@ -92,6 +102,39 @@ export const ConfigurationSchema = v.object({
   PORTARIUM_MASTER_KEY_FILE: v.pipe(
     v.optional(v.string()),
     v.description('File with them, one key a line; either this or `PORTARIUM_MASTER_KEY`.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_VAULT_ADDR: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'Vault or OpenBao that keeps the credentials of workspaces, `https://HOST:PORT`; the sealed vault unless given.',
+    ),
+    v.metadata({ type: 'address' }),
+  ),
+  PORTARIUM_VAULT_TOKEN_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'File with its token, read anew for each call; needed with `PORTARIUM_VAULT_ADDR`.',
+    ),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_VAULT_MOUNT: v.pipe(
+    v.optional(vaultPath, 'secret'),
+    v.description('Path of its key-value engine, version 2.'),
+  ),
+  PORTARIUM_VAULT_PREFIX: v.pipe(
+    v.optional(vaultPath, 'portarium'),
+    v.description('Path within that engine below which secrets are kept; of one instance alone.'),
+  ),
+  PORTARIUM_VAULT_NAMESPACE: v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,255}$/))),
+    v.description('Its namespace, where it has those.'),
+  ),
+  PORTARIUM_VAULT_CA_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      "PEM file with the authorities that its certificate is checked by; the runtime's own unless given.",
+    ),
     v.metadata({ type: 'file' }),
   ),
   PORTARIUM_INSTANCE: v.pipe(
@@ -131,6 +174,22 @@ export const ConfigurationSchema = v.object({
     v.metadata({ type: 'folder' }),
   ),
 });
+
+/** Where an external vault is, or undefined. @throws Error when it is named and has no token */
+export function kvVaultOf(configuration: Configuration) {
+  const {
+    PORTARIUM_VAULT_ADDR: address,
+    PORTARIUM_VAULT_TOKEN_FILE: tokenFile,
+    PORTARIUM_VAULT_MOUNT: mount,
+    PORTARIUM_VAULT_PREFIX: prefix,
+    PORTARIUM_VAULT_NAMESPACE: namespace,
+    PORTARIUM_VAULT_CA_FILE: authorityFile,
+  } = configuration;
+  if (address === undefined) return undefined;
+  if (tokenFile !== undefined)
+    return { address, tokenFile, mount, prefix, namespace, authorityFile };
+  throw new Error('PORTARIUM_VAULT_ADDR needs PORTARIUM_VAULT_TOKEN_FILE: a file with a token.');
+}
 
 /** What opening the vault needs, for the role that does nothing else. */
 export const VaultConfigurationSchema = v.pick(ConfigurationSchema, [

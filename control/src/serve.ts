@@ -62,7 +62,7 @@ async function serveHttp(
             },
           }),
     },
-    optional: { nats: () => publisher.ping() },
+    optional: { nats: () => publisher.ping(), vault: () => context.vault.ping() },
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),
   });

@@ -1,9 +1,9 @@
 /** The page about egress: what a rule may say, how a request is decided, and the corpus of hostile requests. */
 import {
   DEFAULT_HEADERS,
-  type EgressRule,
   FORBIDDEN_HEADERS,
   HTTP_METHODS,
+  type OperatorRule,
 } from '@portarium/contracts/egress-rule';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { specialAddresses } from '@portarium/sandbox/egress/address';
@@ -38,7 +38,11 @@ const RULE_TEXT = {
     'calls of the workspace under this rule in any minute, over all actions and sandbox hosts',
     'no rate',
   ],
-} as const satisfies Record<keyof EgressRule, readonly [string, string]>;
+  caCertificates: [
+    `in a grant only: 1 to ${PLATFORM_LIMITS.caCertificates} authorities in PEM that the hosts are checked by, and by no public one`,
+    'the public authorities',
+  ],
+} as const satisfies Record<keyof OperatorRule, readonly [string, string]>;
 
 const LAYER_TEXT = {
   request:
@@ -121,7 +125,7 @@ export function egressPage(): string {
     '`network.peer.port`, `url.scheme`, `url.full` (without the query), `url.template` (the rule’s path), `error.type` (the',
     'layer, `failed`, `open`, or the status from 400 on); and `portarium.workspace`, `.action`, `.attempt`, and',
     '`portarium.egress.` with `call`, `replayed`, `verdict`, `rule`, `layer`, `refusal`, `credential` (its id),',
-    '`bytes_out`, `bytes_in`, `request_digest`, `request_body_digest`, `response_digest`. No query, header, body or secret.',
+    '`bytes_out`, `bytes_in`, `request_digest`, `request_body_digest`, `response_digest`, `tls_peer_key_hash`. No query, header, body or secret.',
     '',
     '## Addresses',
     '',
@@ -135,7 +139,8 @@ export function egressPage(): string {
         `| \`${block}\` | ${category} | ${closed ? 'never' : 'yes'} |`,
     ),
     '',
-    'Every other IPv6 address outside `2000::/3` is refused as reserved.',
+    'Every other IPv6 address outside `2000::/3` is refused as reserved, and one of any prefix that holds an IPv4',
+    'address by ISATAP (RFC 5214) is checked as both.',
     '',
     '## The corpus of hostile requests',
     '',

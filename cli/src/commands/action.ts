@@ -3,12 +3,14 @@
  * `action-look.ts` and `action-outcome.ts`.
  */
 import type { Action } from '@portarium/client/answers';
+import { ApprovalIdSchema } from '@portarium/contracts/ids';
 import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
+import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
-import { actionId } from '../id-argument.ts';
+import { actionId, actionOrApprovalId } from '../id-argument.ts';
 import { withInputAdvice } from '../input-advice.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { readArgument, readJsonArgument } from '../read-argument.ts';
@@ -23,6 +25,7 @@ interface RunOptions extends ConnectionOptions {
   readonly wait: number;
   readonly idempotencyKey?: string;
   readonly replaces?: string;
+  readonly dryRun?: true;
 }
 
 interface ListOptions extends ConnectionOptions {
@@ -57,8 +60,29 @@ export function registerAction(program: Command): void {
         '--replaces <id>',
         'the action whose place this one takes; it is cancelled if it waits',
         actionId,
+      )
+      .addOption(
+        new Option(
+          '--dry-run',
+          'show what it would send: no write leaves, examples answer it, and nobody has to agree',
+        ).conflicts('replaces'),
       ),
   ).action(run);
+  connectionOptions(
+    action
+      .command('dry-run')
+      .argument(
+        '<id>',
+        'action (act_…) that waits for approval, or its approval (apr_…)',
+        actionOrApprovalId,
+      )
+      .description('run an action that waits without its writes, and show what it would send')
+      .addOption(
+        new Option('--wait <seconds>', 'wait that long for the outcome; 0 returns at once')
+          .argParser(wholeNumber(0, PLATFORM_LIMITS.waitSeconds))
+          .default(DEFAULT_WAIT_SECONDS),
+      ),
+  ).action(dryRun);
   connectionOptions(
     action
       .command('get')
@@ -88,14 +112,24 @@ async function run(plugin: string, operation: string, options: RunOptions): Prom
       ? await readJsonArgument('--input', options.input ?? '{}')
       : await readArgument(options.text);
   const client = connect(options);
-  const { idempotencyKey, replaces } = options;
+  const { idempotencyKey, replaces, dryRun } = options;
   const action = await withInputAdvice(client, { plugin, operation }, () =>
     client.actions.create(
-      { plugin, operation, input, ...(replaces === undefined ? {} : { replaces }) },
+      {
+        ...{ plugin, operation, input },
+        ...(replaces === undefined ? {} : { replaces }),
+        ...(dryRun ? { dryRun } : {}),
+      },
       { waitSeconds: options.wait, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
     ),
   );
   show(action, options);
+}
+
+async function dryRun(id: string, options: ConnectionOptions & { readonly wait: number }) {
+  const client = connect(options);
+  const waiting = v.is(ApprovalIdSchema, id) ? (await client.approvals.get(id)).action : id;
+  show(await client.actions.dryRun(waiting, { waitSeconds: options.wait }), options);
 }
 
 async function get(id: string, options: ConnectionOptions): Promise<void> {
@@ -119,7 +153,7 @@ async function list(options: ListOptions): Promise<void> {
   if (options.json) return printJson(page);
   const rows = page.items.map((action) => [
     action.id,
-    action.state,
+    action.dryRun ? `${action.state} (dry run)` : action.state,
     `${action.plugin.name}@${action.plugin.version}`,
     action.operation,
     action.createdAt,

@@ -183,6 +183,80 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
   expect((await cli('operator', 'action', 'cancel', next.id)).code).toBe(0);
 }, 180_000);
 
+test('a write is run dry before it is approved: nothing reaches the system, and what is shown is what it then gets', async () => {
+  const asked = await ask('ch_dry');
+  const dry = await cli('approver', 'action', 'dry-run', asked.id);
+  expect([dry.code, dry.err]).toEqual([0, '']);
+  for (const part of [
+    `of ${asked.id}; no write of it has left`,
+    `  POST http://127.0.0.1:${stripe.port}/v1/refunds`,
+    '      │ charge=ch_dry&amount=40',
+    'answered by an example with 200',
+    '"id": "re_1"',
+  ]) {
+    expect(dry.out).toContain(part);
+  }
+  expect(stripe.requests('ch_dry')).toEqual([]);
+  const shown = (await cli('approver', 'approve', asked.id)).out;
+  expect(shown).toMatch(/Its dry run act_\S+ is succeeded\./);
+  expect(shown).toContain('      │ charge=ch_dry&amount=40');
+  expect((await cli('approver', 'approve', asked.id, ...YES)).code).toBe(0);
+  expect((await cli('auditor', 'action', 'tail', asked.id)).code).toBe(0);
+  expect(stripe.requests('ch_dry').map(({ body }) => body)).toEqual(['charge=ch_dry&amount=40']);
+
+  const input = JSON.stringify({ charge: 'ch_before', amount: 40 });
+  const run = ['action', 'run', 'stripe-refunds', 'createRefund', '--input', input, '--dry-run'];
+  const before = await cli('agent', ...run, '--json');
+  const { id, state, dryRun } = JSON.parse(before.out) as Asked & { dryRun?: true };
+  expect([before.code, state, dryRun]).toEqual([0, 'succeeded', true]);
+  expect(stripe.requests('ch_before')).toEqual([]);
+  expect((await cli('operator', 'action', 'list')).out).toMatch(
+    new RegExp(`${id} +succeeded \\(dry run\\)`),
+  );
+  const tail = await cli('auditor', 'action', 'tail', id);
+  expect(tail.out).toContain('egress.withheld');
+  const journal = await cli('agent', 'action', 'journal', id);
+  expect(journal.out).toMatch(/POST http:\S+ +withheld +200/);
+  await replays(id, 1);
+}, 180_000);
+
+test('an approver narrows a write: it happens within that, and its evidence verifies and replays', async () => {
+  const rules = (path: string) =>
+    JSON.stringify([
+      {
+        ...{ id: 'one-refund', methods: ['POST'], scheme: 'http', host: '127.0.0.1', path },
+        ...{ port: stripe.port, headers: ['accept', 'content-type'], credential: 'stripe' },
+        ...{ contentTypes: ['application/x-www-form-urlencoded'], maxCalls: 1 },
+      },
+    ]);
+  writeFileSync(join(folder, 'rules.json'), rules('/v1/nothing'));
+  const asked = await ask('ch_less');
+  const none = await cli('approver', 'approve', asked.id, '--egress', 'rules.json', ...YES);
+  expect([none.code, none.err]).toEqual([2, expect.stringContaining('/egress')] as never);
+  writeFileSync(join(folder, 'rules.json'), rules('/v1/refunds'));
+  const less = await cli('approver', 'approve', asked.id, '--egress', 'rules.json', ...YES);
+  expect([less.code, less.out]).toEqual([
+    0,
+    expect.stringContaining('create-refund create-refund one-refund  POST'),
+  ] as never);
+  const tail = await cli('auditor', 'action', 'tail', asked.id);
+  expect([tail.code, tail.out]).toEqual([0, expect.stringContaining('succeeded')] as never);
+  expect(stripe.requests('ch_less')).toHaveLength(1);
+  await replays(asked.id, 1);
+}, 180_000);
+
+/** The action's bundle verifies, and its attempts are the same when they are run again. */
+async function replays(id: string, attempts: number): Promise<void> {
+  const bundle = `${id}.tar`;
+  expect((await cli('auditor', 'evidence', 'export', '--action', id, '-o', bundle)).code).toBe(0);
+  const pin = (await cli('auditor', 'evidence', 'key')).out.trim().split('\n')[0] ?? '';
+  const verified = await cli('auditor', 'evidence', 'verify', bundle, '--pin', pin);
+  expect([verified.code, verified.out]).toEqual([0, verified.out]);
+  const replayed = await cli('auditor', 'replay', bundle, '--pin', pin, '--json');
+  const summary = JSON.parse(replayed.out.trim().split('\n').at(-1) ?? '{}');
+  expect([replayed.code, summary.attempts, summary.findings]).toEqual([0, attempts, 0]);
+}
+
 test('an input that is not taken is answered with the schema and an example', async () => {
   const run = ['action', 'run', 'stripe-refunds', 'createRefund'];
   for (const args of [run, [...run, '--input', '{"charge":7}']]) {

@@ -1,8 +1,14 @@
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Approval } from '@portarium/client/approval-answers';
-import { type SampleChanges, sampleApproval } from '@portarium/client/testing/sample-approval';
+import {
+  REFUNDS,
+  type SampleChanges,
+  sampleApproval,
+} from '@portarium/client/testing/sample-approval';
 
 setDefaultTimeout(30_000);
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
@@ -11,6 +17,7 @@ interface Decided {
   readonly decision: string;
   readonly rationale: string;
   readonly digest: string;
+  readonly egress?: readonly unknown[];
 }
 
 /** A Control Plane that shows this approval, honest or not, and what was decided there. */
@@ -88,6 +95,29 @@ test('a decision carries the digest that was computed from what is shown', async
   const json = await approve({}, '--request-changes', ...YES, '--json');
   expect(json.decided[0]?.decision).toBe('request-changes');
   expect(JSON.parse(json.out)).toMatchObject({ state: 'granted' });
+});
+
+test('--egress shows what would be left of the calls, and sends the rules with the approval', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'portarium-egress-'));
+  const file = join(folder, 'rules.json');
+  const less = { ...REFUNDS, id: 'one-charge', maxCalls: 1, path: '/v1/refunds' };
+  writeFileSync(file, JSON.stringify([less]));
+  const { code, out, decided } = await approve({}, '--egress', file, ...YES);
+  expect([code, decided[0]?.egress]).toEqual([0, [less]]);
+  expect(out).toContain('create-refund create-refund one-charge  POST https://api.stripe.com');
+  for (const [rules, part] of [
+    ['[]', 'expected at least one rule'],
+    [JSON.stringify([{ ...less, host: '*.co.uk' }]), '/0/host'],
+    ['{', 'is not usable JSON'],
+  ] as const) {
+    writeFileSync(file, rules);
+    const refused = await approve({}, '--egress', file, ...YES);
+    expect([refused.code, refused.decided]).toEqual([2, []]);
+    expect(refused.err).toContain(part);
+  }
+  const denied = await approve({}, '--egress', file, '--deny', ...YES);
+  expect([denied.code, denied.decided]).toEqual([2, []]);
+  rmSync(folder, { recursive: true });
 });
 
 test('a Control Plane that shows one thing and wants another approved gets no decision', async () => {

@@ -57,6 +57,18 @@ test('a value comes from a file or from standard input, and no failure tells it'
   expect(stored.splice(0)).toEqual([BODY, BODY, BODY]);
 });
 
+test('each kind is sent with its own place', async () => {
+  const places = [
+    ['basic', 'username', 'ada'],
+    ['header', 'header', 'X-Api-Key'],
+    ['query', 'parameter', 'key'],
+  ] as const;
+  for (const [kind, field, name] of places) {
+    await run(VALUE, '--kind', kind, `--${field}`, name);
+    expect(stored.splice(0)).toEqual([{ ...BODY, kind, [field]: name }]);
+  }
+});
+
 test('at a terminal the value is asked for and does not show', async () => {
   let screen = '';
   const ran = Bun.spawn(create(), {

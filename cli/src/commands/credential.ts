@@ -4,12 +4,20 @@
  */
 import type { Credential } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
+import {
+  CREDENTIAL_KINDS,
+  type CredentialKind,
+  type CredentialPlacement,
+  placedSchema,
+  placementText,
+} from '@portarium/contracts/credential-placement';
 import { CredentialIdSchema } from '@portarium/contracts/ids';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { readSecret } from '../read-secret.ts';
+import { UsageError } from '../usage-error.ts';
 
 interface ValueOptions extends ConnectionOptions {
   readonly valueFile?: string;
@@ -17,7 +25,10 @@ interface ValueOptions extends ConnectionOptions {
 
 interface CreateOptions extends ValueOptions {
   readonly host: string;
-  readonly kind: 'bearer';
+  readonly kind: CredentialKind;
+  readonly username?: string;
+  readonly header?: string;
+  readonly parameter?: string;
 }
 
 export function registerCredential(program: Command): void {
@@ -32,9 +43,12 @@ export function registerCredential(program: Command): void {
       .requiredOption('--host <host>', 'the exact host that it may be sent to')
       .addOption(
         new Option('--kind <kind>', 'where it goes in a request')
-          .choices(['bearer'])
+          .choices(CREDENTIAL_KINDS)
           .default('bearer'),
       )
+      .option('--username <name>', 'of kind basic: the user; the value is the password')
+      .option('--header <name>', 'of kind header: the header that carries the value, as it is')
+      .option('--parameter <name>', 'of kind query: the query parameter that carries the value')
       .addOption(valueOption()),
   ).action(create);
   connectionOptions(
@@ -63,10 +77,11 @@ function valueOption(): Option {
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {
-  const { host, kind, valueFile } = options;
+  const { host, valueFile } = options;
+  const place = placeOf(options);
   const client = connect(options);
   const value = await readSecret(valueFile);
-  const created = await client.credentials.create({ name, host, kind, value });
+  const created = await client.credentials.create({ name, host, ...place, value });
   if (options.json) return printJson(created);
   print(credentialLine(created));
   tell(
@@ -74,15 +89,40 @@ async function create(name: string, options: CreateOptions): Promise<void> {
   );
 }
 
+/** Which option names the place of each kind. */
+const PLACE_OPTIONS = {
+  bearer: undefined,
+  basic: 'username',
+  header: 'header',
+  query: 'parameter',
+} as const;
+
+function placeOf({ kind, ...given }: CreateOptions): CredentialPlacement {
+  const needed = PLACE_OPTIONS[kind];
+  for (const option of ['username', 'header', 'parameter'] as const) {
+    const value = given[option];
+    if (option === needed && value === undefined) {
+      throw new UsageError(`--kind ${kind} needs --${option}.`);
+    }
+    if (option !== needed && value !== undefined) {
+      throw new UsageError(`--${option} does not go with --kind ${kind}: leave one of them out.`);
+    }
+  }
+  const named = needed === undefined ? {} : { [needed]: given[needed] };
+  const place = v.safeParse(placedSchema({}), { kind, ...named });
+  if (place.success) return place.output;
+  throw new UsageError(`--${needed}: ${place.issues[0].message}.`);
+}
+
 async function list(options: ConnectionOptions): Promise<void> {
   const credentials = await connect(options).credentials.list();
   if (options.json) return printJson({ items: credentials });
   const rows = credentials.map(
-    ({ id, name, host, kind, version, createdAt, rotatedAt, revokedAt }) => [
+    ({ id, name, host, version, createdAt, rotatedAt, revokedAt, ...place }) => [
       id,
       name,
       host,
-      kind,
+      placementText(place),
       String(version),
       revokedAt ? 'revoked' : 'live',
       rotatedAt ?? createdAt,
@@ -119,6 +159,6 @@ async function credentialId(client: PortariumClient, named: string): Promise<str
   );
 }
 
-function credentialLine({ id, name, host, kind, version }: Credential): string {
-  return `${id}  ${name}  ${kind} for ${host}, version ${version}`;
+function credentialLine({ id, name, host, version, ...place }: Credential): string {
+  return `${id}  ${name}  ${placementText(place)} for ${host}, version ${version}`;
 }

@@ -139,7 +139,7 @@ test('the contract and the limits are those of production', () => {
 });
 
 test('the examples pass the cases that they come with', () => {
-  for (const name of ['stripe-refunds', 'csv-insights']) {
+  for (const name of ['stripe-refunds', 'csv-insights', 'github-issues']) {
     const { code, out } = plugin('test', join(REPOSITORY_ROOT, 'plugins/examples', name));
     expect([name, code, out]).toEqual([name, 0, expect.stringContaining(' ok, 0 not')] as never);
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,9 +37,9 @@ function cli(role: keyof RunningStack['keys'], ...args: string[]) {
   });
 }
 
-const rule = () => ({
+const rule = (methods = ['GET']) => ({
   id: 'hello',
-  methods: ['GET'],
+  methods,
   scheme: 'http',
   host: '127.0.0.1',
   port: server.port,
@@ -47,13 +47,13 @@ const rule = () => ({
 });
 
 /** A plugin that logs a line and calls the counterpart. */
-function writeChatty(version: string): void {
+function writeChatty(version: string, methods?: string[]): void {
   const manifest = {
     schema: 1,
     name: 'chatty',
     version,
     operations: [{ name: 'hello', export: 'hello', effect: 'read' }],
-    egress: [rule()],
+    egress: [rule(methods)],
   };
   mkdirSync(join(folder, 'chatty', 'assembly'), { recursive: true });
   writeFileSync(join(folder, 'chatty', 'plugin.json'), JSON.stringify(manifest));
@@ -145,4 +145,54 @@ test('an admin of the instance sees its keys; others are told who may, and how t
   const wrong = await cli('agent', 'action', 'list', '--key', `ptk_${unknown}_${'0'.repeat(64)}`);
   expect(wrong.code).toBe(1);
   expect(wrong.err).toContain('an admin’s key');
+}, 60_000);
+
+test('a version that asks for more waits, is shown, is not its author’s to approve, and runs after another person agreed', async () => {
+  writeChatty('1.2.0', ['GET', 'HEAD']);
+  const pushed = await cli('author', 'plugin', 'push', 'chatty');
+  expect([pushed.code, pushed.out]).toEqual([
+    0,
+    expect.stringContaining('pending-approval'),
+  ] as never);
+  expect(pushed.err).toContain('portarium plugin approve chatty 1.2.0');
+  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.1\.0 +active/);
+  const pinned = await cli('agent', 'action', 'run', 'chatty@1.2.0', 'hello');
+  expect([pinned.code, pinned.err]).toEqual([
+    1,
+    expect.stringContaining('plugin.not-approved'),
+  ] as never);
+  expect((await cli('approver', 'approve')).out).toMatch(/chatty +1\.2\.0/);
+  const yes = ['--yes', '--rationale', 'HEAD is harmless'];
+  const own = await cli('author', 'plugin', 'approve', 'chatty', '1.2.0', ...yes);
+  expect([own.code, own.err]).toEqual([1, expect.stringContaining('auth.forbidden')] as never);
+  const approved = await cli('approver', 'plugin', 'approve', 'chatty', '1.2.0', ...yes);
+  expect([approved.code, approved.out]).toEqual([
+    0,
+    expect.stringContaining('│ + methods: GET, HEAD'),
+  ] as never);
+  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.2\.0 +active/);
+}, 120_000);
+
+test('the hosts of a rule are checked by the authorities of a file, when the grant says so', async () => {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const out = ['-keyout', join(folder, 'ca.key'), '-out', join(folder, 'ca.pem')];
+  execFileSync('openssl', ['req', '-x509', ...key, ...out, '-subj', '/CN=Own Root'], {
+    stdio: 'ignore',
+  });
+  writeFileSync(join(folder, 'https.json'), JSON.stringify([{ ...rule(), scheme: 'https' }]));
+  const grant = ['plugin', 'grant', 'chatty'];
+  const granted = await cli('operator', ...grant, '--rules', 'https.json', '--ca', 'hello=ca.pem');
+  expect([granted.code, granted.out]).toEqual([
+    0,
+    expect.stringMatching(/\/hello {2}trusts only CN=Own Root \(SHA-256 [0-9A-F]{16}\)/),
+  ] as never);
+  for (const ca of ['other=ca.pem', 'hello=https.json', 'hello', 'hello=none.pem']) {
+    expect((await cli('operator', ...grant, '--ca', ca)).code).toBe(2);
+  }
+  writeFileSync(join(folder, 'plain.json'), JSON.stringify([rule()]));
+  const plain = await cli('operator', ...grant, '--rules', 'plain.json', '--ca', 'hello=ca.pem');
+  expect([plain.code, plain.err]).toEqual([
+    expect.any(Number),
+    expect.stringContaining('only a rule with the scheme https'),
+  ] as never);
 }, 60_000);

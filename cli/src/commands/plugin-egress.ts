@@ -6,9 +6,10 @@
 import type { Egress } from '@portarium/client/answers';
 import type { OperatorEgress } from '@portarium/client/plugins';
 import { NetworkSchema } from '@portarium/contracts/egress-rule';
-import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
+import { GrantableOperatorRulesSchema } from '@portarium/contracts/grantable-rules';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as v from 'valibot';
+import { readAuthorities } from '../authority.ts';
 import { checkedJson } from '../checked-json.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { changeText, egressNotes, egressText } from '../egress-text.ts';
@@ -16,9 +17,16 @@ import { print, printJson, tell } from '../output.ts';
 import { readArgument } from '../read-argument.ts';
 import { UsageError } from '../usage-error.ts';
 
+/** The file that says who the hosts of a rule are believed by. */
+interface RuleAuthority {
+  readonly rule: string;
+  readonly file: string;
+}
+
 interface GrantOptions extends ConnectionOptions {
   readonly rules?: string;
   readonly own?: true;
+  readonly ca?: readonly RuleAuthority[];
   /** `false` with `--no-network`. */
   readonly network?: readonly string[] | false;
 }
@@ -41,6 +49,12 @@ export function registerPluginEgress(plugin: Command): void {
       )
       .addOption(
         new Option(
+          '--ca <rule=file...>',
+          'check the hosts of this rule by the authorities in a PEM file, and by no public one',
+        ).argParser(authority),
+      )
+      .addOption(
+        new Option(
           '--network <network...>',
           'open networks that are closed by default: loopback, or a CIDR block',
         ).argParser(network),
@@ -51,6 +65,14 @@ export function registerPluginEgress(plugin: Command): void {
         '\nRules without --rules or --own, and networks without --network or --no-network, stay as they are.\nAn empty list of rules takes everything back.',
       ),
   ).action(grant);
+}
+
+function authority(text: string, before: readonly RuleAuthority[] = []): RuleAuthority[] {
+  const [, rule, file] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  if (rule === undefined || file === undefined) {
+    throw new InvalidArgumentError('Expected the id of a rule, = and a file.');
+  }
+  return [...before, { rule, file }];
 }
 
 function network(text: string, before: readonly string[] | false | undefined): readonly string[] {
@@ -70,15 +92,16 @@ async function egress(name: string, options: ConnectionOptions): Promise<void> {
 
 async function grant(name: string, options: GrantOptions): Promise<void> {
   const given = options.rules === undefined ? undefined : await readRules(options.rules);
-  if (!given && !options.own && options.network === undefined) {
+  if (!given && !options.own && !options.ca && options.network === undefined) {
     throw new UsageError(
       'Say what to grant: --own for what the plugin asks for, or --rules FILE; and --network for networks.',
     );
   }
   const { plugins } = connect(options);
   const before = await plugins.getEgress(name);
+  const rules = given ?? rulesOf(options.own ? before.plugin : before.operator);
   const after = await plugins.putEgress(name, {
-    rules: given ?? rulesOf(options.own ? before.plugin : before.operator),
+    rules: await withAuthorities(rules, options.ca ?? []),
     networks: [
       ...(options.network === undefined ? before.operator.networks : options.network || []),
     ],
@@ -93,7 +116,23 @@ function rulesOf({ rules }: Pick<Egress['plugin'], 'rules'>): OperatorEgress['ru
   return rules as OperatorEgress['rules'];
 }
 
+async function withAuthorities(
+  rules: OperatorEgress['rules'],
+  authorities: readonly RuleAuthority[],
+): Promise<OperatorEgress['rules']> {
+  let trusting = rules;
+  for (const { rule, file } of authorities) {
+    if (!rules.some(({ id }) => id === rule)) {
+      const known = rules.map(({ id }) => id).join(', ') || 'none';
+      throw new UsageError(`--ca names rule ${rule}, which is not granted. Granted: ${known}.`);
+    }
+    const caCertificates = await readAuthorities(file);
+    trusting = trusting.map((one) => (one.id === rule ? { ...one, caCertificates } : one));
+  }
+  return trusting;
+}
+
 async function readRules(file: string): Promise<OperatorEgress['rules']> {
   const text = await readArgument(`@${file}`);
-  return checkedJson(file === '-' ? 'standard input' : file, text, GrantableRulesSchema);
+  return checkedJson(file === '-' ? 'standard input' : file, text, GrantableOperatorRulesSchema);
 }

@@ -1,7 +1,8 @@
 /**
  * `portarium plugin build|push|list|versions|rollback|…`. Side effects: `build` writes `plugin.wasm` and
  * `plugin.json` into the plugin's `build/`; `push` uploads them; `rollback` chooses the version that
- * runs. `new`, `check` and `test` are in `plugin-author.ts`, `egress` and `grant` in `plugin-egress.ts`.
+ * runs. `new`, `check` and `test` are in `plugin-author.ts`, `egress` and `grant` in `plugin-egress.ts`,
+ * `approve` in `plugin-approve.ts`.
  */
 import type { Plugin, PluginVersions } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
@@ -13,6 +14,7 @@ import { egressNotes } from '../egress-text.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { assertModuleSize, readManifestFile, readModuleFile } from '../plugin-folder.ts';
 import { UsageError } from '../usage-error.ts';
+import { registerPluginApprove } from './plugin-approve.ts';
 import { registerPluginAuthor } from './plugin-author.ts';
 import { registerPluginEgress } from './plugin-egress.ts';
 
@@ -63,6 +65,7 @@ export function registerPlugin(program: Command): void {
       .description('run another version of a plugin, until a newer one is pushed')
       .requiredOption('--rationale <text>', 'why; it stands in the evidence'),
   ).action(rollback);
+  registerPluginApprove(plugin);
   registerPluginEgress(plugin);
 }
 
@@ -79,6 +82,11 @@ async function push(dir: string | undefined, options: PushOptions): Promise<void
   const plugin = await client.plugins.push(manifest, module);
   if (options.json) return printJson(plugin);
   print(`${plugin.name}@${plugin.version}  ${plugin.state}  ${plugin.digest}`);
+  if (plugin.state === 'pending-approval') {
+    return tell(
+      `It could do more than the version that runs, so it waits until somebody else approves it: portarium plugin approve ${plugin.name} ${plugin.version}`,
+    );
+  }
   for (const note of await notesOn(client, plugin)) tell(note);
 }
 

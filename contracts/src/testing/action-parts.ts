@@ -26,6 +26,11 @@ export const CONTRACT: EgressContract = {
   approval: [],
 };
 
+/** Less than the contract, as an approver writes it. */
+export const NARROWED: EgressRule[] = [
+  { id: 'only-refunds', methods: ['POST'], ...place, path: '/v1/refunds', credential: 'stripe' },
+];
+
 /** Calls that the contract allows. */
 export const CALLS = {
   read: {

@@ -5,14 +5,14 @@
 import * as v from 'valibot';
 import { type ActionOrder, ActionOrderSchema, ORDER_MEDIA_TYPE } from '../action-order.ts';
 import {
-  APPROVAL_CONTEXT,
   type ApprovalStatement,
   ApprovalStatementSchema,
+  contextDigest,
   STATEMENT_MEDIA_TYPE,
 } from '../approval-statement.ts';
 import { canonicalBytes } from '../canonical-json.ts';
 import { type Digest, digestOf, digestOfJson } from '../digest.ts';
-import { contractStatement } from '../egress-rule.ts';
+import { contractStatement, type EgressRule } from '../egress-rule.ts';
 import type { Artifact } from '../evidence-entry.ts';
 import {
   BODIES_MEDIA_TYPE,
@@ -22,6 +22,7 @@ import {
   JournalRecordSchema,
 } from '../journal-artifact.ts';
 import type { Tier } from '../life-cycle.ts';
+import { requestDigest } from '../request-digest.ts';
 import { CALLS, CONTRACT, LIMITS, OUTPUT, PLUGIN, REWRITTEN } from './action-parts.ts';
 import type { Draft, LogBuilder } from './log-builder.ts';
 
@@ -51,8 +52,11 @@ export class ActionTeller {
   readonly #bodies = new Map<Digest, Uint8Array>();
   readonly #subject: { readonly action: string; readonly plugin?: string };
   #requested: Data = {};
+  #order: ActionOrder | undefined;
+  #statement: ApprovalStatement | undefined;
   #approval: Data = {};
   #approvalId = '';
+  #dry: { readonly dryRun?: true } = {};
   #tier: Tier = 'auto';
   #attempt = '';
   #fence = 0;
@@ -73,7 +77,8 @@ export class ActionTeller {
   }
 
   /** Asks for the action and lets policy allow it. */
-  async request(effect: 'read' | 'write', tier: Tier): Promise<void> {
+  async request(effect: 'read' | 'write', tier: Tier, dryRun?: true): Promise<void> {
+    this.#dry = dryRun ? { dryRun } : {};
     const plugin = await digestOf(PLUGIN);
     const moduleDigest = await digestOf(REWRITTEN);
     const [name, version, operation] = ['stripe-refunds', '1.2.0', 'createRefund'];
@@ -91,8 +96,10 @@ export class ActionTeller {
       contract: CONTRACT,
       limits: LIMITS,
       seed: '5e'.repeat(32),
+      ...this.#dry,
       startTime: '2026-01-01T00:00:00.000Z',
     });
+    this.#order = order;
     const bytes = bytesOf(this.#alter.order ? this.#alter.order(order) : order);
     const artifacts = [
       await this.#keep(INPUT, 'application/json'),
@@ -102,7 +109,7 @@ export class ActionTeller {
     const contractDigest = await digestOfJson(contractStatement(CONTRACT));
     const orderDigest = await digestOf(bytes);
     const digests = { inputDigest, contractDigest, orderDigest };
-    this.#requested = { operation, effect, plugin: name, version, ...digests };
+    this.#requested = { operation, effect, plugin: name, version, ...digests, ...this.#dry };
     const subject = { ...this.#subject, plugin };
     await this.tell('action.requested', this.#requested, { artifacts, subject });
     this.#tier = tier;
@@ -125,16 +132,44 @@ export class ActionTeller {
       policyVersion: 7,
       executeBefore: '2026-01-03T00:00:00.000Z',
     });
-    const altered = this.#alter.statement ? this.#alter.statement(statement) : statement;
-    const bytes = bytesOf(altered);
-    const context = encoder.encode(APPROVAL_CONTEXT);
-    const approvalDigest = await digestOf(new Uint8Array([...context, ...bytes]));
-    this.#approval = { approvalDigest, quorum };
+    this.#statement = statement;
+    const bytes = this.#stated(statement);
+    this.#approval = { approvalDigest: await contextDigest(bytes), quorum };
     this.#approvalId = this.#log.id('approval');
     const times = { roles: ['approver'], decideBefore: '2026-01-02T00:00:00.000Z' };
     const artifacts = [await this.#keep(bytes, STATEMENT_MEDIA_TYPE)];
     const subject = { ...this.#subject, approval: this.#approvalId };
     await this.tell('approval.requested', { ...this.#approval, ...times }, { artifacts, subject });
+  }
+
+  #stated(statement: ApprovalStatement): Uint8Array {
+    return bytesOf(this.#alter.statement ? this.#alter.statement(statement) : statement);
+  }
+
+  /** A person agrees to less than was asked for. */
+  async narrow(
+    decision: 'endorsed' | 'granted',
+    by: string,
+    approval: EgressRule[],
+  ): Promise<void> {
+    if (!this.#order || !this.#statement) throw new Error('nothing was asked for');
+    this.#order = { ...this.#order, contract: { ...this.#order.contract, approval } };
+    const contractDigest = await digestOfJson(contractStatement(this.#order.contract));
+    this.#statement = { ...this.#statement, contractDigest };
+    const statement = this.#stated(this.#statement);
+    const order = bytesOf(this.#alter.order ? this.#alter.order(this.#order) : this.#order);
+    const narrows = this.#approval.approvalDigest;
+    this.#approval = { ...this.#approval, approvalDigest: await contextDigest(statement) };
+    const data = {
+      ...{ ...this.#approval, by, rationale: 'less will do', narrows, contractDigest },
+      ...{ orderDigest: await digestOf(order), egress: approval.map(({ id }) => id) },
+    };
+    const artifacts = [
+      await this.#keep(statement, STATEMENT_MEDIA_TYPE),
+      await this.#keep(order, ORDER_MEDIA_TYPE),
+    ];
+    const subject = { ...this.#subject, approval: this.#approvalId };
+    await this.tell(`approval.${decision}`, data, { artifacts, subject });
   }
 
   /** A person, or nobody, decides. */
@@ -172,6 +207,30 @@ export class ActionTeller {
     await this.tell('egress.denied', this.#about(record));
   }
 
+  /** A write of a dry run, answered from an example or, with `false`, by none. */
+  async withhold(name: 'keyed' | 'unkeyed', isAnswered = true): Promise<void> {
+    const body = encoder.encode('{"amount":40}');
+    const bodyDigest = await digestOf(body);
+    const { method, scheme, host, path } = CALLS[name];
+    const url = `${scheme}://${host}${path}`;
+    const headers: [string, string][] = [['content-type', 'application/json']];
+    const rule = this.#ruleOf(CALLS[name].rule);
+    const answer = isAnswered
+      ? await this.#read(`example ${this.records.length}`)
+      : { reason: 'no example answers it' };
+    const record = await this.#record(name, {
+      verdict: 'withheld',
+      ...answer,
+      request: { url, headers, bodyDigest, bodyBytes: body.length },
+      requestDigest: await requestDigest({ method, url, headers, bodyDigest, rule }),
+    });
+    this.records.push(record);
+    const { request: _, ...shown } = this.#about(record);
+    const data = { ...shown, bodyDigest, dryRun: true };
+    const artifacts = [await this.#keep(body, 'application/octet-stream')];
+    await this.tell('egress.withheld', data, { artifacts });
+  }
+
   /** Makes a write durable before it leaves, with its body; with a number it is sent again. */
   async intend(name: CallName, again?: number, body?: string): Promise<number> {
     const known = again === undefined ? undefined : this.records[again];
@@ -203,7 +262,10 @@ export class ActionTeller {
     const error = verdict === 'succeeded' ? {} : { error: { code, message: 'as the code says' } };
     const journalDigest = await digestOf(bytes);
     const counts = { journalDigest, calls: this.records.length };
-    const data = { attempt: this.#attempt, verdict, usage: { wallMs: 12.5 }, ...counts };
+    const data = {
+      ...{ attempt: this.#attempt, verdict, usage: { wallMs: 12.5 }, ...counts },
+      ...this.#dry,
+    };
     const artifacts: Artifact[] = [];
     if (verdict === 'succeeded') artifacts.push(await artifactOf(OUTPUT, 'application/json'));
     if (reported) artifacts.push(...(await this.#keepJournal(bytes)));
@@ -212,7 +274,7 @@ export class ActionTeller {
 
   async succeed(): Promise<void> {
     await this.finish('succeeded');
-    await this.tell('action.succeeded', { outputDigest: await digestOf(OUTPUT) });
+    await this.tell('action.succeeded', { outputDigest: await digestOf(OUTPUT), ...this.#dry });
   }
 
   /** Of an outcome that nobody saw. */
@@ -244,6 +306,7 @@ export class ActionTeller {
     const call = this.records.length;
     return v.parse(JournalRecordSchema, {
       ...request,
+      rule: this.#ruleOf(request.rule),
       call,
       attempt: this.#attempt,
       requestDigest: await digestOf(encoder.encode(`${name} ${call}`)),
@@ -254,6 +317,14 @@ export class ActionTeller {
       ms: 0,
       ...more,
     });
+  }
+
+  /** Of a narrowed action with one rule of the approval. */
+  #ruleOf(name: string): string {
+    const [narrowed] = this.#order?.contract.approval ?? [];
+    if (!narrowed) return name;
+    const [plugin, operator = plugin] = name.split(' ');
+    return `${plugin} ${operator} ${narrowed.id}`;
   }
 
   async #read(text: string): Promise<Partial<JournalArtifactRecord>> {

@@ -1,4 +1,5 @@
 /** Honest stories of actions that have an order, each told from its request to its end. */
+import { NARROWED } from './action-parts.ts';
 import type { ActionTeller } from './action-teller.ts';
 
 export type OrderedTell = (action: ActionTeller) => Promise<void>;
@@ -53,6 +54,17 @@ export const ORDERED_STORIES = {
     await action.decide('granted', 'person-2');
     await action.start();
     await action.answer(await action.intend('unkeyed'));
+    await action.succeed();
+  },
+  /** The last of two people agrees to less, so the first has to agree again. */
+  narrowed: async (action) => {
+    await action.request('write', 'human-approve');
+    await action.ask(2);
+    await action.decide('endorsed', 'person-1');
+    await action.narrow('endorsed', 'person-2', NARROWED);
+    await action.decide('granted', 'person-1');
+    await action.start();
+    await action.answer(await action.intend('keyed'));
     await action.succeed();
   },
   /** Attempts are lost before and after a write; the last one sends it again with the same key. */
@@ -141,6 +153,23 @@ export const ORDERED_STORIES = {
     await action.request('write', 'human-approve');
     await action.approve();
     await action.decide('expired');
+  },
+  dryRun: async (action) => {
+    await action.request('write', 'human-approve', true);
+    await action.start();
+    await action.quiet('read');
+    await action.withhold('keyed');
+    await action.withhold('unkeyed');
+    await action.succeed();
+  },
+  /** No example answers its write: the plugin goes no further. */
+  unanswered: async (action) => {
+    await action.request('write', 'human-approve', true);
+    await action.start();
+    await action.withhold('keyed', false);
+    await action.finish('failed', 'dry-run.unanswered');
+    const error = { code: 'dry-run.unanswered', message: 'no example' };
+    await action.tell('action.failed', { error, dryRun: true });
   },
   attested: async (action) => {
     await action.request('write', 'manual-only');

@@ -71,6 +71,14 @@ const request = {
   contentType: 'application/x-www-form-urlencoded',
 };
 const contract = { plugin: [rule], operator: [rule], networks: [], approval: [] };
+const wide = { ...rule, host: '*.stripe.com' };
+const open = { ...rule, headers: ['content-type', 'x-key'] };
+const keyed = { ...open, idempotency: { header: 'X-Key', retentionHours: 24 } };
+const withRules = (rules: object, change: object = {}) => ({
+  contract: { ...contract, ...rules },
+  effect: 'write',
+  request: { ...request, ...change },
+});
 
 const manifest = {
   schema: 1,
@@ -221,7 +229,17 @@ export const VECTORS: Readonly<Record<string, Vector>> = {
       { headers: ['host'] },
       { contentType: 'application/json' },
       { contentType: 'Application/X-WWW-Form-URLEncoded; charset=utf-8' },
-    ].map((change) => ({ contract, effect: 'write', request: { ...request, ...change } })),
+    ]
+      .map((change) => withRules({}, change))
+      .concat(
+        // The first rule of the plugin asks for what nobody grants, the second agrees with the operator's.
+        withRules({ plugin: [{ ...rule, id: 'secretly', credential: 'stripe' }, rule] }),
+        withRules({ plugin: [{ ...rule, credential: 'stripe' }] }),
+        withRules({ plugin: [wide], operator: [wide] }, { host: 'api.stripe.com' }),
+        withRules({ plugin: [wide], operator: [wide] }, { host: 'api..stripe.com' }),
+        withRules({ plugin: [keyed], operator: [keyed] }, { headers: ['x-key'] }),
+        withRules({ plugin: [keyed], operator: [keyed, open] }, { headers: ['x-key'] }),
+      ),
     compute: (input: { contract: EgressContract; effect: Effect; request: EgressRequest }) => {
       const decision = decideEgress(input.contract, input.effect, input.request);
       return decision.allowed ? null : decision.layer;

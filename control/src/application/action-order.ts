@@ -33,6 +33,7 @@ export function makeOrder(
     },
     limits: action.limits,
     seed: action.seed,
+    ...(action.dryRun ? { dryRun: true } : {}),
     startTime: action.createdAt,
   };
   return { order, bytes: actionOrderBytes(order) };

@@ -5,7 +5,11 @@
 import { type ApprovalStatement, approvalDigest } from '@portarium/contracts/approval-statement';
 import type { JsonValue } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOfJson } from '@portarium/contracts/digest';
-import { contractStatement, type EgressContract } from '@portarium/contracts/egress-rule';
+import {
+  contractStatement,
+  type EgressContract,
+  type EgressRule,
+} from '@portarium/contracts/egress-rule';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { effectiveLimits } from '@portarium/contracts/limits';
 import type {
@@ -16,15 +20,17 @@ import type {
 } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
 
+/** @param approval what an approver narrowed the action to */
 export function contractOf(
   plugin: PluginRecord,
   grant: EgressGrantRecord | undefined,
+  approval: readonly EgressRule[] = [],
 ): EgressContract {
   return {
     plugin: plugin.manifest.egress,
     operator: grant?.rules ?? [],
     networks: grant?.networks ?? [],
-    approval: [],
+    approval,
   };
 }
 
@@ -81,7 +87,8 @@ export async function currentDigest(
   const plugin = await tx.findPlugin(action.plugin, action.version);
   const policy = await tx.activePolicy();
   if (plugin?.state !== 'active' || !policy) return undefined;
-  const contract = contractOf(plugin, await tx.findEgressGrant(action.plugin));
+  const grant = await tx.findEgressGrant(action.plugin);
+  const contract = contractOf(plugin, grant, action.contract.approval);
   const now: ActionRecord = {
     ...action,
     pluginDigest: plugin.digest,

@@ -12,7 +12,7 @@ import { openWrite } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord } from './ports/records.ts';
-import type { WriteTransaction } from './ports/workspace-store.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { type Precondition, unmet } from './precondition.ts';
 import { storeJournal } from './store-journal.ts';
 import { submitAs } from './submit-as.ts';
@@ -78,8 +78,9 @@ export async function cancelAction(
   return done;
 }
 
-async function isOwn(
-  tx: WriteTransaction,
+/** Whether a key of the caller’s person asked for it. */
+export async function isOwn(
+  tx: ReadTransaction,
   caller: Caller,
   { requestedBy }: ActionRecord,
 ): Promise<boolean> {

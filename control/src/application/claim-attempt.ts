@@ -7,6 +7,8 @@ import { toBase64 } from '@portarium/contracts/base64';
 import { digestOf } from '@portarium/contracts/digest';
 import type { ClaimRequest, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { exampleAnswers } from '@portarium/contracts/manifest';
+import { encodeInput } from '@portarium/contracts/operation-value';
 import * as v from 'valibot';
 import { makeOrder } from './action-order.ts';
 import { contractDigest, currentDigest } from './approval-statement.ts';
@@ -140,7 +142,7 @@ async function useApproval(
   action: ActionRecord,
   journal: readonly JournalRecord[],
 ): Promise<string | ApprovalRecord | undefined> {
-  if (action.tier !== 'human-approve') return undefined;
+  if (action.tier !== 'human-approve' || action.dryRun) return undefined;
   const nowMs = context.clock.nowMs();
   const at = timeText(nowMs);
   const approval = await tx.approvalOf(action.id);
@@ -269,6 +271,25 @@ async function orderOf(
     journal: journal.map(({ record }) => record),
     contract: fixed.contract,
     limits: fixed.limits,
+    ...(action.dryRun ? { dryRun: dryRunOf(action, plugin, input) } : {}),
+  };
+}
+
+/** What the writes of a dry run are answered with, and which credentials would go with them. */
+function dryRunOf(
+  { operation: name, credentials }: ActionRecord,
+  { manifest }: PluginRecord,
+  input: Uint8Array,
+): NonNullable<WorkOrder['dryRun']> {
+  const operation = manifest.operations.find((one) => one.name === name);
+  if (!operation) throw new Error(`the plugin lost its operation ${name}`);
+  const isInput = (example: unknown) => {
+    const encoded = encodeInput(operation, example);
+    return 'bytes' in encoded && Buffer.from(encoded.bytes).equals(input);
+  };
+  return {
+    answers: [...exampleAnswers(operation, isInput)],
+    credentials: credentials.map(({ slot, id }) => ({ slot, id })),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What every use case works with: the ports, wired once by the composition root. */
 import type { Actor } from '@portarium/contracts/evidence-entry';
 import type { FixedActions } from './fixed-actions.ts';
+import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
 import type {
@@ -31,6 +32,7 @@ export interface Context {
   readonly secrets: SecretHasher;
   readonly idempotencyKeys: IdempotencyKeys;
   readonly vault: Vault;
+  readonly readCertificate: ReadCertificate;
   readonly signals: ActionSignals;
   readonly rateTokens: RateTokens;
   /** Aborted when this process is about to stop: whoever waits ends his waiting. */

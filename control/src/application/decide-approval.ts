@@ -4,6 +4,7 @@
  */
 import { DigestSchema } from '@portarium/contracts/digest';
 import type { EntryType } from '@portarium/contracts/evidence-entry';
+import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import { type ActionState, assertTransition } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
@@ -14,6 +15,7 @@ import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { deliverWake } from './deliver-wake.ts';
 import { excludedPeople } from './excluded-people.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
+import { type Narrowing, planNarrowing } from './narrow-action.ts';
 import { type ApprovalRecord, type ApprovalState, DECISIONS } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
@@ -21,12 +23,33 @@ import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.
 import { submitAs } from './submit-as.ts';
 import { expireApproval, isOverdue } from './void-approval.ts';
 
-export const DecideApprovalSchema = v.strictObject({
-  decision: v.picklist(DECISIONS),
-  rationale: RationaleSchema,
-  /** Of what was shown; the decision is about nothing else. */
-  digest: DigestSchema,
-});
+export const DecideApprovalSchema = v.pipe(
+  v.strictObject({
+    decision: v.picklist(DECISIONS),
+    rationale: RationaleSchema,
+    /** Of what was shown; the decision is about nothing else. */
+    digest: DigestSchema,
+    /** With `approve`: the action may only make calls that match one of these rules as well. */
+    egress: v.optional(
+      v.pipe(
+        GrantableRulesSchema,
+        v.minLength(1, 'expected at least one rule; leave egress out to narrow nothing'),
+        v.check(
+          (rules) => rules.every(({ maxPerMinute }) => maxPerMinute === undefined),
+          'a rate is of the whole workspace and not of one action; leave maxPerMinute out',
+        ),
+      ),
+    ),
+  }),
+  v.forward(
+    v.partialCheck(
+      [['decision'], ['egress']],
+      ({ decision, egress }) => egress === undefined || decision === 'approve',
+      'only an approval can narrow what an action may reach',
+    ),
+    ['egress'],
+  ),
+);
 export type DecideApproval = v.InferOutput<typeof DecideApprovalSchema>;
 
 export async function decideApproval(
@@ -39,6 +62,8 @@ export async function decideApproval(
   const wake = context.ids.randomHex(16);
   const found = await context.store.read(workspace, (tx) => tx.findApproval(id));
   if (!found) return failure('not-found', `The workspace has no approval ${id}.`);
+  const planned = await narrowingOf(context, caller, workspace, found, wanted);
+  if (!planned.ok) return planned;
   let moved = false;
   const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     moved = false;
@@ -48,14 +73,13 @@ export async function decideApproval(
     const refused = await mayNotDecide(tx, caller, action, approval);
     if (refused) return refused;
     if (wanted.digest !== approval.digest) {
-      const detail = `The decision names another digest than ${approval.digest}.`;
-      return failure('approval.stale', detail);
+      return failure('approval.stale', staleDetail(action, approval));
     }
     const at = timeText(context.clock.nowMs());
     const ended = await endedMeanwhile(context, tx, workspace, action, approval, at);
     if (ended) moved = true;
     else {
-      const decided = await decide(tx, caller, action, approval, wanted, at);
+      const decided = await decide(tx, caller, { action, approval }, wanted, planned.value, at);
       if (!decided.ok) return decided;
       moved = decided.value;
     }
@@ -64,6 +88,38 @@ export async function decideApproval(
   });
   if (moved) deliverWake(context, workspace, found.action, wake);
   return done;
+}
+
+function staleDetail({ contract }: ActionRecord, { digest }: ApprovalRecord): string {
+  const why =
+    contract.approval.length > 0
+      ? 'Somebody who approved it narrowed what it may reach; look at it again. '
+      : '';
+  return `${why}The decision names another digest than ${digest}.`;
+}
+
+/** What the decision narrows; its artifacts are durable before the transaction that names them. */
+async function narrowingOf(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  { id, action: asked }: ApprovalRecord,
+  { egress, digest }: DecideApproval,
+): Promise<Result<Narrowing | undefined>> {
+  if (egress === undefined) return success(undefined);
+  const found = await context.store.read(workspace, async (tx) => {
+    const action = await tx.findAction(asked);
+    const approval = await tx.findApproval(id);
+    if (!action || !approval) throw new Error(`approval ${id} lost its action`);
+    const plugin = await tx.findPlugin(action.plugin, action.version);
+    const refused = await mayNotDecide(tx, caller, action, approval);
+    return { action, approval, plugin, refused };
+  });
+  const { action, approval, plugin, refused } = found;
+  if (refused) return refused;
+  if (digest !== approval.digest) return failure('approval.stale', staleDetail(action, approval));
+  if (!plugin) throw new Error(`action ${action.id} lost its plugin`);
+  return planNarrowing(context, workspace, { action, approval, plugin }, egress);
 }
 
 /** Why this caller may not decide about the approval, whatever the decision is. */
@@ -136,24 +192,39 @@ const STEPS: { readonly [D in DecideApproval['decision']]: Step } = {
 async function decide(
   tx: WriteTransaction,
   caller: Caller,
-  action: ActionRecord,
-  approval: ApprovalRecord,
+  asked: { readonly action: ActionRecord; readonly approval: ApprovalRecord },
   { decision, rationale }: DecideApproval,
+  narrowing: Narrowing | undefined,
   at: string,
 ): Promise<Result<boolean>> {
+  const { action } = asked;
+  const approval = narrowing ? await narrow(tx, asked, narrowing) : asked.approval;
   const person = caller.key.owner;
-  const record = { person, key: caller.key.id, decision, rationale, at };
+  const { digest } = approval;
+  const record = { person, key: caller.key.id, decision, digest, rationale, at };
   if (!(await tx.insertDecision(approval.id, record))) {
     return failure('conflict', `${person} has decided about this already.`);
   }
   const step = STEPS[decision];
   const decisions = await tx.listDecisions(approval.id);
-  const closes = decision !== 'approve' || quorumReached(approval.quorum, decisions);
+  const closes = decision !== 'approve' || quorumReached(approval, decisions);
   tx.append({
     type: closes ? step.entry : 'approval.endorsed',
     actor: actorOf(caller),
     subject: { action: action.id, approval: approval.id },
-    data: { approvalDigest: approval.digest, quorum: approval.quorum, by: person, rationale },
+    data: {
+      approvalDigest: digest,
+      quorum: approval.quorum,
+      by: person,
+      rationale,
+      ...(narrowing && {
+        narrows: narrowing.narrows,
+        contractDigest: narrowing.action.contractDigest,
+        orderDigest: narrowing.action.orderDigest,
+        egress: narrowing.action.contract.approval.map((rule) => rule.id),
+      }),
+    },
+    ...(narrowing && { artifacts: narrowing.artifacts }),
     trace: action.trace,
     notAfter: approval.decideBefore,
   });
@@ -167,4 +238,17 @@ async function decide(
     ...(step.action === 'dispatched' ? {} : { finishedAt: at }),
   });
   return success(true);
+}
+
+/** Under the action's lock, where the approval still is what the narrowing was made from. */
+async function narrow(
+  tx: WriteTransaction,
+  { action, approval }: { readonly action: ActionRecord; readonly approval: ApprovalRecord },
+  { digest, statement, action: narrowed }: Narrowing,
+): Promise<ApprovalRecord> {
+  if (!(await tx.narrowApproval(approval.id, { digest, statement }))) {
+    throw new Error(`approval ${approval.id} changed under the lock of its action`);
+  }
+  await tx.narrowAction(action.id, narrowed);
+  return { ...approval, digest, statement };
 }

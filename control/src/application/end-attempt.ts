@@ -4,6 +4,7 @@ import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-e
 import { assertTransition, isFinal } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
 import { SYSTEM_ACTOR } from './context.ts';
+import { dryMark } from './dry-mark.ts';
 import { openWrite } from './merge-calls.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptError, AttemptRecord } from './ports/records.ts';
@@ -33,6 +34,7 @@ export async function endAttempt(
     subject: { action: action.id, attempt: attempt.id },
     data: {
       attempt: attempt.id,
+      ...dryMark(action),
       verdict: end.verdict,
       usage: end.usage ?? {},
       journalDigest: digest,
@@ -90,6 +92,7 @@ export async function endAction(
     subject: { action: action.id },
     data: {
       ...outcome,
+      ...dryMark(action),
       ...(end.by === undefined ? {} : { by: end.by }),
       ...(end.rationale === undefined ? {} : { rationale: end.rationale }),
     },

@@ -2,7 +2,8 @@
  * Opens the credential that a matched rule names, for one intent. A credential goes only to the exact
  * host that it is bound to; over plain http only to a literal loopback address.
  */
-import type { MatchedRules } from '@portarium/contracts/egress-rule';
+import { placementOf, placeTaken } from '@portarium/contracts/credential-placement';
+import { idempotencyOf, type MatchedRules } from '@portarium/contracts/egress-rule';
 import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
 import type { IntentResponse } from '@portarium/contracts/internal-api';
@@ -37,11 +38,20 @@ export async function grantCredential(
   });
   const fixed = action.credentials.find((one) => one.slot === slot);
   if (!fixed) return unavailable(`the workspace had no credential ${slot} when it was asked for`);
-  const credential = await context.store.read(workspace, (tx) => tx.findCredential(fixed.id));
+  const [credential, plugin] = await context.store.read(workspace, (tx) =>
+    Promise.all([tx.findCredential(fixed.id), tx.findPlugin(action.plugin, action.version)]),
+  );
   if (!credential || credential.revokedAt !== null) {
     return unavailable(`the credential ${slot} is revoked`);
   }
-  if (credential.version !== fixed.version && action.tier === 'human-approve') {
+  const asked = plugin?.manifest.credentials.find((one) => one.slot === slot);
+  if (asked?.kind !== credential.kind) {
+    return unavailable(
+      `the plugin asks for a credential ${slot} of kind ${asked?.kind ?? 'none'}, and the workspace’s is of kind ${credential.kind}: revoke it, and store one of that kind under this name`,
+    );
+  }
+  const approved = action.tier === 'human-approve' && !action.dryRun;
+  if (credential.version !== fixed.version && approved) {
     const message = `the credential ${slot} was rotated after people approved it`;
     return { kind: 'refused', code: 'approval.void', message };
   }
@@ -52,11 +62,16 @@ export async function grantCredential(
   if (scheme !== 'https' && !isLoopback(host)) {
     return unavailable(`the credential ${slot} goes over https only`);
   }
-  const { id, version, kind } = credential;
+  const taken = placeTaken(credential, request.target, idempotencyOf(rules)?.header);
+  if (taken) return unavailable(`the credential ${slot} has no place of its own: ${taken}`);
+  const { id, version } = credential;
   const secret = await context.vault.get({ workspace, credential: id, version });
   if (!secret) return unavailable(`the vault has no secret for the credential ${slot}`);
   const text = new TextDecoder().decode(secret);
-  return { kind: 'secret', credential: { id, slot, version, kind, secret: text } };
+  return {
+    kind: 'secret',
+    credential: { ...placementOf(credential), id, slot, version, secret: text },
+  };
 }
 
 /** Whether the credential is what it was when its secret was read; under the action's lock. */

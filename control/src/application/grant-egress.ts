@@ -2,10 +2,11 @@
 
 import { canonicalText, type JsonValue } from '@portarium/contracts/canonical-json';
 import { digestOfJson } from '@portarium/contracts/digest';
-import type { EgressRule } from '@portarium/contracts/egress-rule';
+import type { OperatorRule } from '@portarium/contracts/egress-rule';
 import type { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { InferOutput } from 'valibot';
+import { certificateProblems } from './ca-certificates.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
@@ -37,6 +38,12 @@ export async function grantEgress(
   wanted: InferOutput<typeof OperatorEgressSchema>,
   expected?: Precondition,
 ): Promise<Result<EgressView>> {
+  const errors = certificateProblems(context, wanted.rules);
+  if (errors.length > 0) {
+    return failure('input.invalid', 'A certificate of the grant can not check any server.', {
+      errors,
+    });
+  }
   const contractDigest = await digestOfJson([wanted.rules, wanted.networks]);
   return submitAs(context, caller, workspace, async (tx): Promise<Result<EgressView>> => {
     const plugin = await tx.findPlugin(name);
@@ -71,7 +78,7 @@ export async function grantEgress(
 }
 
 /** The database keeps another order of fields than a request has. */
-const textOf = (rule: EgressRule) => canonicalText(rule as unknown as JsonValue);
+const textOf = (rule: OperatorRule) => canonicalText(rule as unknown as JsonValue);
 
 /** Whoever writes again what stands there already does not become its author, nor frees the author. */
 function authorsOf(

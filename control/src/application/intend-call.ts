@@ -17,6 +17,7 @@ import type { EgressCall, IntentResponse, IntentSchema } from '@portarium/contra
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type OutboundRequest, parseRequest } from '@portarium/contracts/outbound-request';
 import type { Ticket } from '@portarium/contracts/ticket';
+import { MAX_SHOWN_PATH } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { requestTimeoutMs } from './claim-attempt.ts';
 import type { Caller, Context } from './context.ts';
@@ -25,6 +26,7 @@ import { failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
 import { extendLease, type Held, hold } from './hold-attempt.ts';
+import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain } from './merge-calls.ts';
 import { overBudget } from './over-budget.ts';
 import { timeText } from './ports/clock.ts';
@@ -33,9 +35,6 @@ import type { WriteTransaction } from './ports/workspace-store.ts';
 import { bodiesOf, knownJournal, namesBodies, ownBody, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
-
-/** Characters of a path that a record keeps. */
-const MAX_PATH = 2_048;
 
 type Refusal = Extract<IntentResponse, { status: 'refused' }>;
 
@@ -67,6 +66,7 @@ export async function intendCall(
       return held.ok ? success(found) : held;
     });
   }
+  if (action.dryRun) await keepWithheld(context, ticket, intent.calls, bodies.value);
   const grant = await grantCredential(context, ticket.workspace, action, found);
   const key = await context.idempotencyKeys.keyOf(action.id, intent.call);
   const idempotency = idempotencyOf(found.rules);
@@ -153,6 +153,9 @@ async function match(action: FixedAction, intent: Intent): Promise<Result<Matche
     });
   }
   const write = !SAFE_METHODS.has(target.method);
+  if (write && action.dryRun) {
+    return success(refused('egress.denied', 'a dry run sends no writes', 'request'));
+  }
   return success({ request, rules: decision.rules, rule, write });
 }
 
@@ -219,7 +222,7 @@ async function record(
     scheme: target.scheme,
     host: target.host,
     port: target.port,
-    path: target.path.slice(0, MAX_PATH),
+    path: target.path.slice(0, MAX_SHOWN_PATH),
     verdict: 'open',
     rule,
     address: intent.address,

@@ -2,6 +2,7 @@
  * Credentials of a workspace: written once over the API and never read back. The secret goes to the
  * vault before the row that makes it usable; what a crash leaves behind is a secret that nothing names.
  */
+import { placedSchema, placementOf } from '@portarium/contracts/credential-placement';
 import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { PluginNameSchema } from '@portarium/contracts/manifest';
@@ -15,7 +16,7 @@ import { submitAs } from './submit-as.ts';
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)$/;
 
-/** What goes into a header as it is; longer than any text that could stand there by chance. */
+/** What goes into a header as it is, whatever the kind; longer than any text that could stand there by chance. */
 const SecretSchema = v.pipe(
   v.string(),
   v.minLength(
@@ -26,11 +27,10 @@ const SecretSchema = v.pipe(
   v.regex(/^[\x21-\x7e]*$/, 'expected visible ASCII characters without spaces'),
 );
 
-export const CreateCredentialSchema = v.strictObject({
+export const CreateCredentialSchema = placedSchema({
   name: PluginNameSchema,
   /** The exact host that it may be sent to: in lower case, without a port or a wildcard. */
   host: v.pipe(v.string(), v.regex(HOST, 'expected one exact host in lower case, without a port')),
-  kind: v.picklist(['bearer']),
   value: SecretSchema,
 });
 export type CreateCredential = v.InferOutput<typeof CreateCredentialSchema>;
@@ -43,13 +43,13 @@ export async function createCredential(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
-  { name, host, kind, value }: CreateCredential,
+  { name, host, value, ...place }: CreateCredential,
 ): Promise<Result<CredentialRecord>> {
   const credential: CredentialRecord = {
     id: context.ids.next('credential'),
     name,
     host,
-    kind,
+    ...placementOf(place),
     version: 1,
     createdBy: caller.key.id,
     createdAt: timeText(context.clock.nowMs()),
@@ -65,7 +65,7 @@ export async function createCredential(
       type: 'credential.created',
       actor: actorOf(caller),
       subject: {},
-      data: { credential: credential.id, name, host, kind, version: 1 },
+      data: told(credential, 1),
       trace: caller.trace,
     });
     return success(credential);
@@ -118,12 +118,11 @@ export async function rotateCredential(
     }
     const at = timeText(context.clock.nowMs());
     await tx.rotateCredential(id, free, at);
-    const { name, host, kind } = credential;
     tx.append({
       type: 'credential.rotated',
       actor: actorOf(caller),
       subject: {},
-      data: { credential: id, name, host, kind, version: free },
+      data: told(credential, free),
       trace: caller.trace,
     });
     return success({ ...credential, version: free, rotatedAt: at });
@@ -160,18 +159,27 @@ export async function revokeCredential(
     // Once more: what a rotation or a crash left in the vault goes as well.
     if (credential.revokedAt !== null) return success(null);
     await tx.revokeCredential(id, timeText(context.clock.nowMs()));
-    const { name, host, kind, version } = credential;
     tx.append({
       type: 'credential.revoked',
       actor: actorOf(caller),
       subject: {},
-      data: { credential: id, name, host, kind, version },
+      data: told(credential, credential.version),
       trace: caller.trace,
     });
     return success(null);
   });
   if (revoked.ok) await context.vault.destroy(workspace, id);
   return revoked;
+}
+
+/** What evidence says of a credential; the name of a user may be that of a person, and stays out. */
+function told(credential: CredentialRecord, version: number): Readonly<Record<string, unknown>> {
+  const { id, name, host, kind } = credential;
+  return {
+    ...{ credential: id, name, host, kind, version },
+    ...(kind === 'header' ? { header: credential.header } : {}),
+    ...(kind === 'query' ? { parameter: credential.parameter } : {}),
+  };
 }
 
 function missing(id: CredentialId) {

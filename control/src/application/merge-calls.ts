@@ -42,6 +42,7 @@ export function mergeCalls(
 function add(attempt: AttemptId, call: EgressCall): Result<JournalRecord> {
   const harmless =
     call.verdict === 'denied' ||
+    call.verdict === 'withheld' ||
     (call.credential === undefined && SAFE_METHODS.has(call.method) && call.verdict !== 'open') ||
     (call.verdict === 'failed' && call.sent !== true);
   if (!harmless) {

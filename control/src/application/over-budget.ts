@@ -2,6 +2,7 @@
  * The budgets of an action, counted over its whole journal: over all its attempts, on whatever hosts.
  * The broker counts them too; what it says is never what decides.
  */
+import { layersOf } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { ShownContract } from '@portarium/contracts/verify-contract';
 import type { FixedAction } from './fixed-actions.ts';
@@ -26,7 +27,8 @@ export function overBudget(
     count++;
     bytesOut += call.bytesOut;
     bytesIn += call.bytesIn;
-    for (const rule of Object.values(shown.rules(call.rule) ?? {})) {
+    const rules = shown.rules(call.rule);
+    for (const rule of rules ? layersOf(rules) : []) {
       const spent = byRule.get(rule) ?? { calls: 0, bytes: 0 };
       byRule.set(rule, spent);
       spent.calls++;

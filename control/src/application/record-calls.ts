@@ -4,12 +4,14 @@
  */
 import { fromBase64 } from '@portarium/contracts/base64';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
-import { ratesOf } from '@portarium/contracts/egress-rule';
+import { decideEgress, ratesOf, ruleName, SAFE_METHODS } from '@portarium/contracts/egress-rule';
 import type { ActionId } from '@portarium/contracts/ids';
 import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
 import { recordCharacters } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { ShownContract } from '@portarium/contracts/verify-contract';
+import { parseRequest } from '@portarium/contracts/outbound-request';
+import { requestDigest } from '@portarium/contracts/request-digest';
+import { MAX_SHOWN_PATH, ShownContract } from '@portarium/contracts/verify-contract';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
@@ -40,7 +42,9 @@ export async function bodiesOf(report: Report): Promise<Result<ReadonlyMap<Diges
 
 /** Whether a report names bodies. */
 export function namesBodies({ calls }: Pick<Report, 'calls'>): boolean {
-  return calls.some(({ responseDigest }) => responseDigest !== undefined);
+  return calls.some(
+    ({ responseDigest, request }) => responseDigest !== undefined || request?.bodyDigest != null,
+  );
 }
 
 /** What is stored of an action's journal before a report. */
@@ -76,7 +80,10 @@ export async function recordCalls(
   if (!merged.ok) return merged;
   const { journal, added, answered } = merged.value;
   const beyond =
-    tooLong(action, journal) ?? beyondContract(action, added) ?? beyondBudget(action, merged.value);
+    tooLong(action, journal) ??
+    beyondContract(action, added) ??
+    (await notWithheld(action, added)) ??
+    beyondBudget(action, merged.value);
   if (beyond) return beyond;
   const fresh = freshBodies(action, known.kept, [...added, ...answered], bodies);
   if (!fresh.ok) return fresh;
@@ -87,6 +94,7 @@ export async function recordCalls(
   ]);
   for (const { record } of added) {
     if (record.verdict === 'denied') tell(tx, caller, action, attempt, 'egress.denied', record);
+    if (record.verdict === 'withheld') tell(tx, caller, action, attempt, 'egress.withheld', record);
   }
   for (const { record, write } of answered) {
     if (write) tell(tx, caller, action, attempt, 'egress.answered', record);
@@ -126,7 +134,8 @@ function beyondContract(
       );
     // What is new in a report had no leave, which a rate asks for before anything is sent.
     const rules = shown.rules(record.rule);
-    const left = record.verdict !== 'failed' || record.sent !== false;
+    const unsent = record.verdict === 'failed' && record.sent === false;
+    const left = record.verdict !== 'withheld' && !unsent;
     if (rules && left && ratesOf(rules).length > 0) {
       return failure('conflict', `Call ${record.call} needed leave: its rule has a rate.`);
     }
@@ -148,6 +157,40 @@ function beyondBudget(
   return failure('conflict', `The journal of ${action.id} goes beyond a budget: ${over}.`);
 }
 
+/** A withheld write is believed of a dry run only, and when a real run would be let send it. */
+async function notWithheld(
+  { id, dryRun, contract, effect, credentials }: FixedAction,
+  added: readonly JournalRecord[],
+): Promise<Failure | undefined> {
+  for (const { record } of added) {
+    const { call, verdict, request, method } = record;
+    if (verdict !== 'withheld') continue;
+    const wrong = (why: string) => failure('conflict', `Call ${call} can not be withheld: ${why}.`);
+    if (!dryRun || !request) return wrong(`${id} is no dry run`);
+    const { url, headers, bodyDigest } = request;
+    const parsed = parseRequest({ method, url, headers, body: new Uint8Array() });
+    if (!parsed.ok) return wrong(parsed.reason);
+    const { target } = parsed.request;
+    const decision = decideEgress(contract, effect, target);
+    if (!decision.allowed) return wrong(decision.reason);
+    if (SAFE_METHODS.has(method)) return wrong('it is no write');
+    const rule = ruleName(decision.rules);
+    const digest = await requestDigest({ method, url, headers, bodyDigest, rule });
+    const slot = decision.rules.plugin.credential;
+    const same =
+      digest === record.requestDigest &&
+      rule === record.rule &&
+      target.host === record.host &&
+      target.scheme === record.scheme &&
+      target.port === record.port &&
+      target.path.slice(0, MAX_SHOWN_PATH) === record.path;
+    if (!same) return wrong('its request is not the one that the record is about');
+    const named = credentials.find((one) => one.slot === slot)?.id;
+    if (record.credential !== named) return wrong('it names another credential than its rules');
+  }
+  return undefined;
+}
+
 async function putAnswer(
   tx: WriteTransaction,
   action: ActionId,
@@ -165,15 +208,25 @@ function freshBodies(
   bodies: ReadonlyMap<Digest, Uint8Array>,
 ): Result<ReadonlyMap<Digest, Uint8Array>> {
   const fresh = new Map<Digest, Uint8Array>();
-  const wanted = new Set(changed.flatMap(({ record }) => record.responseDigest ?? []));
+  const wanted = new Set(
+    changed.flatMap(({ record: { responseDigest, request } }) =>
+      [responseDigest, request?.bodyDigest].filter((digest) => digest != null),
+    ),
+  );
   let total = [...kept.values()].reduce((sum, size) => sum + size, 0);
   for (const digest of wanted) {
     if (kept.has(digest)) continue;
     const bytes = bodies.get(digest);
-    if (!bytes) return failure('conflict', `The response body ${digest} was not sent.`);
+    if (!bytes) return failure('conflict', `The body ${digest} was not sent.`);
     total += bytes.length;
     if (total > mostBodyBytes(action)) return tooMany(action);
     fresh.set(digest, bytes);
+  }
+  for (const { record } of changed) {
+    const { bodyDigest, bodyBytes = 0 } = record.request ?? {};
+    const size = bodyDigest == null ? 0 : (fresh.get(bodyDigest)?.length ?? kept.get(bodyDigest));
+    if (size === bodyBytes) continue;
+    return failure('conflict', `The body of call ${record.call} does not have ${bodyBytes} bytes.`);
   }
   return success(fresh);
 }
@@ -225,14 +278,16 @@ export function tell(
   caller: Caller,
   action: FixedAction,
   attempt: AttemptRecord,
-  type: 'egress.denied' | 'egress.intended' | 'egress.answered',
+  type: 'egress.denied' | 'egress.intended' | 'egress.answered' | 'egress.withheld',
   call: EgressCall,
   more: Readonly<Record<string, unknown>> = {},
 ): void {
-  const { rule, reason, layer, address, status, sent, credential } = call;
-  const { requestBodyDigest, responseDigest } = call;
+  const { rule, reason, layer, address, tlsPeerKeyHash } = call;
+  const { status, requestBodyDigest, responseDigest, sent, credential } = call;
+  const connection = { address, tlsPeerKeyHash };
   const digests = { requestBodyDigest, responseDigest };
-  const known = { rule, layer, address, status, ...digests, sent, credential };
+  const known = { rule, layer, ...connection, status, ...digests, sent, credential };
+  const { bodyDigest = null, bodyBytes = 0 } = call.request ?? {};
   tx.append({
     type,
     actor: actorOf(caller),
@@ -254,8 +309,22 @@ export function tell(
           ? {}
           : { reason }),
       ...Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined)),
+      ...(type === 'egress.withheld' ? { dryRun: true } : {}),
+      ...(bodyDigest === null ? {} : { bodyDigest }),
       ...more,
     },
+    ...(bodyDigest === null
+      ? {}
+      : {
+          artifacts: [
+            {
+              digest: bodyDigest,
+              bytes: bodyBytes,
+              mediaType: 'application/octet-stream',
+              retention: 'compliance',
+            },
+          ],
+        }),
     trace: action.trace,
   });
 }

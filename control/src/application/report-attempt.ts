@@ -19,6 +19,7 @@ import { endAction, endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
 import { extendLease, fenced, type Held, hold } from './hold-attempt.ts';
 import { type Judged, judgeOutcome } from './judge-outcome.ts';
+import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain, mergeCalls, openWrite } from './merge-calls.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
@@ -64,6 +65,7 @@ export async function reportHeartbeat(
   if (!bodies.ok) return bodies;
   const fixed = await context.fixedActions.find(ticket.workspace, ticket.action);
   if (!fixed) return failure('not-found', `There is no action ${ticket.action}.`);
+  if (fixed.dryRun) await keepWithheld(context, ticket, report.calls, bodies.value);
   return context.store.submit(ticket.workspace, async (tx) => {
     const [held, known] = await Promise.all([
       hold(tx, ticket, fixed),
@@ -186,6 +188,7 @@ async function prepare(
     const plugin = action && (await tx.findPlugin(action.plugin, action.version));
     return {
       held: fenced(action, await tx.findAttempt(ticket.attempt), ticket),
+      dryRun: action?.dryRun === true,
       operation: plugin?.manifest.operations.find(({ name }) => name === action?.operation),
       journal: await tx.listJournal(ticket.action),
     };
@@ -199,6 +202,7 @@ async function prepare(
   }
   const merged = mergeCalls(early.journal, ticket.attempt, outcome.calls);
   if (!merged.ok) return merged;
+  if (early.dryRun) await keepWithheld(context, ticket, outcome.calls, bodies.value);
   const judged = await judgeOutcome(context, ticket, early.operation, outcome);
   const stored = await storeJournal(
     context,

@@ -3,6 +3,7 @@
  * event in one transaction. Dispatch follows the commit and is repeated by the sweeper.
  */
 import { ORDER_MEDIA_TYPE } from '@portarium/contracts/action-order';
+import type { JsonValue } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf, digestOfJson } from '@portarium/contracts/digest';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
@@ -18,17 +19,18 @@ import { makeOrder } from './action-order.ts';
 import { contractDigest, contractOf, credentialsOf } from './approval-statement.ts';
 import { cancelLocked } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
+import { dryMark } from './dry-mark.ts';
 import { excludedPeople } from './excluded-people.ts';
-import { failure, type Result, success } from './failure.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import { insertApproval, planApproval } from './open-approval.ts';
 import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
-import type { PolicyDecision } from './ports/outside.ts';
+import type { PolicyDecision, PolicyQuestion } from './ports/outside.ts';
 import type { ActionRecord, PluginRecord, PolicyRecord, SlotCredential } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
 
-export const RequestActionSchema = v.strictObject({
+const fields = v.strictObject({
   plugin: PluginReferenceSchema,
   operation: v.pipe(v.string(), v.maxLength(64)),
   input: v.unknown(),
@@ -47,7 +49,20 @@ export const RequestActionSchema = v.strictObject({
   ),
   /** The action that this one takes the place of; one that still waits for approval is cancelled. */
   replaces: v.optional(ActionIdSchema),
+  /** Runs it without its writes: they are recorded and answered from examples, and nobody has to agree. */
+  dryRun: v.optional(v.boolean(), false),
 });
+export const RequestActionSchema = v.pipe(
+  fields,
+  v.forward(
+    v.partialCheck(
+      [['replaces'], ['dryRun']],
+      ({ replaces, dryRun }) => replaces === undefined || !dryRun,
+      'a dry run takes the place of nothing; leave it out',
+    ),
+    ['replaces'],
+  ),
+);
 export type RequestAction = v.InferOutput<typeof RequestActionSchema>;
 
 export const REQUEST_ROUTE = 'POST /actions';
@@ -68,32 +83,40 @@ interface Plan {
   readonly contract: EgressContract;
   readonly policy: PolicyRecord;
   readonly input: Uint8Array;
+  /** Whom policy is asked about. */
+  readonly principal: PolicyQuestion['principal'];
 }
 
+/** @param of the waiting action that a dry run is of: it runs as that one would */
 export async function requestAction(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
   wanted: RequestAction,
   idempotencyKey: string | undefined,
+  of?: ActionRecord,
 ): Promise<Result<RequestedAction>> {
-  const requestDigest = await digestOfJson(wanted);
+  const requestDigest = await digestOfJson(requestOf(wanted, of));
   const repeat = await findRepeat(context, caller, workspace, requestDigest, idempotencyKey);
   if (repeat) return repeat;
-  const planned = await plan(context, caller, workspace, wanted);
+  const planned = await plan(context, caller, workspace, wanted, of);
   if (!planned.ok) return planned;
-  const { plugin, operation, contract, policy, input } = planned.value;
+  const { plugin, operation, contract, policy, input, principal } = planned.value;
   const decision = context.policy.decide({
     workspace,
     policy,
-    principal: { id: caller.key.id, owner: caller.key.owner, role: caller.key.role },
+    principal,
     plugin,
     operation,
     hosts: [...new Set(contract.plugin.map((rule) => rule.host))],
+    dryRun: wanted.dryRun,
     attributes: policyAttributes(operation.input, wanted.input),
   });
+  const useless = wanted.dryRun ? dryRunProblem(operation, decision) : undefined;
+  if (useless) return useless;
   const inputDigest = await digestOf(input);
-  const asked = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
+  const fresh = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
+  const asked = of ? { ...fresh, seed: of.seed, dryRunOf: of.id } : fresh;
   const { bytes: order } = makeOrder(workspace, asked, plugin, operation);
   const orderDigest = await digestOf(order);
   const action: ActionRecord = { ...asked, orderDigest };
@@ -157,6 +180,26 @@ export async function requestAction(
   return stored;
 }
 
+/** What an idempotency key stands for; as it was before there were dry runs, when it is none. */
+function requestOf({ dryRun, ...wanted }: RequestAction, of: ActionRecord | undefined): JsonValue {
+  const dry = dryRun ? { dryRun, ...(of === undefined ? {} : { of: of.id }) } : {};
+  return { ...wanted, ...dry } as JsonValue;
+}
+
+/** A dry run may not read what people, or a person alone, would have to agree to first. */
+function dryRunProblem({ name, effect }: Operation, decision: PolicyDecision): Failure | undefined {
+  if (decision.decision === 'deny') return undefined;
+  const tier = effectiveTier(effect, decision.tier);
+  if (tier === 'manual-only') {
+    return failure(
+      'conflict',
+      `Policy leaves ${name} to a person: no plugin runs for it, dry or not.`,
+    );
+  }
+  if (tier !== 'human-approve' || effect !== 'read') return undefined;
+  return failure('conflict', `${name} only reads, and people have to agree before it does.`);
+}
+
 /** Whether Temporal has something to do for it: to run it, or to wait for a decision. */
 function hasWorkflow({ state }: ActionRecord): boolean {
   return state === 'dispatched' || state === 'waiting-approval';
@@ -181,6 +224,7 @@ async function plan(
   caller: Caller,
   workspace: WorkspaceId,
   wanted: RequestAction,
+  of: ActionRecord | undefined,
 ): Promise<Result<Plan>> {
   const [name = '', version] = wanted.plugin.split('@');
   const found = await context.store.read(workspace, async (tx) => {
@@ -191,17 +235,24 @@ async function plan(
       tx.activePolicy(),
       tx.approvalRules(),
     ]);
-    const [credentials, excluded] = await Promise.all([
+    const [credentials, excluded, asker] = await Promise.all([
       plugin ? credentialsOf(tx, contractOf(plugin, grant)) : [],
       excludedPeople(tx, caller.key.id, plugin, grant),
+      of && tx.findKeyPeople(of.requestedBy),
     ]);
-    return { plugin, grant, policy, rules, credentials, excluded };
+    return { plugin, grant, policy, rules, credentials, excluded, asker };
   });
-  const { plugin, grant, policy, rules, credentials, excluded } = found;
+  const { plugin, grant, policy, rules, credentials, excluded, asker } = found;
   if (!plugin)
     return failure('not-found', `The workspace has no plugin ${wanted.plugin}.`, {
       errors: [{ pointer: '/plugin', message: 'no such plugin' }],
     });
+  if (plugin.state === 'pending-approval' || plugin.state === 'denied') {
+    const message = `${wanted.plugin} is ${plugin.state}`;
+    return failure('plugin.not-approved', `${message}: nothing runs it.`, {
+      errors: [{ pointer: '/plugin', message }],
+    });
+  }
   if (!policy) return failure('conflict', 'No policy is loaded, so nothing runs.');
   const operation = plugin.manifest.operations.find(
     (candidate) => candidate.name === wanted.operation,
@@ -225,7 +276,9 @@ async function plan(
       `The input has ${input.value.length} bytes; this plugin takes ${limit}.`,
     );
   }
-  const contract = contractOf(plugin, grant);
+  const contract = contractOf(plugin, grant, of?.contract.approval);
+  // Policy is asked about who asked for the action, whoever asks for its dry run.
+  const { owner, role } = asker ?? caller.key;
   return success({
     plugin,
     operation,
@@ -235,6 +288,7 @@ async function plan(
     credentials,
     excluded,
     input: input.value,
+    principal: { id: of?.requestedBy ?? caller.key.id, owner, role },
   });
 }
 
@@ -321,7 +375,7 @@ async function newAction(
   const denied = tier === null;
   return {
     id: context.ids.next('action'),
-    state: denied ? 'denied' : initialState(tier),
+    state: denied ? 'denied' : initialState(tier, wanted.dryRun),
     tier,
     plugin: plugin.name,
     version: plugin.version,
@@ -337,6 +391,8 @@ async function newAction(
     requestedBy: caller.key.id,
     policyVersion: policy.version,
     replaces: wanted.replaces ?? null,
+    dryRun: wanted.dryRun,
+    dryRunOf: null,
     credentials,
     fence: 0,
     outputDigest: null,
@@ -368,6 +424,8 @@ function appendRequest(
       contractDigest: action.contractDigest,
       ...(action.orderDigest === null ? {} : { orderDigest: action.orderDigest }),
       ...(action.replaces === null ? {} : { replaces: action.replaces }),
+      ...dryMark(action),
+      ...(action.dryRunOf === null ? {} : { dryRunOf: action.dryRunOf }),
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     },
     artifacts,

@@ -32,7 +32,10 @@ export async function viewVersions(
   const chosen = await tx.currentVersion(name);
   // As an action finds it: a choice that may no longer run does not count.
   const { version } = (await tx.findPlugin(name)) ?? newest;
-  return { versions, current: { version, revision: chosen?.revision ?? 0 } };
+  return {
+    versions,
+    current: { version, chosenAt: chosen?.chosenAt ?? null, revision: chosen?.revision ?? 0 },
+  };
 }
 
 export async function setCurrentVersion(
@@ -51,6 +54,9 @@ export async function setCurrentVersion(
     if (refused) return refused;
     const wanted = before.versions.find((one) => one.version === version);
     if (wanted?.state !== 'active') {
+      if (wanted?.state === 'pending-approval' || wanted?.state === 'denied') {
+        return failure('plugin.not-approved', `${name}@${version} is ${wanted.state}.`);
+      }
       const message = wanted
         ? `this version is ${wanted.state}`
         : 'this plugin has no such version';

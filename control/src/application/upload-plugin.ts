@@ -1,10 +1,15 @@
 /**
- * Admits an uploaded module and makes its version usable. A rejected upload leaves one evidence
- * entry and nothing else.
+ * Admits an uploaded module and makes its version usable, unless it could do more than the version that
+ * runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
  */
 import { admit } from '@portarium/admission/admit';
-import { CanonicalJsonError, parseStrictJson } from '@portarium/contracts/canonical-json';
-import { digestOf, digestOfJson } from '@portarium/contracts/digest';
+import {
+  CanonicalJsonError,
+  canonicalText,
+  type JsonValue,
+  parseStrictJson,
+} from '@portarium/contracts/canonical-json';
+import { digestOf } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
@@ -12,14 +17,20 @@ import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
+import { compareVersion, growthData } from './plugin-approval.ts';
 import { timeText } from './ports/clock.ts';
+import type { PluginApprovalRecord } from './ports/plugin-approval-store.ts';
 import type { PluginRecord } from './ports/records.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
 
 export interface Upload {
   readonly manifestText: string;
   readonly module: Uint8Array;
 }
+
+/** Media type of the artifact that `plugin.admitted` names: the manifest as canonical JSON. */
+const MANIFEST_MEDIA_TYPE = 'application/vnd.portarium.manifest+json';
 
 export async function uploadPlugin(
   context: Context,
@@ -37,12 +48,14 @@ export async function uploadPlugin(
   const earlier = await context.store.read(workspace, (tx) =>
     tx.findPlugin(manifest.name, manifest.version),
   );
-  const manifestDigest = await digestOfJson(manifest);
+  const manifestText = new TextEncoder().encode(canonicalText(manifest as unknown as JsonValue));
+  const manifestDigest = await digestOf(manifestText);
   if (earlier) return existing(earlier, admission.digest, manifestDigest);
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
-  const plugin: PluginRecord = {
+  await context.objects.put(workspace, manifestText, 'compliance');
+  const admitted: PluginRecord = {
     id: context.ids.next('plugin'),
     name: manifest.name,
     version: manifest.version,
@@ -57,39 +70,69 @@ export async function uploadPlugin(
     createdAt: timeText(context.clock.nowMs()),
   };
   return submitAs(context, caller, workspace, async (tx) => {
-    await tx.lockPluginVersions(plugin.name);
+    await tx.lockPluginVersions(admitted.name);
+    const approval = await approvalOf(tx, workspace, admitted);
+    const plugin: PluginRecord = approval ? { ...admitted, state: 'pending-approval' } : admitted;
     if (!(await tx.insertPlugin(plugin))) {
       const winner = await tx.findPlugin(plugin.name, plugin.version);
       if (!winner) throw new Error(`${plugin.name}@${plugin.version} is neither there nor free`);
       return existing(winner, plugin.digest, plugin.manifestDigest);
     }
+    if (approval) await tx.insertPluginApproval(approval);
     // Whoever uploads a version means it to run; a choice of before does not outlive it.
-    if (await tx.currentVersion(plugin.name)) {
+    else if (await tx.currentVersion(plugin.name)) {
       await tx.putCurrentVersion(plugin.name, plugin.version, caller.key.id, plugin.createdAt);
     }
-    tx.append({
-      type: 'plugin.admitted',
-      actor: actorOf(caller),
-      subject: { plugin: plugin.digest },
-      data: {
-        name: plugin.name,
-        version: plugin.version,
-        manifestDigest: plugin.manifestDigest,
-        moduleDigest: plugin.moduleDigest,
-        rewriter: plugin.rewriter,
-      },
-      artifacts: [
-        {
-          digest: plugin.digest,
-          bytes: upload.module.length,
-          mediaType: 'application/wasm',
-          retention: 'compliance',
-        },
-      ],
-      trace: caller.trace,
-    });
+    appendUpload(tx, caller, plugin, [upload.module.length, manifestText.length], approval);
     return success(plugin);
   });
+}
+
+/** @param sizes bytes of the module and of the manifest */
+function appendUpload(
+  tx: WriteTransaction,
+  caller: Caller,
+  plugin: PluginRecord,
+  sizes: readonly [module: number, manifest: number],
+  approval: PluginApprovalRecord | undefined,
+): void {
+  const { name, version, digest, manifestDigest, moduleDigest, rewriter } = plugin;
+  const [module, manifest] = sizes;
+  const [actor, subject] = [actorOf(caller), { plugin: digest }];
+  tx.append({
+    ...{ type: 'plugin.admitted', actor, subject, trace: caller.trace },
+    data: { name, version, manifestDigest, moduleDigest, rewriter },
+    artifacts: [
+      { digest, bytes: module, mediaType: 'application/wasm', retention: 'compliance' },
+      {
+        digest: manifestDigest,
+        bytes: manifest,
+        mediaType: MANIFEST_MEDIA_TYPE,
+        retention: 'compliance',
+      },
+    ],
+  });
+  if (!approval) return;
+  tx.append({
+    ...{ type: 'plugin.approval-requested', actor, subject, trace: caller.trace },
+    data: {
+      ...growthData(approval, approval.quorum),
+      growth: approval.statement.growth.map(({ kind, name: what }) => `${kind} ${what}`),
+      roles: approval.roles,
+    },
+  });
+}
+
+/** @returns undefined when it may run at once: it can do no more than what runs, or is the first */
+async function approvalOf(
+  tx: ReadTransaction,
+  workspace: WorkspaceId,
+  plugin: PluginRecord,
+): Promise<PluginApprovalRecord | undefined> {
+  const asked = await compareVersion(tx, workspace, plugin);
+  if (!asked || asked.statement.growth.length === 0) return undefined;
+  const { quorum, roles } = await tx.approvalRules();
+  return { plugin: plugin.id, ...asked, quorum, roles };
 }
 
 /** A repeated upload answers what is there; versions are immutable. */

@@ -5,9 +5,12 @@ import { isSettled } from '@portarium/contracts/life-cycle';
 import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
+import { agreedTo } from '../domain/approval-rules.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
+import { dryMark } from './dry-mark.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction, Word } from './ports/workspace-store.ts';
+import { viewWrites, type WriteView } from './view-writes.ts';
 
 export interface ActionView {
   readonly id: string;
@@ -25,6 +28,12 @@ export interface ActionView {
   readonly attempts: number;
   /** The action that it takes the place of. */
   readonly replaces?: string;
+  /** Nothing of it left that changes anything. */
+  readonly dryRun?: true;
+  /** The action that waits for people, and that it is a dry run of. */
+  readonly dryRunOf?: string;
+  /** What it would have sent. */
+  readonly writes?: readonly WriteView[];
   /** What was asked of people, and how far it got. */
   readonly approval?: ActionApproval;
   /** The person whose word ended it, or let it go on, and why. */
@@ -72,6 +81,7 @@ export async function viewAction(
   return {
     ...summary(action),
     ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
+    ...(action.dryRun ? { writes: await viewWrites(context, workspace, action) } : {}),
     ...(approval === undefined ? {} : { approval }),
     // The platform itself ends what is void: nobody's word.
     ...(word === undefined || word.by === SYSTEM_ACTOR.id ? {} : { decision: cleanWord(word) }),
@@ -103,9 +113,7 @@ async function approvalOf(
   const approval = await tx.approvalOf(action);
   if (!approval) return undefined;
   const { id, state, digest, quorum, decideBefore, executeBefore } = approval;
-  const given = (await tx.listDecisions(id)).filter(
-    ({ decision }) => decision === 'approve',
-  ).length;
+  const given = agreedTo(approval, await tx.listDecisions(id));
   return { id, state, digest, quorum, given, decideBefore, executeBefore };
 }
 
@@ -130,7 +138,7 @@ export async function viewAttempts(
 /** What a list shows: everything but the output and the evidence range. */
 export function summary(
   action: ActionRecord,
-): Omit<ActionView, 'output' | 'approval' | 'decision' | 'evidence'> {
+): Omit<ActionView, 'output' | 'writes' | 'approval' | 'decision' | 'evidence'> {
   return {
     id: action.id,
     state: action.state,
@@ -147,6 +155,8 @@ export function summary(
       : { error: { code: action.error.code, message: plainText(action.error.message) } }),
     attempts: action.fence,
     ...(action.replaces === null ? {} : { replaces: action.replaces }),
+    ...dryMark(action),
+    ...(action.dryRunOf === null ? {} : { dryRunOf: action.dryRunOf }),
     createdAt: action.createdAt,
     ...(action.finishedAt === null ? {} : { finishedAt: action.finishedAt }),
   };

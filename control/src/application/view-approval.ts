@@ -1,5 +1,6 @@
 /** An approval as people see it: what was asked, who decided, and exactly what would run. */
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
+import { placementOf } from '@portarium/contracts/credential-placement';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
@@ -9,6 +10,8 @@ import type { Caller, Context } from './context.ts';
 import { mayNotDecide } from './decide-approval.ts';
 import type { ApprovalRecord, DecisionRecord } from './ports/approval-store.ts';
 import type { ActionRecord } from './ports/records.ts';
+import { summary } from './view-action.ts';
+import { viewWrites } from './view-writes.ts';
 
 type View = Readonly<Record<string, unknown>>;
 
@@ -20,8 +23,8 @@ export function approvalSummary(
   const { decidedAt, consumedAt, ...known } = approval;
   return {
     ...known,
-    decisions: decisions.map(({ person, decision, rationale, at }) => ({
-      ...{ person, decision, at },
+    decisions: decisions.map(({ person, decision, digest, rationale, at }) => ({
+      ...{ person, decision, digest, at },
       rationale: plainText(rationale, 2_000),
     })),
     ...(decidedAt === null ? {} : { decidedAt }),
@@ -43,8 +46,8 @@ export async function viewApproval(
     const credentials = await Promise.all(
       action.credentials.map(async ({ slot, id: credential, version }) => {
         const now = await tx.findCredential(credential);
-        const { name, host, kind } = now ?? {};
-        return { slot, id: credential, name, host, kind, version };
+        const { name, host } = now ?? {};
+        return { slot, id: credential, name, host, ...(now && placementOf(now)), version };
       }),
     );
     return {
@@ -55,6 +58,7 @@ export async function viewApproval(
       plugin: await tx.findPlugin(action.plugin, action.version),
       owner: (await tx.findKeyPeople(action.requestedBy))?.owner,
       before: await tx.lastApproved(action),
+      dryRun: await tx.lastDryRun(action),
       refusal: await mayNotDecide(tx, caller, action, approval),
       current: await currentDigest(tx, workspace, action, approval.executeBefore),
       replaces: action.replaces === null ? undefined : await tx.findAction(action.replaces),
@@ -62,6 +66,7 @@ export async function viewApproval(
   });
   if (!found) return undefined;
   const { approval, action, decisions, plugin, owner, credentials, before, replaces } = found;
+  const { dryRun } = found;
   const operation = plugin?.manifest.operations.find(({ name }) => name === action.operation);
   const encoding = operation?.encoding ?? 'json';
   return {
@@ -69,6 +74,7 @@ export async function viewApproval(
     ...(found.refusal === undefined
       ? {}
       : { refusal: { code: found.refusal.code, detail: found.refusal.detail } }),
+    ...(dryRun === undefined ? {} : { dryRun: await dryRunView(context, workspace, dryRun) }),
     stale: isPending(approval) && found.current !== approval.digest,
     request: {
       plugin: {
@@ -85,7 +91,10 @@ export async function viewApproval(
       // The digest of this is in the statement: whoever decides can compute the calls from it.
       contract: action.contract,
       calls: allowedCalls(action.contract, action.effect),
-      credentials,
+      credentials: credentials.map((one) => ({
+        ...one,
+        slotKind: plugin?.manifest.credentials.find(({ slot }) => slot === one.slot)?.kind,
+      })),
       networks: action.contract.networks,
       limits: action.limits,
       ...(replaces === undefined
@@ -107,6 +116,17 @@ export async function viewApproval(
           }),
     },
   };
+}
+
+/** The newest dry run of exactly this, and what it would have sent. */
+async function dryRunView(
+  context: Context,
+  workspace: WorkspaceId,
+  dryRun: ActionRecord,
+): Promise<View> {
+  const { id, state, error, createdAt, finishedAt } = summary(dryRun);
+  const writes = await viewWrites(context, workspace, dryRun);
+  return { action: id, state, error, createdAt, finishedAt, writes };
 }
 
 /** Whether it could still let something run. */

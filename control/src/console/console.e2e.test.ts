@@ -222,6 +222,40 @@ test('an approver gets what waits while it comes, sees exactly what would be sen
   expect(stripe.effects('ch_second')).toBe(0);
 }, 90_000);
 
+test('an approver has a write run dry, sees what it would send, and agrees to less than was asked for', async () => {
+  const { id } = await askRefund('ch_dry', 40);
+  await using page = await signedIn('approver');
+  await page.getByRole('link', { name: 'Approvals' }).click();
+  await page.getByRole('list', { name: 'Approvals' }).getByText('createRefund').click();
+  const part = page.getByRole('article');
+  await part.getByText('It was not run dry.').waitFor();
+  await part.getByRole('button', { name: 'Run it dry' }).click();
+  await part.getByText('charge=ch_dry&amount=40').waitFor();
+  await part.getByText('answered by an example with 200').waitFor();
+  expect(stripe.requests('ch_dry')).toEqual([]);
+
+  await part.getByRole('button', { name: 'Approve', exact: true }).click();
+  await part.getByText('Approve less than was asked for').click();
+  await part.getByLabel('Why').fill('one refund, no more');
+  const rules = part.getByLabel(/Egress rules as a JSON list/);
+  await rules.fill('[{"id":"x"}]');
+  await part.getByRole('button', { name: /^Approve, as/ }).click();
+  await part.getByText(/The egress rules, 0\.methods/).waitFor();
+  const less = {
+    ...{ id: 'once', methods: ['POST'], scheme: 'http', host: '127.0.0.1', port: stripe.port },
+    ...{ path: '/v1/refunds', headers: ['accept', 'content-type'], maxCalls: 1 },
+    contentTypes: ['application/x-www-form-urlencoded'],
+  };
+  await rules.fill(JSON.stringify([less]));
+  await part.getByRole('button', { name: /^Approve, as/ }).click();
+  await part.locator('h2 .badge', { hasText: 'granted' }).waitFor();
+  await page.goto(`${stack.url}/console/${stack.workspace}/actions/${id}`);
+  await page.locator('.heading .badge', { hasText: 'succeeded' }).waitFor();
+  expect(stripe.requests('ch_dry')).toHaveLength(1);
+  await page.goto(`${stack.url}/console/${stack.workspace}/actions`);
+  await page.getByRole('cell', { name: 'succeeded dry run' }).waitFor();
+}, 60_000);
+
 test('a Control Plane that shows one thing and wants another approved gets no decision from the console', async () => {
   await askRefund('ch_honest');
   await using page = await signedIn('approver');
@@ -249,6 +283,44 @@ test('nobody decides in the console what they asked for, and roles see their own
   await page.getByRole('list', { name: 'Approvals' }).getByText('createRefund').first().click();
   await page.getByRole('article').waitFor();
   expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0);
+}, 60_000);
+
+test('a plugin version that could do more is shown beside the one that runs, and decided by another person', async () => {
+  const path = '/plugins/csv-insights';
+  const current = await callStack(stack, 'author', 'GET', path);
+  const { manifest } = (await current.json()) as { manifest: Record<string, unknown> };
+  const rule = { id: 'tell', methods: ['POST'], scheme: 'https', host: '*.example.com' };
+  const egress = [{ ...rule, port: 443, path: '/**' }];
+  const wider = { ...manifest, version: '9.0.0', egress };
+  const module = readFileSync(
+    join(stack.dataDir, 'built/plugins/examples/csv-insights/plugin.wasm'),
+  );
+  const form = new FormData();
+  form.set('manifest', new Blob([JSON.stringify(wider)], { type: 'application/json' }));
+  form.set('module', new Blob([module], { type: 'application/wasm' }), 'plugin.wasm');
+  const pushed = await callStack(stack, 'author', 'POST', '/plugins', { body: form });
+  expect((await pushed.json()) as object).toMatchObject({ state: 'pending-approval' });
+
+  await using own = await signedIn('author');
+  await own.goto(`${stack.url}/console/${stack.workspace}${path}`);
+  await own.getByText('New rule tell').waitFor();
+  expect(await own.getByRole('button', { name: 'Approve' }).count()).toBe(0);
+
+  await using page = await signedIn('approver');
+  await page.context().addInitScript(AXE);
+  await page.getByRole('link', { name: 'Approvals' }).click();
+  await page.getByRole('list', { name: 'Plugin versions' }).getByText('csv-insights').click();
+  const shown = page.getByRole('article', { name: 'Version 9.0.0' });
+  await shown.getByText('New rule tell').waitFor();
+  await shown.getByText('+ host: *.example.com').waitFor();
+  await page.reload();
+  await shown.getByText('New rule tell').waitFor();
+  expect(await broken(page)).toEqual([]);
+  await page.keyboard.press('a');
+  await page.keyboard.type('the new host is ours');
+  await page.keyboard.press('Control+Enter');
+  await page.getByText('Waiting for approval').waitFor({ state: 'detached' });
+  await page.locator('.facts dd', { hasText: '9.0.0' }).waitFor();
 }, 60_000);
 
 test('filters stand in the address, which can be kept and sent', async () => {

@@ -14,11 +14,24 @@ export const DEFAULT_APPROVAL_RULES = {
 /** The shortest and longest times that a workspace may choose. */
 export const APPROVAL_TIMES = { leastMs: 1_000, mostMs: 30 * 24 * HOUR_MS } as const;
 
-/** Whether enough different people agreed. */
-export function quorumReached(
-  quorum: number,
-  decisions: readonly { readonly person: string; readonly decision: string }[],
-): boolean {
-  const agreed = decisions.filter(({ decision }) => decision === 'approve');
-  return new Set(agreed.map(({ person }) => person)).size >= quorum;
+interface Asked {
+  readonly digest: string;
+  readonly quorum: number;
+}
+
+interface Decided {
+  readonly person: string;
+  readonly decision: string;
+  readonly digest: string;
+}
+
+/** How many different people agreed to what it is about now. */
+export function agreedTo({ digest }: Pick<Asked, 'digest'>, decisions: readonly Decided[]): number {
+  const agreed = decisions.filter((one) => one.decision === 'approve' && one.digest === digest);
+  return new Set(agreed.map(({ person }) => person)).size;
+}
+
+/** Whether enough of them did. */
+export function quorumReached(asked: Asked, decisions: readonly Decided[]): boolean {
+  return agreedTo(asked, decisions) >= asked.quorum;
 }

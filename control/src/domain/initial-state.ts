@@ -19,6 +19,7 @@ const STATE_OF: { readonly [T in Tier]: ActionState } = {
   'manual-only': 'waiting-manual',
 };
 
-export function initialState(tier: Tier): ActionState {
-  return STATE_OF[tier];
+/** @param dryRun nothing of it leaves that anybody would have to agree to */
+export function initialState(tier: Tier, dryRun = false): ActionState {
+  return dryRun ? 'dispatched' : STATE_OF[tier];
 }

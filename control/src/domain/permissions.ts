@@ -16,6 +16,7 @@ export const PERMISSIONS = {
   'egress.grant': ['admin', 'operator'],
   'egress.read': ['admin', 'operator', 'approver', 'auditor', 'author'],
   'action.request': ['admin', 'operator', 'agent'],
+  'action.dry-run': ['admin', 'operator', 'approver', 'agent'],
   'action.read': ['admin', 'operator', 'approver', 'auditor', 'agent'],
   'action.cancel': ['admin', 'operator', 'agent'],
   'action.resolve': ['admin', 'operator'],

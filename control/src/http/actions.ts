@@ -5,7 +5,8 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
 import { cancelAction } from '../application/cancel-action.ts';
 import type { Context } from '../application/context.ts';
-import { requestAction } from '../application/request-action.ts';
+import { dryRunAction } from '../application/dry-run-action.ts';
+import { type RequestedAction, requestAction } from '../application/request-action.ts';
 import { resolveAction } from '../application/resolve-action.ts';
 import {
   type ActionView,
@@ -32,17 +33,14 @@ const WaitSchema = v.pipe(
 export function actionRoutes(app: Api, context: Context): void {
   route(app, context, OPERATIONS.requestAction, async ({ exchange, caller, workspace, body }) => {
     const key = idempotencyKey(exchange);
-    const seconds = waitSeconds(exchange);
-    const { action, replayed } = unwrap(await requestAction(context, caller, workspace, body, key));
-    const view = await waitForAction(context, workspace, action.id, seconds);
-    if (!view) throw new Error(`action ${action.id} vanished`);
-    const settled = isSettled(action.state) || (seconds > 0 && view.finishedAt !== undefined);
-    const headers = {
-      location: `/v1/workspaces/${workspace}/actions/${action.id}`,
-      ...(replayed ? { 'idempotency-replayed': 'true' } : {}),
-      ...(seconds > 0 ? { 'preference-applied': `wait=${seconds}` } : {}),
-    };
-    return exchange.json(view, settled ? 200 : 202, { ...headers, ...etagOf(view) });
+    const asked = unwrap(await requestAction(context, caller, workspace, body, key));
+    return requestedAnswer(exchange, context, workspace, asked);
+  });
+
+  route(app, context, OPERATIONS.dryRunAction, async ({ exchange, caller, workspace, params }) => {
+    const key = idempotencyKey(exchange);
+    const asked = unwrap(await dryRunAction(context, caller, workspace, params.id, key));
+    return requestedAnswer(exchange, context, workspace, asked);
   });
 
   route(app, context, OPERATIONS.listActions, async ({ exchange, workspace, query }) => {
@@ -87,6 +85,25 @@ export function actionRoutes(app: Api, context: Context): void {
     unwrap(await resolveAction(context, caller, workspace, params.id, body, ifMatch));
     return actionAnswer(exchange, context, workspace, params.id);
   });
+}
+
+/** Waits as the caller prefers. */
+async function requestedAnswer(
+  exchange: Exchange,
+  context: Context,
+  workspace: WorkspaceId,
+  { action, replayed }: RequestedAction,
+): Promise<Response> {
+  const seconds = waitSeconds(exchange);
+  const view = await waitForAction(context, workspace, action.id, seconds);
+  if (!view) throw new Error(`action ${action.id} vanished`);
+  const settled = isSettled(action.state) || (seconds > 0 && view.finishedAt !== undefined);
+  const headers = {
+    location: `/v1/workspaces/${workspace}/actions/${action.id}`,
+    ...(replayed ? { 'idempotency-replayed': 'true' } : {}),
+    ...(seconds > 0 ? { 'preference-applied': `wait=${seconds}` } : {}),
+  };
+  return exchange.json(view, settled ? 200 : 202, { ...headers, ...etagOf(view) });
 }
 
 async function actionAnswer(

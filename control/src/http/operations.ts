@@ -14,12 +14,13 @@ import {
 } from '@portarium/contracts/ids';
 import { ACTION_STATES } from '@portarium/contracts/life-cycle';
 import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { PluginNameSchema, VersionSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { CancelActionSchema } from '../application/cancel-action.ts';
 import { CreateKeySchema } from '../application/create-key.ts';
 import { CreateWorkspaceSchema } from '../application/create-workspace.ts';
 import { DecideApprovalSchema } from '../application/decide-approval.ts';
+import { DecidePluginSchema } from '../application/decide-plugin.ts';
 import {
   CreateCredentialSchema,
   RotateCredentialSchema,
@@ -70,6 +71,7 @@ const approval = { id: ApprovalIdSchema };
 const credential = { id: CredentialIdSchema };
 const key = { id: KeyIdSchema };
 const plugin = { name: PluginNameSchema };
+const pluginVersion = { ...plugin, version: VersionSchema };
 
 export const OPERATIONS = {
   createWorkspace: {
@@ -156,7 +158,8 @@ export const OPERATIONS = {
     method: 'post',
     path: `${WS}/plugins`,
     permission: 'plugin.upload',
-    summary: 'Upload a version of a plugin; it is admitted or refused with findings',
+    summary:
+      'Upload a version of a plugin; it is admitted, or refused with findings; one that grew waits for approval',
     upload: true,
     answers: { 201: 'Plugin' },
     errors: ['plugin.version-exists', 'plugin.not-admitted'],
@@ -188,6 +191,26 @@ export const OPERATIONS = {
     tagged: true,
     answers: { 200: 'PluginVersions' },
   },
+  getVersion: {
+    id: 'getVersion',
+    method: 'get',
+    path: `${WS}/plugins/{name}/versions/{version}`,
+    permission: 'plugin.read',
+    summary: 'Show a version of a plugin with its manifest, and what people are asked about it',
+    params: pluginVersion,
+    answers: { 200: 'PluginVersion' },
+  },
+  decidePlugin: {
+    id: 'decidePlugin',
+    method: 'post',
+    path: `${WS}/plugins/{name}/versions/{version}/decisions`,
+    permission: 'approval.decide',
+    summary: 'Decide about a version that could do more than the one that runs',
+    params: pluginVersion,
+    body: DecidePluginSchema,
+    answers: { 200: 'PluginVersion' },
+    errors: ['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'],
+  },
   setCurrentVersion: {
     id: 'setCurrentVersion',
     method: 'put',
@@ -199,6 +222,7 @@ export const OPERATIONS = {
     headers: ['If-Match'],
     tagged: true,
     answers: { 200: 'PluginVersions' },
+    errors: ['plugin.not-approved'],
   },
   grantEgress: {
     id: 'grantEgress',
@@ -287,7 +311,20 @@ export const OPERATIONS = {
     headers: ['Idempotency-Key', 'Prefer'],
     tagged: true,
     answers: { 200: 'Action', 202: 'Action' },
-    errors: ['conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+    errors: ['plugin.not-approved', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+  },
+  dryRunAction: {
+    id: 'dryRunAction',
+    method: 'post',
+    path: `${WS}/actions/{id}/dry-run`,
+    permission: 'action.dry-run',
+    summary:
+      'Run an action that waits for approval without its writes, and show what it would send',
+    params: action,
+    headers: ['Idempotency-Key', 'Prefer'],
+    tagged: true,
+    answers: { 200: 'Action', 202: 'Action' },
+    errors: ['approval.stale', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
   },
   listActions: {
     id: 'listActions',

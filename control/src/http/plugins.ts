@@ -1,8 +1,11 @@
 /** `/v1/workspaces/{ws}/plugins` and their egress. */
+import type { WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
-import type { Context } from '../application/context.ts';
+import type { Caller, Context } from '../application/context.ts';
+import { decidePlugin } from '../application/decide-plugin.ts';
 import { type EgressView, egressRevision, grantEgress } from '../application/grant-egress.ts';
+import { type PluginApprovalView, viewPluginApproval } from '../application/plugin-approval.ts';
 import type { PluginRecord } from '../application/ports/records.ts';
 import {
   setCurrentVersion,
@@ -43,6 +46,16 @@ export function pluginRoutes(app: Api, context: Context): void {
     return versionsAnswer(exchange, view ?? noPlugin(params.name));
   });
 
+  route(app, context, OPERATIONS.getVersion, async ({ exchange, caller, workspace, params }) =>
+    exchange.json(await versionAnswer(context, caller, workspace, params)),
+  );
+
+  route(app, context, OPERATIONS.decidePlugin, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    unwrap(await decidePlugin(context, caller, workspace, params, body));
+    return exchange.json(await versionAnswer(context, caller, workspace, params));
+  });
+
   route(app, context, OPERATIONS.setCurrentVersion, async (asked) => {
     const { exchange, caller, workspace, params, body, ifMatch } = asked;
     const view = await setCurrentVersion(context, caller, workspace, params.name, body, ifMatch);
@@ -67,6 +80,37 @@ export function pluginRoutes(app: Api, context: Context): void {
 
 function noPlugin(name: string): never {
   return refuse('not-found', `The workspace has no plugin ${name}.`);
+}
+
+async function versionAnswer(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  { name, version }: Pick<PluginRecord, 'name' | 'version'>,
+): Promise<Record<string, unknown>> {
+  const found = await context.store.read(workspace, async (tx) => {
+    const plugin = await tx.findPlugin(name, version);
+    return plugin && { plugin, approval: await viewPluginApproval(tx, caller, workspace, plugin) };
+  });
+  if (!found) return noPlugin(`${name}@${version}`);
+  const { plugin, approval } = found;
+  return {
+    ...pluginView(plugin),
+    manifest: plugin.manifest,
+    ...(approval === undefined ? {} : { approval: approvalView(approval) }),
+  };
+}
+
+function approvalView(approval: PluginApprovalView): Record<string, unknown> {
+  const { statement, digest, quorum, roles, excluded, decisions, refusal } = approval;
+  return {
+    ...{ statement, digest, quorum, roles, excluded },
+    decisions: decisions.map(({ person, decision, rationale, at }) => ({
+      ...{ person, decision, at },
+      rationale: plainText(rationale, 2_000),
+    })),
+    ...(refusal === undefined ? {} : { refusal: { code: refusal.code, detail: refusal.detail } }),
+  };
 }
 
 function versionsAnswer(exchange: Exchange, { versions, current }: VersionsView): Response {
@@ -149,7 +193,12 @@ function pluginView(plugin: PluginRecord): Record<string, unknown> {
 function egressAnswer(exchange: Exchange, view: EgressView): Response {
   const { plugin, grant, changed } = view;
   const body = {
-    plugin: { name: plugin.name, version: plugin.version, rules: plugin.manifest.egress },
+    plugin: {
+      name: plugin.name,
+      version: plugin.version,
+      rules: plugin.manifest.egress,
+      credentials: plugin.manifest.credentials,
+    },
     operator: {
       rules: grant?.rules ?? [],
       networks: grant?.networks ?? [],

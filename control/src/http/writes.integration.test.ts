@@ -57,7 +57,11 @@ test('an intent is durable when it is acknowledged, and its answer takes its pla
     `/actions/${id}/journal`,
   );
   expect(open.body.items).toMatchObject([{ call: 0, verdict: 'open', credential }]);
-  const report = await answered(KEYED, '{"ok":true}', { credential: credential as never });
+  const tlsPeerKeyHash = `sha256:${'5'.repeat(64)}` as const;
+  const report = await answered(KEYED, '{"ok":true}', {
+    credential: credential as never,
+    tlsPeerKeyHash,
+  });
   expect((await outcome(order, { ...SUCCEEDED, ...report })).body).toMatchObject({
     state: 'succeeded',
   });
@@ -76,7 +80,11 @@ test('an intent is durable when it is acknowledged, and its answer takes its pla
     credential,
     idempotencyKeyed: true,
   });
-  expect(answer?.data).toMatchObject({ call: 0, status: 200 });
+  expect(answer?.data).toMatchObject({ call: 0, status: 200, tlsPeerKeyHash });
+  const journal = await send<{ items: unknown[] }>(
+    ...([instance, 'operator', 'GET', `/actions/${id}/journal`] as const),
+  );
+  expect(journal.body.items).toMatchObject([{ call: 0, verdict: 'allowed', tlsPeerKeyHash }]);
   expect(finished?.artifacts.map(({ mediaType }) => mediaType)).toEqual([
     'application/json',
     'application/vnd.portarium.journal+json',

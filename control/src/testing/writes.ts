@@ -53,12 +53,19 @@ export async function look(instance: TestInstance, id: string): Promise<AskedAct
 export async function decide(
   instance: TestInstance,
   action: AskedAction,
-  change: { role?: string; decision?: string; digest?: string; rationale?: string } = {},
+  change: {
+    role?: string;
+    decision?: string;
+    digest?: string;
+    rationale?: string;
+    egress?: readonly unknown[];
+  } = {},
 ): Promise<Answer> {
   const { role = 'approver', decision = 'approve', rationale = 'looked at it' } = change;
   const digest = change.digest ?? action.approval?.digest;
   const path = `/approvals/${action.approval?.id}/decisions`;
-  return send(instance, role, 'POST', path, { decision, rationale, digest });
+  const egress = change.egress === undefined ? {} : { egress: change.egress };
+  return send(instance, role, 'POST', path, { decision, rationale, digest, ...egress });
 }
 
 export interface Call {
@@ -67,12 +74,16 @@ export interface Call {
   readonly method?: string;
   readonly url?: string;
   readonly body?: string;
+  /** Beside the content type; names in lower case, behind it in the alphabet. */
+  readonly headers?: readonly [string, string][];
 }
 
-async function requestOf({ rule, method = 'POST', url, body = '{}' }: Call) {
+async function requestOf({ rule, method = 'POST', url, body = '{}', headers: more = [] }: Call) {
   const target = url ?? `https://${LEDGER_HOST}/${rule}`;
   const plain = method === 'GET';
-  const headers: [string, string][] = plain ? [] : [['content-type', 'application/json']];
+  const headers: [string, string][] = plain
+    ? [...more]
+    : [['content-type', 'application/json'], ...more];
   const bytes = new TextEncoder().encode(plain ? '' : body);
   const bodyDigest = plain ? null : await digestOf(bytes);
   const requestDigest = await digestOfJson({ method, url: target, headers, bodyDigest, rule });

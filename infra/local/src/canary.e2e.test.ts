@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { descendants } from './testing/descendants.ts';
 import { filesWith, formsOf, memoryHolds, processesWith } from './testing/find-bytes.ts';
 import type { Fault } from './testing/recording-counterpart.ts';
-import { callStack, exportBundle } from './testing/stack-calls.ts';
+import { callStack, exportBundle, pushPlugin } from './testing/stack-calls.ts';
 import {
   approveWrite,
+  LEDGER,
   startWriteRig,
   untilEnded,
   type WriteAction,
@@ -18,21 +19,47 @@ import {
 const CANARY = ['canary', crypto.randomUUID().replaceAll('-', ''), 'yellow+/=&bird'].join('_');
 const FORMS = formsOf(CANARY);
 
+const OTHER_KINDS = [
+  { kind: 'basic', username: 'ada' },
+  { kind: 'header', header: 'X-Ledger-Key' },
+  { kind: 'query', parameter: 'ledger_key' },
+] as const;
+
 let rig: WriteRig;
 beforeAll(async () => {
   rig = await startWriteRig(2);
-  const made = await callStack(rig.stack, 'admin', 'POST', '/credentials', {
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'ledger', host: '127.0.0.1', kind: 'bearer', value: CANARY }),
-  });
-  expect([made.status, (await made.text()).includes(CANARY)]).toEqual([201, false]);
+  await store('ledger', { kind: 'bearer' });
+  for (const place of OTHER_KINDS) {
+    const { kind } = place;
+    await store(kind, place);
+    const target = { scheme: 'http', host: '127.0.0.1', port: rig.counterpart.port } as const;
+    await pushPlugin(rig.stack, LEDGER, target, ({ egress = [], ...manifest }) => ({
+      ...manifest,
+      name: `ledger-${kind}`,
+      egress: egress.map((rule) => (rule.credential ? { ...rule, credential: kind } : rule)),
+      credentials: [{ slot: kind, kind, host: '127.0.0.1' }],
+    }));
+  }
 }, 180_000);
 afterAll(async () => {
   await rig?.[Symbol.asyncDispose]();
 }, 60_000);
 
+async function store(name: string, place: object): Promise<void> {
+  const made = await callStack(rig.stack, 'admin', 'POST', '/credentials', {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name, host: '127.0.0.1', ...place, value: CANARY }),
+  });
+  expect([made.status, (await made.text()).includes(CANARY)]).toEqual([201, false]);
+}
+
 /** A write with the credential. @param onAnswering while the guest waits for its answer */
-async function write(id: string, fault?: Fault, onAnswering?: () => void): Promise<WriteAction> {
+async function write(
+  id: string,
+  fault?: Fault,
+  onAnswering?: () => void,
+  plugin = 'ledger',
+): Promise<WriteAction> {
   const { stack, counterpart } = rig;
   counterpart.plan(id, {
     ...(fault === undefined ? {} : { fault, times: 1 }),
@@ -40,7 +67,7 @@ async function write(id: string, fault?: Fault, onAnswering?: () => void): Promi
   });
   const asked = await callStack(stack, 'operator', 'POST', '/actions', {
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ plugin: 'ledger', operation: 'writeSecretly', input: { id } }),
+    body: JSON.stringify({ plugin, operation: 'writeSecretly', input: { id } }),
   });
   const action = (await asked.json()) as WriteAction;
   await approveWrite(stack, action);
@@ -91,6 +118,28 @@ test('what a counterpart sends back of a credential is scrubbed in each form bef
   for (const form of FORMS) expect(output.includes(form.toString())).toBe(false);
   expect(output).toContain('[credential ledger]');
 }, 90_000);
+
+test('each other kind reaches the counterpart in its place, and the cell reads nothing of it', async () => {
+  const basic = Buffer.from(`ada:${CANARY}`).toString('base64');
+  const wire = {
+    basic: { header: ['authorization', `Basic ${basic}`], query: '' },
+    header: { header: ['x-ledger-key', CANARY], query: '' },
+    query: { header: undefined, query: `ledger_key=${encodeURIComponent(CANARY)}` },
+  } as const;
+  for (const { kind } of OTHER_KINDS) {
+    const id = `canary-kind-${kind}`;
+    const ended = await write(id, 'echo-authorization', undefined, `ledger-${kind}`);
+    expect([kind, ended.state]).toEqual([kind, 'succeeded']);
+    const [seen] = rig.counterpart.requests(id);
+    const { header, query } = wire[kind];
+    expect([kind, seen?.query.toString()]).toEqual([kind, query]);
+    if (header) expect(seen?.headers[header[0]]).toBe(header[1]);
+    expect('authorization' in (seen?.headers ?? {})).toBe(kind === 'basic');
+    for (const form of [...FORMS, basic]) {
+      expect(JSON.stringify(ended).includes(form.toString())).toBe(false);
+    }
+  }
+}, 120_000);
 
 test('no answer of the API, no bundle and no file that the stack keeps holds a credential, whatever went wrong', async () => {
   const faults = ['echo-authorization', 'die-after-effect', 'answer-twice'] as const;

@@ -62,6 +62,11 @@ export const EnvironmentSchema = v.object({
     v.description('stripe-mock to use instead of looking for one.'),
     v.metadata({ type: 'file' }),
   ),
+  PORTARIUM_VAULT_SERVER_BIN: v.pipe(
+    filled,
+    v.description('vault-server of the tests to use instead of building it.'),
+    v.metadata({ type: 'file' }),
+  ),
   XDG_CACHE_HOME: v.pipe(
     filled,
     v.description("The user's cache folder; `~/.cache` unless given."),
@@ -115,6 +120,7 @@ export function readEnvironment(
       PORTARIUM_TEMPORAL_BIN: found.PORTARIUM_TEMPORAL_BIN,
       PORTARIUM_NATS_SERVER_BIN: found.PORTARIUM_NATS_SERVER_BIN,
       PORTARIUM_STRIPE_MOCK_BIN: found.PORTARIUM_STRIPE_MOCK_BIN,
+      PORTARIUM_VAULT_SERVER_BIN: found.PORTARIUM_VAULT_SERVER_BIN,
     },
     path: found.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     all: source,

@@ -28,8 +28,11 @@ const ServeSchema = v.strictObject({
       bytes: v.number(),
     }),
   ),
-  /** After the answer: nothing more on an open connection, a byte from time to time, or bytes without end. */
-  after: v.optional(v.picklist(['close', 'hold', 'drip', 'flood']), 'close'),
+  /**
+   * After the answer: `next` request (when left out), the end (when left out behind `raw`), nothing more on an
+   * open connection, a byte from time to time, or bytes without end.
+   */
+  after: v.optional(v.picklist(['next', 'close', 'hold', 'drip', 'flood'])),
 });
 export type Serve = v.InferOutput<typeof ServeSchema>;
 

@@ -236,9 +236,10 @@ test('a module imports from the host only, and has no start section', async () =
   }
 });
 
-test('the status function is imported after the request, where Extism links it', async () => {
+test('status and headers are imported after the request, where Extism links them', async () => {
   for (const folder of [
     'examples/stripe-refunds',
+    'examples/github-issues',
     'examples/phone-home',
     'hostile/redirect-follower',
   ]) {
@@ -247,7 +248,8 @@ test('the status function is imported after the request, where Extism links it',
     );
     const names = WebAssembly.Module.imports(compiled).map((entry) => entry.name);
     expect(names).toContain('http_request');
-    expect(names.indexOf('http_status_code')).toBeGreaterThan(names.indexOf('http_request'));
+    for (const later of ['http_status_code', 'http_headers'])
+      expect(names.indexOf(later)).toBeGreaterThan(names.indexOf('http_request'));
   }
 });
 

@@ -2,6 +2,7 @@
  * The journal of one action as this attempt has it: what earlier attempts recorded, which it replays,
  * and what it adds. A record never changes once it is added; an open one is never added here.
  */
+import type { Digest } from '@portarium/contracts/digest';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { recordCharacters } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -9,13 +10,19 @@ import type { InFlightBytes } from './response-buffer.ts';
 import { safeCall } from './safe-call.ts';
 
 /** Characters of the largest record (`recordCharacters`), rounded up. */
-const MOST_RECORD = 72 * 1024;
+const MOST_RECORD = 104 * 1024;
+
+/** Bytes that a record names. */
+export interface NamedBody {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
 
 /** A finished call of this attempt. */
 export interface JournalEntry {
   readonly record: EgressCall;
-  /** The bytes behind `responseDigest`, until they are durable. */
-  readonly body: Uint8Array | undefined;
+  /** What its digests name, until it is durable. */
+  readonly bodies: readonly NamedBody[];
 }
 
 export class ActionJournal {
@@ -23,7 +30,7 @@ export class ActionJournal {
   readonly #inFlight: InFlightBytes | undefined;
   readonly #records: EgressCall[] = [];
   /** Bodies of `#records` by their places. */
-  readonly #bodies = new Map<number, Uint8Array>();
+  readonly #bodies = new Map<number, readonly NamedBody[]>();
   #taken = 0;
   #characters: number;
 
@@ -63,12 +70,20 @@ export class ActionJournal {
     return { call, earlier: this.#earlier[call] };
   }
 
-  /** @returns the record as it was cleaned, which is what the guest is answered from */
-  add(call: EgressCall, body?: Uint8Array): EgressCall {
+  /**
+   * @param body the bytes behind `responseDigest`
+   * @param requestBody those behind the `bodyDigest` of a withheld request
+   * @returns the record as it was cleaned, which is what the guest is answered from
+   */
+  add(call: EgressCall, body?: Uint8Array, requestBody?: Uint8Array): EgressCall {
     const record = safeCall(call);
-    if (body) {
-      this.#inFlight?.hold(body.length);
-      this.#bodies.set(this.#records.length, body);
+    const bodies = [
+      ...named(record.responseDigest, body),
+      ...named(record.request?.bodyDigest, requestBody),
+    ];
+    if (bodies.length > 0) {
+      this.#inFlight?.hold(sizeOf(bodies));
+      this.#bodies.set(this.#records.length, bodies);
     }
     this.#records.push(record);
     this.#characters += recordCharacters(record);
@@ -77,15 +92,23 @@ export class ActionJournal {
 
   entry(place: number): JournalEntry | undefined {
     const record = this.#records[place];
-    return record && { record, body: this.#bodies.get(place) };
+    return record && { record, bodies: this.#bodies.get(place) ?? [] };
   }
 
   /** The bodies of the first `count` entries are durable, or nobody wants them any more. */
   forgetBodies(count = this.#records.length): void {
-    for (const [place, body] of this.#bodies) {
+    for (const [place, bodies] of this.#bodies) {
       if (place >= count) continue;
       this.#bodies.delete(place);
-      this.#inFlight?.give(body.length);
+      this.#inFlight?.give(sizeOf(bodies));
     }
   }
+}
+
+function named(digest: Digest | null | undefined, bytes: Uint8Array | undefined): NamedBody[] {
+  return digest && bytes ? [{ digest, bytes }] : [];
+}
+
+function sizeOf(bodies: readonly NamedBody[]): number {
+  return bodies.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

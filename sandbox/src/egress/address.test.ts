@@ -42,6 +42,8 @@ const SPECIAL: Readonly<Record<string, string>> = {
   '2002:7f00:1::': '6to4',
   '3fff::1': 'documentation',
   '5f00::1': 'reserved',
+  '2606:4700::5efe:8.8.8.8': 'ISATAP',
+  '2606:4700::200:5efe:808:808': 'ISATAP',
   'fc00::1': 'unique local',
   'fd12:3456::1': 'unique local',
   'fd00:ec2::254': 'metadata',
@@ -110,6 +112,8 @@ test('what may never be opened stays closed under the widest networks', () => {
     '::ffff:169.254.169.254',
     '64:ff9b::a9fe:a9fe',
     '2002:a9fe:a9fe::1',
+    '2606:4700::5efe:169.254.169.254',
+    '2001:0:a9fe:a9fe::1',
   ]) {
     expect([address, checkAddress(address, all).ok]).toEqual([address, false]);
   }

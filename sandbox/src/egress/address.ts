@@ -38,6 +38,8 @@ const SPECIAL: readonly SpecialBlock[] = [
   closed('224.0.0.0/4', 'multicast'),
   closed('ff00::/8', 'multicast'),
   closed('255.255.255.255/32', 'broadcast'),
+  // Holds IPv4 addresses, one of them disguised; nobody needs it any more.
+  closed('2001::/32', 'Teredo'),
   open('127.0.0.0/8', 'loopback'),
   open('::1/128', 'loopback'),
   open('10.0.0.0/8', 'private'),
@@ -59,7 +61,6 @@ const SPECIAL: readonly SpecialBlock[] = [
   open('64:ff9b::/96', 'NAT64', 12),
   open('64:ff9b:1::/48', 'NAT64', 12),
   open('2002::/16', '6to4', 2),
-  open('2001::/32', 'Teredo'),
   open('2001::/23', 'reserved'),
   open('2001:db8::/32', 'reserved for documentation'),
   open('3fff::/20', 'reserved for documentation'),
@@ -99,7 +100,8 @@ function decide(
   opened: readonly Block[],
   own: boolean,
 ): AddressDecision {
-  const special = SPECIAL.find((candidate) => inBlock(candidate, bytes)) ?? unassigned(bytes);
+  const special =
+    SPECIAL.find((candidate) => inBlock(candidate, bytes)) ?? isatap(bytes) ?? unassigned(bytes);
   if (!special && !own) return { ok: true };
   const category = special?.category ?? 'an address of the sandbox host';
   const isOpened = opened.some((candidate) => inBlock(candidate, bytes));
@@ -115,6 +117,13 @@ function decide(
   const at = special?.embedded;
   if (at === undefined) return { ok: true };
   return decide(bytes.subarray(at, at + 4), shown, opened, false);
+}
+
+/** Any prefix may carry it: the last eight bytes say that an IPv4 address follows (RFC 5214, section 6.1). */
+function isatap(bytes: Uint8Array): SpecialBlock | undefined {
+  const [flags, ...mark] = bytes.subarray(8, 12);
+  const isMarked = bytes.length === 16 && (flags === 0 || flags === 2) && `${mark}` === '0,94,254';
+  return isMarked ? open('::/0', 'ISATAP', 12) : undefined;
 }
 
 function unassigned(bytes: Uint8Array): SpecialBlock | undefined {

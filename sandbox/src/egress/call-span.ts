@@ -20,7 +20,6 @@ import { safeCall } from './safe-call.ts';
 
 /** Whose calls they are. */
 export interface CallOrigin {
-  readonly workspace: string;
   readonly action: string;
   readonly attempt: string;
   /** The W3C trace id that the action was requested under. */
@@ -35,7 +34,7 @@ export class CallSpan {
 
   /** @param replayed the journal answers it: nothing leaves */
   constructor(
-    origin: CallOrigin | undefined,
+    { workspace, origin }: { readonly workspace: string; readonly origin?: CallOrigin },
     call: number,
     judged: AllowedRequest | DeniedRequest,
     replayed: boolean,
@@ -50,13 +49,10 @@ export class CallSpan {
         attributes: {
           'http.request.method': method,
           ...(template === undefined ? {} : { 'url.template': template }),
+          'portarium.workspace': workspace,
           ...(origin === undefined
             ? {}
-            : {
-                'portarium.workspace': origin.workspace,
-                'portarium.action': origin.action,
-                'portarium.attempt': origin.attempt,
-              }),
+            : { 'portarium.action': origin.action, 'portarium.attempt': origin.attempt }),
           'portarium.egress.call': call,
           'portarium.egress.replayed': replayed,
         },
@@ -78,6 +74,7 @@ export class CallSpan {
         'url.scheme': scheme,
         'url.full': `${scheme}://${host}:${port}${path}`,
         'network.peer.address': address,
+        'portarium.egress.tls_peer_key_hash': shown.tlsPeerKeyHash,
         'network.peer.port': address === undefined ? undefined : port,
         'http.response.status_code': status,
         'http.request.body.size': this.#judged.allowed

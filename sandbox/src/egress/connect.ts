@@ -1,6 +1,8 @@
 /** Opens one connection to one checked address, TLS handshake included; sends nothing on it. */
+import { createHash } from 'node:crypto';
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectSecure } from 'node:tls';
+import { connect as connectSecure, TLSSocket } from 'node:tls';
+import type { Digest } from '@portarium/contracts/digest';
 import type { EgressRequest } from '@portarium/contracts/egress-rule';
 
 export interface ConnectOptions {
@@ -13,8 +15,14 @@ export interface ConnectOptions {
   readonly authorities?: string | undefined;
 }
 
+export interface Connection {
+  readonly socket: Socket;
+  /** SHA-256 of the public key in the server's certificate (SubjectPublicKeyInfo, RFC 5280); of TLS only. */
+  readonly tlsPeerKeyHash: Digest | undefined;
+}
+
 export type Connected =
-  | { readonly ok: true; readonly socket: Socket }
+  | ({ readonly ok: true } & Connection)
   | { readonly ok: false; readonly reason: string };
 
 /** The certificate is checked against the name of the request, never against the address alone. */
@@ -38,7 +46,9 @@ export function connect(
     Math.max(0, options.byMs - performance.now()),
   );
   options.signal.addEventListener('abort', abort, { once: true });
-  socket.once(secure ? 'secureConnect' : 'connect', () => end({ ok: true, socket }));
+  socket.once(secure ? 'secureConnect' : 'connect', () => {
+    end({ ok: true, socket, tlsPeerKeyHash: peerKeyHash(socket) });
+  });
   // Stays for the socket's life: an error that nobody hears ends the process.
   socket.on('error', (error) => fail(connectionReason(error)));
   socket.once('close', () => fail('the connection closed before it stood'));
@@ -61,6 +71,12 @@ function secureSocket(
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(authorities ? { ca: authorities } : {}),
   }).setNoDelay(true);
+}
+
+function peerKeyHash(socket: Socket): Digest | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const key = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
+  return key && `sha256:${createHash('sha256').update(key).digest('hex')}`;
 }
 
 export function connectionReason(error: Error & { readonly code?: string }): string {

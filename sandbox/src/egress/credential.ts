@@ -1,4 +1,5 @@
 /** Decides whether a credential may be set into a request, and where. The one place that does. */
+import { credentialHeader, placeTaken } from '@portarium/contracts/credential-placement';
 import type { MatchedRules } from '@portarium/contracts/egress-rule';
 import type { IntentResponse } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -14,7 +15,7 @@ export type Leave = Omit<Extract<IntentResponse, { status: 'send' }>, 'status'>;
 export function credentialProblem(
   request: OutboundRequest,
   rules: MatchedRules,
-  { credential }: Leave,
+  { credential, idempotency }: Leave,
 ): string | undefined {
   const slot = credentialSlot(rules);
   if (slot === undefined) {
@@ -28,19 +29,74 @@ export function credentialProblem(
   if (!isSecret(credential.secret)) {
     return `credential ${slot} is not of ${PLATFORM_LIMITS.secretCharacters} or more visible characters`;
   }
-  return undefined;
+  const taken = placeTaken(credential, request.target, idempotency?.header.toLowerCase());
+  return taken && `credential ${slot} has no place of its own: ${taken}`;
 }
 
-/** Headers that the broker sets on the wire, and nowhere else. */
-export function headersToSet({ credential, idempotency }: Leave): Readonly<Record<string, string>> {
+/** What the broker adds to a request on the wire, and nowhere else. */
+export interface Added {
+  readonly headers: Readonly<Record<string, string>>;
+  /** One parameter, encoded. */
+  readonly query?: string;
+}
+
+export function addedOnWire({ credential, idempotency }: Leave): Added {
+  const header = credential && credentialHeader(credential);
   return {
-    ...(credential
-      ? // Only plain bytes can be scrubbed, whatever the guest asked for.
-        { 'accept-encoding': 'identity', authorization: `Bearer ${credential.secret}` }
+    headers: {
+      // Only plain bytes can be scrubbed, whatever the guest asked for.
+      ...(credential ? { 'accept-encoding': 'identity' } : {}),
+      ...(credential && header !== undefined ? { [header]: headerValue(credential) } : {}),
+      // Last: whatever a rule names the header, a write that counts as keyed never leaves without its key.
+      ...(idempotency ? { [idempotency.header.toLowerCase()]: idempotency.key } : {}),
+    },
+    ...(credential?.kind === 'query'
+      ? { query: `${credential.parameter}=${encodeURIComponent(credential.secret)}` }
       : {}),
-    // Last: whatever a rule names the header, a write that counts as keyed never leaves without its key.
-    ...(idempotency ? { [idempotency.header.toLowerCase()]: idempotency.key } : {}),
   };
+}
+
+type Given = NonNullable<Leave['credential']>;
+
+function headerValue(credential: Given): string {
+  switch (credential.kind) {
+    case 'bearer':
+      return `Bearer ${credential.secret}`;
+    case 'basic':
+      return `Basic ${basicToken(credential)}`;
+    default:
+      return credential.secret;
+  }
+}
+
+/** RFC 7617, section 2. */
+function basicToken({ username, secret }: Extract<Given, { kind: 'basic' }>): string {
+  return Buffer.from(`${username}:${secret}`).toString('base64');
+}
+
+/** The secret, and what else stands for it on the wire: a counterpart may repeat any of them. */
+export function secretForms(credential: Given): readonly string[] {
+  const { kind, secret } = credential;
+  if (kind === 'basic') return [secret, basicToken(credential)];
+  if (kind !== 'query') return [secret];
+  const encoded = encodeURIComponent(secret);
+  const lower = encoded.replaceAll(/%../g, (escaped) => escaped.toLowerCase());
+  return [...new Set([secret, encoded, lower])];
+}
+
+/**
+ * A server's `location` without the parameter that the broker added, where it repeats it: what is left is
+ * what the guest could have asked for, and a redirect to it gets a credential, or none, by its own rule.
+ */
+export function guestLocation(location: string, credential: Given | undefined): string {
+  if (credential?.kind !== 'query') return location;
+  const [, before = '', query, after = ''] = /^([^?#]*)\?([^#]*)(.*)$/s.exec(location) ?? [];
+  if (query === undefined) return location;
+  const kept = query.split('&').filter((part) => {
+    const [[name, value] = []] = new URLSearchParams(part);
+    return name !== credential.parameter || value !== credential.secret;
+  });
+  return `${before}${kept.length > 0 ? '?' : ''}${kept.join('&')}${after}`;
 }
 
 /** A name that resolves to loopback is not enough: the next one to ask may get another address. */

@@ -40,6 +40,9 @@ export function recordedAnswer(record: EgressCall, body: Uint8Array = EMPTY): Eg
   switch (verdict) {
     case 'allowed':
       return { kind: 'response', status, headers: inOrder(responseHeaders), body, ms };
+    case 'withheld':
+      if (record.responseDigest === undefined) return refused('dry-run.unanswered', message);
+      return { kind: 'response', status, headers: inOrder(responseHeaders), body, ms };
     case 'denied':
       return refused(DENIED.get(layer) ?? 'egress.denied', message);
     case 'open':
@@ -53,6 +56,11 @@ export function recordedAnswer(record: EgressCall, body: Uint8Array = EMPTY): Eg
 
 export function refused(code: AttemptErrorCode, message: string): Refused {
   return { kind: 'refused', code, message };
+}
+
+/** Whether a body stands behind what the guest got. */
+export function hasBody({ verdict, responseDigest }: EgressCall): boolean {
+  return verdict === 'allowed' || (verdict === 'withheld' && responseDigest !== undefined);
 }
 
 /** Names a call to an author. */

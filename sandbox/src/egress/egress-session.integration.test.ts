@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -369,7 +370,7 @@ test('a read operation may not write', async () => {
   });
 });
 
-test('over TLS the certificate is checked against the name, not the address', async () => {
+test('over TLS the certificate is checked against the name, not the address, and the hash of its key is recorded', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'portarium-tls-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   execFileSync(
@@ -387,16 +388,28 @@ test('over TLS the certificate is checked against the name, not the address', as
   try {
     const https = (host: string) =>
       rule({ id: host[0] ?? 'x', scheme: 'https', host, port: tlsPort });
-    const rules = [https('a.test'), https('b.test'), rule()];
+    const rules = [https('a.test'), https('b.test'), rule({ id: 'plain' })];
     const url = (host: string, path: string) => `https://${host}:${tlsPort}${path}`;
     const trusted = session({ rules }, { authorities });
     expect(await trusted.request({ ...get('/'), url: url('a.test', '/echo') })).toMatchObject({
       kind: 'response',
       status: 200,
     });
+    const pem = execFileSync('openssl', ['x509', '-in', cert, '-pubkey', '-noout']);
+    const der = execFileSync('openssl', ['pkey', '-pubin', '-outform', 'DER'], { input: pem });
+    const tlsPeerKeyHash = `sha256:${createHash('sha256').update(der).digest('hex')}`;
+    await trusted.request({ ...get('/'), url: url('a.test', '/again') });
+    const cut = { ...get('/'), url: url('a.test', '/cut') };
+    expect(await trusted.request(cut)).toMatchObject({ kind: 'failed' });
+    expect(await trusted.request(get('/echo'))).toMatchObject({ kind: 'response' });
+    expect(trusted.calls.map((call) => [call.path, call.tlsPeerKeyHash])).toEqual([
+      ...['/echo', '/again', '/cut'].map((path) => [path, tlsPeerKeyHash]),
+      ['/echo', undefined],
+    ]);
     expect(await trusted.request({ ...get('/'), url: url('b.test', '/echo') })).toMatchObject({
       kind: 'failed',
     });
+    expect(trusted.calls.at(-1)?.tlsPeerKeyHash).toBeUndefined();
     const untrusting = session({ rules });
     expect(await untrusting.request({ ...get('/'), url: url('a.test', '/echo') })).toMatchObject({
       kind: 'failed',

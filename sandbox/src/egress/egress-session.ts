@@ -6,6 +6,7 @@ import { digestOf } from '@portarium/contracts/digest';
 import {
   type EgressContract,
   type EgressRule,
+  layersOf,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
@@ -17,6 +18,7 @@ import { Budget, bytesOutOf } from './budget.ts';
 import { type CallOrigin, CallSpan } from './call-span.ts';
 import {
   type EgressAnswer,
+  hasBody,
   type Refused,
   recordedAnswer,
   refused,
@@ -26,15 +28,19 @@ import type { EgressControl } from './egress-control.ts';
 import { type AllowedRequest, type DeniedRequest, judgeRequest } from './judge-request.ts';
 import { type BrokerOptions, type CallTask, LiveCall } from './live-call.ts';
 import { followRedirects, type Hop } from './redirect.ts';
+import { type DryRun, withholdWrite } from './withhold-write.ts';
 
 export type { BrokerOptions } from './live-call.ts';
 
 export interface EgressOrder {
+  readonly workspace: string;
   readonly contract: EgressContract;
   readonly effect: Effect;
   readonly limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
   /** What spans of its calls name. */
   readonly origin?: CallOrigin;
+  /** No write leaves. */
+  readonly dryRun?: DryRun | undefined;
 }
 
 export class EgressSession {
@@ -44,6 +50,7 @@ export class EgressSession {
   readonly #control: EgressControl;
   readonly #budget: Budget;
   readonly #abort = new AbortController();
+  readonly #withheld = { calls: 0, bytes: 0 };
   #refusal: Refused | undefined;
   /** A read that the end of the attempt cut off: the guest never had its answer. */
   #cut: EgressCall | undefined;
@@ -67,9 +74,9 @@ export class EgressSession {
     return this.#journal.records;
   }
 
-  /** Calls that the guest has made, replayed ones included. */
+  /** Calls that the guest has made, replayed ones included, without the writes of a dry run. */
   get count(): number {
-    return this.#journal.taken;
+    return this.#journal.taken - this.#withheld.calls;
   }
 
   /** Calls of earlier attempts that the guest has not made. */
@@ -82,8 +89,9 @@ export class EgressSession {
     return this.#refusal;
   }
 
+  /** Without what a dry run did not send. */
   get bytesOut(): number {
-    return this.#budget.bytesOut;
+    return this.#budget.bytesOut - this.#withheld.bytes;
   }
 
   get bytesIn(): number {
@@ -136,7 +144,7 @@ export class EgressSession {
     const judged = await judgeRequest(this.#order, guest, before);
     const { call, earlier } = place;
     const replayed = earlier !== undefined && earlier.verdict !== 'open';
-    const span = new CallSpan(this.#order.origin, call, judged, replayed);
+    const span = new CallSpan(this.#order, call, judged, replayed);
     try {
       const hop = await this.#decide(place, judged, endsBy);
       span.tell(replayed ? earlier : this.#recorded(call), hop.answer);
@@ -166,10 +174,15 @@ export class EgressSession {
       return { answer: earlier ? await this.#replay(earlier, []) : this.#deny(call, judged) };
     }
     const { request } = judged;
-    const rules = [judged.rules.plugin, judged.rules.operator];
+    const rules = layersOf(judged.rules);
     const over =
       this.#budget.begin(rules, bytesOutOf(request)) ??
       (earlier || this.#journal.hasRoom ? undefined : 'the journal has no room for more');
+    const write = !SAFE_METHODS.has(request.target.method);
+    if (this.#order.dryRun && write && !over) {
+      this.#withheld.calls++;
+      this.#withheld.bytes += bytesOutOf(request);
+    }
     if (earlier && earlier.verdict !== 'open') {
       return { answer: await this.#replay(earlier, rules), request };
     }
@@ -185,7 +198,7 @@ export class EgressSession {
   /** Nothing leaves: the guest gets what an earlier attempt recorded. */
   async #replay(earlier: EgressCall, rules: readonly EgressRule[]): Promise<EgressAnswer> {
     this.#budget.received(rules, earlier.bytesIn);
-    if (earlier.verdict !== 'allowed') return recordedAnswer(earlier);
+    if (!hasBody(earlier)) return recordedAnswer(earlier);
     const digest = earlier.responseDigest;
     const missing = (reason: string) =>
       refused('host.resource', `the body of call ${earlier.call} ${reason}`);
@@ -201,19 +214,24 @@ export class EgressSession {
     allowed: AllowedRequest,
     endsBy: number,
   ): Promise<EgressAnswer> {
-    const { plugin, operator } = allowed.rules;
-    const maxResponseBytes = this.#budget.bytesInLeft([plugin, operator]);
-    const end = await new LiveCall(
-      { ...place, allowed, maxResponseBytes },
-      {
-        contract: this.#order.contract,
-        options: this.#options,
-        control: this.#control,
-        signal: this.#abort.signal,
-        endsBy,
-      },
-    ).perform();
-    this.#budget.received([plugin, operator], end.bytesIn);
+    const rules = layersOf(allowed.rules);
+    const maxResponseBytes = this.#budget.bytesInLeft(rules);
+    const task: CallTask = { ...place, allowed, maxResponseBytes };
+    const { workspace, contract, dryRun } = this.#order;
+    const around = {
+      workspace,
+      contract,
+      options: this.#options,
+      control: this.#control,
+      signal: this.#abort.signal,
+      endsBy,
+    };
+    const write = !SAFE_METHODS.has(allowed.request.target.method);
+    const end =
+      dryRun && write
+        ? await withholdWrite(task, around, dryRun)
+        : await new LiveCall(task, around).perform();
+    this.#budget.received(rules, end.bytesIn);
     if (!end.record)
       return end.refusal ?? refused('host.resource', 'a call ended without a record');
     const cut = this.#abort.signal.aborted && end.record.verdict === 'failed';
@@ -221,7 +239,7 @@ export class EgressSession {
       this.#cut = end.record;
       return end.refusal ?? refused('host.lost', 'the attempt ended first');
     }
-    const record = this.#journal.add(end.record, end.body);
+    const record = this.#journal.add(end.record, end.body, end.requestBody);
     return end.refusal ?? recordedAnswer(record, end.body);
   }
 

@@ -1,4 +1,5 @@
 /** What of a server's response a guest may read: no header of the connection, and no credential. */
+import { codingsOf, namesOf } from './decode-body.ts';
 import type { Scrubber } from './scrub.ts';
 
 export interface ServerResponse {
@@ -11,9 +12,10 @@ export type GuestResponse =
   | ({ readonly ok: true } & ServerResponse)
   | { readonly ok: false; readonly reason: string; readonly tooLarge: boolean };
 
-/** Headers that speak of the connection, or of bodies that the broker has already unpacked. */
+/** Headers that speak of the connection, or of a packing: bodies are unpacked or refused. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  'content-encoding',
   'keep-alive',
   'proxy-authenticate',
   'proxy-connection',
@@ -32,13 +34,13 @@ export function guestResponse(
 ): GuestResponse {
   if (status < 100 || status > 599) return unusable(`the server answered with status ${status}`);
   const own = Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
-  if (!scrubber) return { ok: true, status, headers: own, body };
-  const encoding = encodingOf(headers);
-  if (encoding && body.length > 0) {
+  const codings = codingsOf(headers);
+  if (codings.length > 0 && body.length > 0) {
     return unusable(
-      `the response is encoded as ${encoding}: no credential can be scrubbed from it`,
+      `the response is packed as ${namesOf(codings)}, which the broker does not unpack`,
     );
   }
+  if (!scrubber) return { ok: true, status, headers: own, body };
   const scrubbed = scrubber.bytes(body);
   if (!scrubbed)
     return unusable('the response repeats the credential so that it can not be scrubbed');
@@ -60,12 +62,4 @@ export function guestResponse(
 
 function unusable(reason: string): GuestResponse {
   return { ok: false, reason, tooLarge: false };
-}
-
-/** What a body is packed in, beside chunks; undefined for plain bytes. */
-function encodingOf(headers: Readonly<Record<string, string>>): string | undefined {
-  const names = [headers['content-encoding'], headers['transfer-encoding']]
-    .flatMap((value) => (value ?? '').toLowerCase().split(','))
-    .map((name) => name.trim());
-  return names.find((name) => !['', 'identity', 'chunked'].includes(name));
 }

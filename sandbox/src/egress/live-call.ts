@@ -13,8 +13,16 @@ import type { AttemptErrorCode } from '@portarium/contracts/errors';
 import type { EgressCall } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { bytesOutOf } from './budget.ts';
+import { certificateAdvice } from './certificate-advice.ts';
 import { checkedAddress } from './checked-address.ts';
-import { credentialProblem, headersToSet, type Leave } from './credential.ts';
+import { CONNECTIONS, type Connections } from './connections.ts';
+import {
+  addedOnWire,
+  credentialProblem,
+  guestLocation,
+  type Leave,
+  secretForms,
+} from './credential.ts';
 import { type Refused, refused, whereOf } from './egress-answer.ts';
 import type { EgressControl, IntentAnswer } from './egress-control.ts';
 import { guestResponse } from './guest-response.ts';
@@ -33,6 +41,8 @@ export interface BrokerOptions {
   readonly authorities?: string | undefined;
   /** Room that the responses of every session with this share; default that of the process. */
   readonly inFlight?: InFlightBytes;
+  /** Connections that sessions with this leave to later reads; default those of the process. */
+  readonly connections?: Connections;
 }
 
 export interface CallTask {
@@ -44,6 +54,7 @@ export interface CallTask {
 }
 
 export interface CallSurroundings {
+  readonly workspace: string;
   readonly contract: EgressContract;
   readonly options: BrokerOptions;
   readonly control: EgressControl;
@@ -57,6 +68,8 @@ export interface CallEnd {
   readonly record?: EgressCall;
   /** The bytes behind the record's `responseDigest`. */
   readonly body?: Uint8Array;
+  /** The bytes behind the `bodyDigest` of a withheld request. */
+  readonly requestBody?: Uint8Array;
   /** Response bytes that were taken in. */
   readonly bytesIn: number;
   /** The attempt ends, whatever the record says. */
@@ -72,6 +85,7 @@ export class LiveCall {
   #address: string | undefined;
   /** Of the request's body, when the call needs leave and has one. */
   #bodyDigest: Digest | null = null;
+  #tlsPeerKeyHash: Digest | undefined;
   #leave: Leave | undefined;
   #scrubber: Scrubber | undefined;
 
@@ -138,7 +152,7 @@ export class LiveCall {
     if (problem)
       return this.#unsent(problem, refused('credential.unavailable', this.#where(problem)));
     const { credential } = leave;
-    if (credential) this.#scrubber = new Scrubber(credential.secret, credential.slot);
+    if (credential) this.#scrubber = new Scrubber(secretForms(credential), credential.slot);
     return this.#exchange(address, { askedAt, leave });
   }
 
@@ -146,7 +160,7 @@ export class LiveCall {
     address: string,
     given?: { readonly askedAt: number; readonly leave: Leave },
   ): Promise<CallEnd> {
-    const { options, signal } = this.#around;
+    const { workspace, options, signal } = this.#around;
     const { allowed, maxResponseBytes } = this.#task;
     const most = options.timeoutMs ?? PLATFORM_LIMITS.egressTimeoutMs;
     const wholeBy = performance.now() + most;
@@ -154,7 +168,7 @@ export class LiveCall {
       ? {
           firstByteBy: Math.min(wholeBy, given.askedAt + given.leave.sendWithinMs),
           timeoutMs: Math.min(most, given.leave.timeoutMs),
-          set: headersToSet(given.leave),
+          added: addedOnWire(given.leave),
         }
       : { firstByteBy: wholeBy, timeoutMs: most, wholeBy };
     const sent = await send(allowed.request, {
@@ -163,39 +177,58 @@ export class LiveCall {
       maxResponseBytes,
       inFlight: options.inFlight ?? IN_FLIGHT,
       signal,
-      authorities: options.authorities,
+      authorities: allowed.rules.operator.caCertificates?.join('\n') ?? options.authorities,
+      connections: options.connections ?? CONNECTIONS,
+      workspace,
+      credential: given?.leave.credential,
     });
+    this.#tlsPeerKeyHash = sent.tlsPeerKeyHash;
     return sent.ok ? this.#answered(sent) : this.#broken(sent);
   }
 
   async #answered(sent: Extract<Sent, { ok: true }>): Promise<CallEnd> {
-    const response = guestResponse(sent, this.#scrubber, this.#task.maxResponseBytes);
+    const { location } = sent.headers;
+    const received =
+      location === undefined
+        ? sent
+        : {
+            ...sent,
+            headers: {
+              ...sent.headers,
+              location: guestLocation(location, this.#leave?.credential),
+            },
+          };
+    const response = guestResponse(received, this.#scrubber, this.#task.maxResponseBytes);
     const bytesOut = bytesOutOf(this.#task.allowed.request);
     if (!response.ok) {
-      const bytesIn = sent.body.length;
+      const bytesIn = bytesInOf(sent.body, sent);
       // It has happened, and its answer can not be shown: sending it again would not help.
       if (this.#write) {
-        return { bytesIn, refusal: refused('outcome.unknown', this.#where(response.reason)) };
+        return {
+          bytesIn,
+          refusal: refused('outcome.unknown', this.#where(this.#clean(response.reason))),
+        };
       }
       const layer = response.tooLarge ? { layer: 'budget' } : {};
       return this.#failed(response.reason, { ...layer, ...this.#sentAs(true), bytesOut, bytesIn });
     }
     const { status, headers, body } = response;
+    const bytesIn = bytesInOf(body, sent);
     const record = this.#record({
       verdict: 'allowed',
       status,
       responseDigest: await digestOf(body),
       responseHeaders: headers,
       bytesOut,
-      bytesIn: body.length,
+      bytesIn,
     });
-    return { record, body, bytesIn: body.length };
+    return { record, body, bytesIn };
   }
 
   #broken(sent: Extract<Sent, { ok: false }>): CallEnd {
     const { tooLarge, bytesIn } = sent;
     const reason = this.#clean(sent.reason);
-    if (!sent.sent) return this.#unsent(reason);
+    if (!sent.sent) return this.#unsent(certificateAdvice(reason, this.#task.allowed.rules));
     if (this.#write) {
       // Nobody knows what came of it: the record stays open.
       const lost: AttemptErrorCode = this.#leave?.idempotency ? 'answer.lost' : 'outcome.unknown';
@@ -267,6 +300,7 @@ export class LiveCall {
       ...(requestBodyDigest === null ? {} : { requestBodyDigest }),
       rule: allowed.rule,
       ...(this.#address === undefined ? {} : { address: this.#address }),
+      ...(this.#tlsPeerKeyHash === undefined ? {} : { tlsPeerKeyHash: this.#tlsPeerKeyHash }),
       ...(credential === undefined ? {} : { credential }),
       ms: Math.ceil(performance.now() - this.#started),
       ...more,
@@ -280,4 +314,9 @@ export class LiveCall {
   #where(reason: string): string {
     return whereOf(this.#task.allowed.draft, reason);
   }
+}
+
+/** The larger of what came packed and what the guest reads: either can be made to look small. */
+function bytesInOf(body: Uint8Array, { packedBytes = 0 }: { readonly packedBytes?: number }) {
+  return Math.max(body.length, packedBytes);
 }

@@ -12,7 +12,7 @@ const METHOD = /^[A-Z]{1,16}$/;
 const HOST = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{1,64}\])$/;
 
 /** Rule ids as manifests and grants have them. */
-const RULE = /^[a-z0-9-]{1,63}(?: [a-z0-9-]{1,63})?$/;
+const RULE = /^[a-z0-9-]{1,63}(?: [a-z0-9-]{1,63}){0,2}$/;
 /** Characters of response headers: of one name, one value, and all together. */
 const MOST_HEADER = { name: 256, value: 16_384, together: 64 * 1024 };
 /** The largest `integer` of PostgreSQL. */

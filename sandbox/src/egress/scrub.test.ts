@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { Scrubber } from './scrub.ts';
 
 const SECRET = 'sk_test/"4eC39H+lq%5C\\x';
-const scrubber = new Scrubber(SECRET, 'stripe');
+const scrubber = new Scrubber([SECRET], 'stripe');
 
 function scrubbed(text: string): string | undefined {
   const bytes = scrubber.bytes(Buffer.from(text));
@@ -38,19 +38,19 @@ test('a part of the secret is no secret', () => {
 
 test('what the marker makes with its surroundings is scrubbed too', () => {
   const secret = `]${'a'.repeat(20)}`;
-  const own = new Scrubber(secret, 'main');
+  const own = new Scrubber([secret], 'main');
   const left = own.bytes(Buffer.from(secret + 'a'.repeat(20)));
   expect(Buffer.from(left ?? []).toString()).toBe('[credential main[credential main]');
 });
 
 test('a slot that is named after its secret does not tell it', () => {
-  const own = new Scrubber('the-very-long-secret', 'the-very-long-secret');
+  const own = new Scrubber(['the-very-long-secret'], 'the-very-long-secret');
   expect(own.text('is the-very-long-secret.')).toBe('is [credential].');
 });
 
 test('a body that makes the secret anew again and again can not be scrubbed', () => {
   const secret = `]${'a'.repeat(16)}`;
-  const own = new Scrubber(secret, 'main');
+  const own = new Scrubber([secret], 'main');
   expect(own.bytes(Buffer.from(secret + 'a'.repeat(16 * 8)))).toBeUndefined();
 });
 

@@ -27,15 +27,14 @@ const MOST_PASSES = 4;
 export class Scrubber {
   readonly #forms: readonly Form[];
   /** Bit n of a byte: form n begins with it, before any escape. */
-  readonly #starts = new Uint8Array(256);
-  readonly #lowerCase: string;
+  readonly #starts = new Uint16Array(256);
+  readonly #lowerCase: readonly string[];
   readonly #marker: Uint8Array;
 
-  /** @param secret at least 16 visible ASCII characters */
-  constructor(secret: string, slot: string) {
-    const bytes = new TextEncoder().encode(secret);
-    this.#lowerCase = secret.toLowerCase();
-    this.#forms = [plain(bytes), hexadecimal(bytes), ...[0, 1, 2].map((at) => base64(bytes, at))];
+  /** @param secrets one to three texts to take out, each of at least 16 visible ASCII characters */
+  constructor(secrets: readonly string[], slot: string) {
+    this.#lowerCase = secrets.map((secret) => secret.toLowerCase());
+    this.#forms = secrets.flatMap((secret) => formsOf(new TextEncoder().encode(secret)));
     for (const [n, { first, second }] of this.#forms.entries()) {
       for (const start of [first[0], second[0]]) {
         if (start !== undefined) this.#starts[start] = (this.#starts[start] ?? 0) | (1 << n);
@@ -70,7 +69,8 @@ export class Scrubber {
     const kept: [string, string][] = [];
     for (const [name, value] of Object.entries(given)) {
       // Names are in lower case here, whatever they were on the wire.
-      if (name.includes(this.#lowerCase) || this.#found(latin1(name))) continue;
+      const named = this.#lowerCase.some((secret) => name.includes(secret));
+      if (named || this.#found(latin1(name))) continue;
       const scrubbed = this.bytes(latin1(value));
       if (scrubbed) kept.push([name, Buffer.from(scrubbed).toString('latin1')]);
     }
@@ -166,6 +166,10 @@ function hexAt(bytes: Uint8Array, at: number, digits: number): number | undefine
     value = 16 * value + digit;
   }
   return value;
+}
+
+function formsOf(secret: Uint8Array): readonly Form[] {
+  return [plain(secret), hexadecimal(secret), ...[0, 1, 2].map((at) => base64(secret, at))];
 }
 
 function plain(secret: Uint8Array): Form {

@@ -74,10 +74,10 @@ export class AttemptRunner {
     const journal = new ActionJournal(order.journal, broker.inFlight ?? IN_FLIGHT);
     const reports = new Reports(control, order, journal);
     const lease = new LeaseKeeper(reports, order);
-    const { operation, contract, limits, attempt, trace } = order;
-    const origin = { workspace, action, attempt, trace };
+    const { operation, contract, limits, dryRun, attempt, trace } = order;
+    const origin = { action, attempt, trace };
     const egress = new EgressSession(
-      { contract, effect: operation.effect, limits, origin },
+      { workspace, contract, effect: operation.effect, limits, dryRun, origin },
       broker,
       journal,
       new ControlEgress(control, order, reports, lease),

@@ -6,7 +6,7 @@ import { toBase64 } from '@portarium/contracts/base64';
 import type { Digest } from '@portarium/contracts/digest';
 import type { EgressCall, Report, WorkOrder } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import type { ActionJournal } from '../egress/action-journal.ts';
+import type { ActionJournal, NamedBody } from '../egress/action-journal.ts';
 import { reducedCall } from '../egress/safe-call.ts';
 import {
   type ControlAnswer,
@@ -18,18 +18,13 @@ import {
 /** How much of a record a report carries. */
 export type RecordForm = 'full' | 'reduced' | 'none';
 
-interface Body {
-  readonly digest: Digest;
-  readonly bytes: Uint8Array;
-}
-
 /** Records that fit into one report, up to but not with place `to`. */
 interface Batch {
   readonly to: number;
   readonly calls: readonly EgressCall[];
-  readonly inline: readonly Body[];
+  readonly inline: readonly NamedBody[];
   /** Bodies that have to be there before the report. */
-  readonly large: readonly Body[];
+  readonly large: readonly NamedBody[];
 }
 
 /** Characters of the records in one report; one record alone has at most some 70,000. */
@@ -142,7 +137,10 @@ export class Reports {
     return answer;
   }
 
-  async #put(bodies: readonly Body[], signal?: AbortSignal): Promise<ControlFailure | undefined> {
+  async #put(
+    bodies: readonly NamedBody[],
+    signal?: AbortSignal,
+  ): Promise<ControlFailure | undefined> {
     for (const { digest, bytes } of bodies) {
       if (this.#durable.has(digest)) continue;
       const put = await this.#control.putBody(this.#order, digest, bytes, signal);
@@ -175,9 +173,9 @@ export class Reports {
         calls.length === PLATFORM_LIMITS.callsPerReport ||
         (calls.length > 0 && characters > RECORD_CHARACTERS);
       if (entry === undefined || full) return { to, calls, ...bodies.split };
-      const digest = entry.record.responseDigest;
-      if (digest !== undefined && entry.body && !this.#durable.has(digest)) {
-        const large = bodies.add(digest, entry.body);
+      for (const { digest, bytes } of entry.bodies) {
+        if (this.#durable.has(digest)) continue;
+        const large = bodies.add(digest, bytes);
         if (large && atOnce) return { to, calls, inline: bodies.split.inline, large: [] };
       }
       calls.push(entry.record);
@@ -208,6 +206,6 @@ class BodySplit {
   }
 }
 
-function listOf(bodies: ReadonlyMap<Digest, Uint8Array>): readonly Body[] {
+function listOf(bodies: ReadonlyMap<Digest, Uint8Array>): readonly NamedBody[] {
   return [...bodies].map(([digest, bytes]) => ({ digest, bytes }));
 }

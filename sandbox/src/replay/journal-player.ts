@@ -8,7 +8,7 @@ import type { JournalArtifactRecord } from '@portarium/contracts/journal-artifac
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { FailedRequest, GuestResponse } from '../cell/engine.ts';
-import { recordedAnswer } from '../egress/egress-answer.ts';
+import { hasBody, recordedAnswer } from '../egress/egress-answer.ts';
 import { type CallDraft, judgeRequest } from '../egress/judge-request.ts';
 import { redirectOf } from '../egress/redirect.ts';
 import type { RecordedAttempt } from './recorded-attempt.ts';
@@ -108,8 +108,8 @@ export class JournalPlayer {
 
   /** The response's bytes, or why there are none. */
   async #body(record: JournalArtifactRecord): Promise<Uint8Array | string> {
-    const { call, responseDigest, verdict } = record;
-    if (verdict !== 'allowed') return EMPTY;
+    const { call, responseDigest } = record;
+    if (!hasBody(record)) return EMPTY;
     if (responseDigest === undefined) return `the response of call ${call} is not on record`;
     const body = this.#attempt.bodies.get(responseDigest);
     if (!body) return `the response of call ${call} (${responseDigest}) is not in the bundle`;

@@ -82,8 +82,11 @@ function verdictOf({ data }: Entry): string {
 }
 
 function readOrdered(files: BundleFiles, action: string, story: readonly Entry[]): Read<Ordered> {
-  const requested = story.find(({ type }) => type === 'action.requested');
-  const digest = v.safeParse(DigestSchema, requested?.data.orderDigest);
+  // An approver who narrows an action gives it another order.
+  const ordering =
+    story.find(({ data }) => data.narrows !== undefined) ??
+    story.find(({ type }) => type === 'action.requested');
+  const digest = v.safeParse(DigestSchema, ordering?.data.orderDigest);
   if (!digest.success) return refuse('the action has no order on record');
   const bytes = artifactOf(files, digest.output);
   if (!bytes) return refuse('the order was left out of the bundle');

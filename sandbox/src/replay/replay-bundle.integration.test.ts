@@ -116,6 +116,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (output: Uint8Array | undefined) => new TextDecoder().decode(output);
 
 interface RunOptions {
+  readonly answers?: NonNullable<Parameters<typeof recordRun>[1]['answers']>;
   readonly earlier?: RecordedRun;
   readonly loseAt?: number;
   readonly wallMs?: number;
@@ -187,6 +188,28 @@ test('redirects, writes, failed calls and denials are repeated hop by hop', asyn
   const failed = await agreesOn('unreachable_host', 'succeeded', 2);
   expect(text(failed.first.output)).toBe('0 |200 GET-after');
   await agreesOn('refused', 'egress.denied', 1);
+});
+
+test('a dry run is repeated with what its examples answered, and stops where none did', async () => {
+  const order = { ...(await orderOf('write')), dryRun: true } as const;
+  const example = {
+    method: 'POST',
+    path: '/things',
+    status: 201,
+    headers: {},
+    body: 'made',
+  } as const;
+  const dry = async (answers: RunOptions['answers'], verdict: string, calls: number) => {
+    const ran = await run(order, { answers: answers ?? [] });
+    expect(ran.verdict).toBe(verdict);
+    const replayed = await replay({ order, module, input: bytes(origin), runs: [ran] });
+    expect(replayed.summary).toMatchObject({ ok: true, findings: 0, bundle: 'verified' });
+    expect(onlyResult(replayed)).toMatchObject({ status: 'agrees', calls });
+    return ran;
+  };
+  const answered = await dry([example], 'succeeded', 2);
+  expect(text(answered.output)).toBe('201 made 200 GET-after');
+  await dry([], 'dry-run.unanswered', 1);
 });
 
 test('errors of the guest and limits that it decides alone are repeated', async () => {

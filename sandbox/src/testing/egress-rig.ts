@@ -21,9 +21,11 @@ export interface EgressRig {
 }
 
 export interface RigOrder extends Pick<WorkOrder, 'contract'> {
+  readonly workspace?: string;
   readonly effect?: WorkOrder['operation']['effect'];
   readonly limits?: Partial<WorkOrder['limits']>;
   readonly journal?: readonly EgressCall[];
+  readonly dryRun?: WorkOrder['dryRun'];
   readonly leaseMs?: number;
   readonly heartbeatMs?: number;
   /** What spans name, beside the attempt. */
@@ -49,6 +51,7 @@ export class EgressRigs {
   attempt(order: RigOrder, options: Partial<BrokerOptions> = {}): EgressRig {
     const attempt = makeId('attempt', ++this.#attempts, new Uint8Array(10));
     const limits = { ...DEFAULT_LIMITS, ...order.limits };
+    const { workspace = 'local' } = order;
     const known = [...(order.journal ?? [])];
     this.counterpart.journal(attempt).push(...known);
     const work = workOrder({ ...order, attempt, limits, journal: known });
@@ -63,7 +66,11 @@ export class EgressRigs {
     this.#leases.push(lease);
     const session = new EgressSession(
       {
-        ...{ contract: work.contract, effect: work.operation.effect, limits },
+        workspace,
+        contract: work.contract,
+        effect: work.operation.effect,
+        limits,
+        dryRun: work.dryRun,
         ...(order.origin === undefined ? {} : { origin: { ...order.origin, attempt } }),
       },
       { resolve: async () => ['127.0.0.1'], ownAddresses: new Set(), ...options },

@@ -57,6 +57,7 @@ export async function bundleOf(
   const { digest: plugin } = order.plugin;
   await log.append({ type: 'plugin.admitted', subject: { plugin }, data: {} });
   const named = await keep(actionOrderBytes(order), ORDER_MEDIA_TYPE);
+  const dry = order.dryRun ? { dryRun: true } : {};
   await tell(
     'action.requested',
     {
@@ -67,6 +68,7 @@ export async function bundleOf(
       inputDigest: order.inputDigest,
       contractDigest: await digestOfJson(contractStatement(order.contract)),
       orderDigest: named.digest,
+      ...dry,
     },
     {
       subject: { action: order.action, plugin },
@@ -87,19 +89,28 @@ export async function bundleOf(
     for (const record of run.records.slice(told)) {
       const { scheme: _, verdict, responseHeaders: __, ...shown } = record;
       if (verdict === 'denied') await tell('egress.denied', shown);
-      else if (!SAFE_METHODS.has(record.method)) {
+      else if (verdict === 'withheld') {
+        const { request, ...rest } = shown;
+        const bodyDigest = request?.bodyDigest ?? undefined;
+        const body = bodyDigest && run.bodies.get(bodyDigest);
+        const artifacts = body ? [await keep(body, OCTETS)] : [];
+        const data = { ...rest, ...(bodyDigest && { bodyDigest }), ...dry };
+        await tell('egress.withheld', data, { artifacts });
+      } else if (!SAFE_METHODS.has(record.method)) {
         await tell('egress.intended', { ...shown, ms: 0, bytesIn: 0, idempotencyKeyed: false });
         if (verdict !== 'open') await tell('egress.answered', shown);
       }
     }
     told = run.records.length;
-    await tell('attempt.finished', ...(await finished(run, keep)));
+    const [end, more] = await finished(run, keep);
+    await tell('attempt.finished', { ...end, ...dry }, more);
   }
   const last = story.runs.at(-1);
   if (!story.open && last?.verdict === 'succeeded') {
-    await tell('action.succeeded', { outputDigest: await outputOf(last) });
+    await tell('action.succeeded', { outputDigest: await outputOf(last), ...dry });
   } else if (!story.open) {
-    await tell('action.failed', { error: { code: last?.verdict ?? '', message: 'as it says' } });
+    const error = { code: last?.verdict ?? '', message: 'as it says' };
+    await tell('action.failed', { error, ...dry });
   }
   const key = await logKey();
   return buildBundle({

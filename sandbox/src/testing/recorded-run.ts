@@ -12,6 +12,7 @@ import * as v from 'valibot';
 import { ActionJournal } from '../egress/action-journal.ts';
 import type { CallIntent, EgressControl } from '../egress/egress-control.ts';
 import { EgressSession } from '../egress/egress-session.ts';
+import type { DryRun } from '../egress/withhold-write.ts';
 import { type CellCommand, CellProcess } from '../host/cell-process.ts';
 
 export interface RecordedRun {
@@ -30,6 +31,8 @@ export interface RunParts {
   readonly module: Uint8Array;
   readonly input: Uint8Array;
   /** The attempt before, whose records this one repeats. */
+  /** What a dry run is answered with. */
+  readonly answers?: DryRun['answers'];
   readonly earlier?: RecordedRun;
   /** The cell is killed when the guest asks for the call of this number. */
   readonly loseAt?: number;
@@ -42,7 +45,13 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
   const journal = new ActionJournal(earlier?.records ?? []);
   const control = new GrantingControl(earlier?.bodies ?? new Map());
   const session = new EgressSession(
-    { contract: order.contract, effect: order.operation.effect, limits: order.limits },
+    {
+      workspace: 'local',
+      contract: order.contract,
+      effect: order.operation.effect,
+      limits: order.limits,
+      dryRun: order.dryRun && { answers: parts.answers ?? [], credentials: [] },
+    },
     { resolve: async () => ['127.0.0.1'], ownAddresses: new Set() },
     journal,
     control,
@@ -86,7 +95,7 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
     const entry = journal.entry(place);
     if (!entry) continue;
     records.push(v.parse(JournalRecordSchema, { ...entry.record, attempt }));
-    if (entry.body) bodies.set(await digestOf(entry.body), entry.body);
+    for (const { digest, bytes } of entry.bodies) bodies.set(digest, bytes);
   }
   for (const { bodyDigest, body } of control.intents) {
     if (bodyDigest !== null) bodies.set(await digestOf(body), body);

@@ -3,13 +3,15 @@
  * manifest asks for granted as it stands; what is allowed gets a recorded answer, of which the guest reads
  * what it would read of a server's. Nothing leaves.
  */
-import type { EgressContract } from '@portarium/contracts/egress-rule';
+import { type EgressContract, layersOf } from '@portarium/contracts/egress-rule';
+import { writtenBody } from '@portarium/contracts/example-answer';
 import type { Effect } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { GuestRequest, OutboundRequest } from '@portarium/contracts/outbound-request';
 import type { Recording } from '@portarium/contracts/plugin-cases';
 import { checkAddress } from '../egress/address.ts';
 import { Budget, bytesOutOf } from '../egress/budget.ts';
+import { unpackedHeaders } from '../egress/decode-body.ts';
 import { type EgressAnswer, type Refused, recordedAnswer } from '../egress/egress-answer.ts';
 import { guestResponse } from '../egress/guest-response.ts';
 import { judgeRequest, type Layer } from '../egress/judge-request.ts';
@@ -85,7 +87,7 @@ export class RecordedEgress implements GuestEgress {
     });
     if (!judged.allowed) return denied(judged.layer, judged.reason);
     const { request, rule } = judged;
-    const rules = [judged.rules.plugin, judged.rules.operator];
+    const rules = layersOf(judged.rules);
     const bytesOut = bytesOutOf(request);
     const over = this.#budget.begin(rules, bytesOut);
     if (over) return denied('budget', over);
@@ -97,8 +99,14 @@ export class RecordedEgress implements GuestEgress {
       return denied('request', 'no recording answers it');
     }
     const left = this.#budget.bytesInLeft(rules);
-    const { status, headers, body: recorded } = recording.response;
-    const response = guestResponse({ status, headers, body: bytesOf(recorded) }, undefined, left);
+    const { status, body: recorded } = recording.response;
+    // A recorded body is what a guest reads: never packed, whatever the headers say.
+    const headers = unpackedHeaders(recording.response.headers);
+    const response = guestResponse(
+      { status, headers, body: writtenBody(recorded) },
+      undefined,
+      left,
+    );
     const size = response.ok ? response.body.length : 0;
     const record = { call, ...judged.draft, rule, bytesOut, bytesIn: size, ms: CALL_MS };
     if (!response.ok || size > left) {
@@ -132,9 +140,4 @@ function closedAddress(host: string, networks: readonly string[]): string | unde
   const address = literalAddress(host);
   const decision = address === undefined ? undefined : checkAddress(address, networks);
   return decision?.ok === false ? decision.reason : undefined;
-}
-
-function bytesOf(body: unknown): Uint8Array {
-  if (body === undefined) return new Uint8Array();
-  return new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
 }

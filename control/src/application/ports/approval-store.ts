@@ -43,6 +43,8 @@ export interface DecisionRecord {
   readonly person: string;
   readonly key: KeyId;
   readonly decision: Decision;
+  /** What it is about; an approval that somebody narrowed since counts it no more. */
+  readonly digest: Digest;
   readonly rationale: string;
   readonly at: string;
 }
@@ -83,7 +85,18 @@ export interface ApprovalWrites {
     to: ApprovalState,
     at: string,
   ): Promise<boolean>;
-  /** @returns false when that person has decided already */
+  /**
+   * Puts another digest and statement into the place of an open approval’s; decisions stay about what they
+   * were about. @returns false when it is not open any more
+   */
+  narrowApproval(
+    id: ApprovalId,
+    narrowed: Pick<ApprovalRecord, 'digest' | 'statement'>,
+  ): Promise<boolean>;
+  /**
+   * One decision a person: a new one about another digest takes the place of theirs before.
+   * @returns false when that person has decided about this digest already
+   */
   insertDecision(id: ApprovalId, decision: DecisionRecord): Promise<boolean>;
   /** Takes a granted approval once. @returns false when it was taken before */
   consumeApproval(id: ApprovalId, at: string): Promise<boolean>;

@@ -1,13 +1,15 @@
 /** Credentials of a workspace. The rows know everything about a secret but the secret. */
+import type { CredentialPlacement } from '@portarium/contracts/credential-placement';
 import type { CredentialId, KeyId } from '@portarium/contracts/ids';
 
-export interface CredentialRecord {
+export type CredentialRecord = CredentialPlacement & CredentialFacts;
+
+interface CredentialFacts {
   readonly id: CredentialId;
   /** What plugins call their slot, and operators name in a rule; unique among live credentials. */
   readonly name: string;
   /** The exact host that it may be sent to. */
   readonly host: string;
-  readonly kind: 'bearer';
   /** 1 at first; grows with each rotation. */
   readonly version: number;
   readonly createdBy: KeyId;

@@ -18,6 +18,8 @@ export interface PolicyQuestion {
   };
   readonly operation: { readonly name: string; readonly effect: Effect };
   readonly hosts: readonly string[];
+  /** Whether no write would leave. */
+  readonly dryRun: boolean;
   /** Only the input's `x-policy` attributes. */
   readonly attributes: Readonly<Record<string, unknown>>;
 }

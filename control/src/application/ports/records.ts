@@ -1,6 +1,6 @@
 /** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
 import type { Digest } from '@portarium/contracts/digest';
-import type { EgressContract, EgressRule } from '@portarium/contracts/egress-rule';
+import type { EgressContract, OperatorRule } from '@portarium/contracts/egress-rule';
 import type {
   ActionId,
   AttemptId,
@@ -14,6 +14,9 @@ import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle'
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
 
+/** Only an active version runs. One that grew waits for people; who denies it ends it. */
+export type PluginState = 'active' | 'pending-approval' | 'denied' | 'quarantined';
+
 export interface PluginRecord {
   readonly id: PluginId;
   readonly name: string;
@@ -26,14 +29,14 @@ export interface PluginRecord {
   readonly manifest: Manifest;
   readonly manifestDigest: Digest;
   readonly admission: Readonly<Record<string, unknown>>;
-  readonly state: 'active' | 'pending-approval' | 'quarantined';
+  readonly state: PluginState;
   readonly uploadedBy: string;
   readonly createdAt: string;
 }
 
 export interface EgressGrantRecord {
   readonly plugin: string;
-  readonly rules: readonly EgressRule[];
+  readonly rules: readonly OperatorRule[];
   readonly networks: readonly string[];
   readonly revision: number;
   readonly changedBy: string;
@@ -75,6 +78,10 @@ export interface ActionRecord {
   readonly orderDigest: Digest | null;
   /** The action that this one takes the place of. */
   readonly replaces: ActionId | null;
+  /** Its writes are recorded and answered from examples; none of them leaves. */
+  readonly dryRun: boolean;
+  /** The action that waits for people, and that this one is a dry run of. */
+  readonly dryRunOf: ActionId | null;
   /** What the contract's slots stood for when the action was requested. */
   readonly credentials: readonly SlotCredential[];
   /** The newest attempt's fence; 0 before the first. */
@@ -117,6 +124,8 @@ export interface LogEntryRecord {
 /** The version of a plugin that runs when an action names none. */
 export interface CurrentVersion {
   readonly version: string;
+  /** When it was chosen; null while nobody has. */
+  readonly chosenAt: string | null;
   /** Grows with each choice; 0 while nobody has chosen: then it is the newest. */
   readonly revision: number;
 }

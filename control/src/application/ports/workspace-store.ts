@@ -1,14 +1,17 @@
 /** Tenant data of one workspace, and the only way to it. */
+
 import type { Digest } from '@portarium/contracts/digest';
 import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-entry';
 import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
+import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { PluginApprovalReads, PluginApprovalWrites } from './plugin-approval-store.ts';
 import type { RateWrites } from './rate-store.ts';
 import type {
   ActionRecord,
@@ -50,7 +53,11 @@ export interface Page {
   readonly before?: string;
 }
 
-export interface ReadTransaction extends JournalReads, ApprovalReads, CredentialReads {
+export interface ReadTransaction
+  extends JournalReads,
+    ApprovalReads,
+    PluginApprovalReads,
+    CredentialReads {
   /** Without a version the current one: what was chosen, else the newest. */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */
@@ -69,6 +76,8 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   lastApproved(
     action: Pick<ActionRecord, 'id' | 'plugin' | 'operation'>,
   ): Promise<ActionRecord | undefined>;
+  /** The newest dry run of what that action would run: equal in all that its approval binds, but its id. */
+  lastDryRun(action: ActionRecord): Promise<ActionRecord | undefined>;
   listAttempts(action: ActionId): Promise<readonly AttemptRecord[]>;
   /** Log lines of an attempt; empty until it has finished. */
   attemptLogs(id: AttemptId): Promise<readonly LogLine[]>;
@@ -82,7 +91,10 @@ export interface ReadTransaction extends JournalReads, ApprovalReads, Credential
   /** Who answers for a key, and who made it; revoked ones too. */
   findKeyPeople(
     id: KeyId,
-  ): Promise<{ readonly owner: string; readonly createdBy: string | null } | undefined>;
+  ): Promise<
+    | { readonly owner: string; readonly createdBy: string | null; readonly role: KeyRole }
+    | undefined
+  >;
   /** Whether the key may still be used at `at`. */
   isKeyLive(id: KeyId, at: string): Promise<boolean>;
   /** What the newest entry of the action that tells of a decision says; the platform's own included. */
@@ -131,6 +143,8 @@ export interface UsageLine {
   readonly succeeded: number;
   readonly failed: number;
   readonly denied: number;
+  /** Not counted in any of the above; what their attempts used is counted. */
+  readonly dryRuns: number;
   readonly attempts: number;
   readonly cpuMs: number;
   readonly wallMs: number;
@@ -172,6 +186,7 @@ export interface WriteTransaction
   extends ReadTransaction,
     JournalWrites,
     ApprovalWrites,
+    PluginApprovalWrites,
     CredentialWrites,
     RateWrites {
   /** @returns false when the id is taken */
@@ -203,6 +218,11 @@ export interface WriteTransaction
   lockAction(id: ActionId): Promise<ActionRecord | undefined>;
   /** What changes of an action while it runs, under the same lock; cheaper than the whole row. */
   lockProgress(id: ActionId): Promise<Pick<ActionRecord, 'state' | 'fence'> | undefined>;
+  /** Narrows what an action that waits for people may reach; its attempts have not begun. */
+  narrowAction(
+    id: ActionId,
+    narrowed: Pick<ActionRecord, 'contract' | 'contractDigest' | 'orderDigest'>,
+  ): Promise<void>;
   /** Changes the state; the caller has checked the transition on the locked row. */
   updateAction(id: ActionId, change: ActionChange): Promise<void>;
   /**

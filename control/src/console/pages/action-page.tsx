@@ -12,6 +12,7 @@ import { Time } from '../parts/time.tsx';
 import { Timeline } from '../parts/timeline.tsx';
 import { VerifyPart } from '../parts/verify-part.tsx';
 import { Waterfall } from '../parts/waterfall.tsx';
+import { WritesPart } from '../parts/writes-part.tsx';
 import { Failure, Loaded, useResource } from '../resource.tsx';
 import { hrefOf } from '../router.ts';
 import { may, type Session, useSession } from '../session.ts';
@@ -57,11 +58,21 @@ export function ActionPage({ id }: { readonly id: string }) {
         <>
           <Heading
             title={`${action.plugin.name} ${action.operation}`}
-            aside={<Badge of={action.state} />}
+            aside={
+              <>
+                {action.dryRun && <Badge of="dry run" />} <Badge of={action.state} />
+              </>
+            }
           />
           <Facts action={action} />
           <NextStep action={action} reload={story.reload} />
           {action.error && <ErrorPart error={action.error} />}
+          {action.dryRun && (
+            <section>
+              <h2>What it would send</h2>
+              <WritesPart writes={action.writes ?? []} />
+            </section>
+          )}
           {action.output !== undefined && (
             <section>
               <h2>Output</h2>

@@ -1,3 +1,4 @@
+import type { Plugin } from '@portarium/client/answers';
 import type { Approval } from '@portarium/client/approval-answers';
 import { EFFECTS } from '@portarium/contracts/life-cycle';
 import { useKeys } from '../keys.ts';
@@ -21,7 +22,12 @@ export function ApprovalsPage({ chosen }: { readonly chosen: string | undefined 
     const page = await client.approvals.list({ limit: 100, ...(isState(state) ? { state } : {}) });
     return state === 'open' ? page.items.toSorted(byRisk) : page.items;
   }, [state]);
+  const grown = useResource(async () => {
+    const plugins = state === 'open' ? await client.plugins.list() : [];
+    return plugins.filter((plugin) => plugin.state === 'pending-approval');
+  }, [state]);
   useLive(list.reload, ({ type }) => type.includes('.approval.'));
+  useLive(grown.reload, ({ type }) => type.includes('.plugin.'));
   const search = state === 'open' ? '' : `?state=${state}`;
   const go = (id: string | undefined) =>
     navigate(`${hrefOf(workspace, 'approvals', id)}${search}`, { replace: true });
@@ -52,6 +58,7 @@ export function ApprovalsPage({ chosen }: { readonly chosen: string | undefined 
           </select>
         </label>
       </div>
+      {grown.value !== undefined && grown.value.length > 0 && <Grown plugins={grown.value} />}
       <div class="inbox">
         <Loaded from={list}>
           {(items) =>
@@ -71,6 +78,25 @@ export function ApprovalsPage({ chosen }: { readonly chosen: string | undefined 
         {chosen !== undefined && <ApprovalPart key={chosen} id={chosen} />}
       </div>
     </>
+  );
+}
+
+/** Versions that could do more than what runs; their page shows what, and takes the decision. */
+function Grown({ plugins }: { readonly plugins: readonly Plugin[] }) {
+  const { workspace } = useSession();
+  return (
+    <ul class="list" aria-label="Plugin versions">
+      {plugins.map(({ name, version, state }) => (
+        <li key={`${name}@${version}`}>
+          <Link href={hrefOf(workspace, 'plugins', name)}>
+            <span>
+              <Badge of={state} /> <strong>{name}</strong> {version}
+            </span>
+            <span class="quiet">This version could do more than the one that runs.</span>
+          </Link>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -2,6 +2,7 @@ import type { Egress, Plugin } from '@portarium/client/answers';
 import { visibleLine } from '@portarium/client/visible-text';
 import { useLive } from '../live.ts';
 import { Badge } from '../parts/badge.tsx';
+import { GrowthPart } from '../parts/growth-part.tsx';
 import { Heading } from '../parts/heading.tsx';
 import { JsonView } from '../parts/json-view.tsx';
 import { Table } from '../parts/table.tsx';
@@ -41,6 +42,14 @@ export function PluginPage({ name }: { readonly name: string }) {
               </dd>
             </div>
           </dl>
+          {versions.some(waits) && (
+            <section>
+              <h2>Waiting for approval</h2>
+              {versions.filter(waits).map((plugin) => (
+                <GrowthPart key={plugin.version} plugin={plugin} reload={found.reload} />
+              ))}
+            </section>
+          )}
           {may(current, 'action.request') && (
             <section>
               <h2>Try an operation</h2>
@@ -68,6 +77,8 @@ export function PluginPage({ name }: { readonly name: string }) {
     </Loaded>
   );
 }
+
+const waits = ({ state }: Plugin) => state === 'pending-approval';
 
 type Rule = Egress['operator']['rules'][number];
 
@@ -124,6 +135,7 @@ function RuleList(props: {
             <code>{ruleText(rule)}</code>
             <p class="quiet">
               {rule.id}
+              {rule.caCertificates && ', checked by private authorities only'}
               {rule.maxCalls !== undefined &&
                 `, at most ${rule.maxCalls} ${rule.maxCalls === 1 ? 'call' : 'calls'}`}
               {rule.maxPerMinute !== undefined && `, at most ${rule.maxPerMinute} a minute`}

@@ -15,25 +15,27 @@ export function ActionTable(props: {
   if (props.items.length === 0) return <>{props.empty}</>;
   return (
     <Table heads={['State', 'Operation', 'Tier', 'Attempts', 'Asked for']}>
-      {props.items.map(({ id, state, plugin, operation, tier, attempts, createdAt, error }) => (
-        <tr key={id}>
-          <td>
-            <Badge of={state} />
-          </td>
-          <td>
-            <Link href={hrefOf(workspace, 'actions', id)}>
-              {plugin.name} {operation}
-            </Link>{' '}
-            <span class="quiet">{plugin.version}</span>
-            {error && <div class="quiet">{error.code}</div>}
-          </td>
-          <td>{tier ?? '–'}</td>
-          <td>{attempts}</td>
-          <td>
-            <Time at={createdAt} />
-          </td>
-        </tr>
-      ))}
+      {props.items.map(
+        ({ id, state, plugin, operation, tier, attempts, createdAt, error, dryRun }) => (
+          <tr key={id}>
+            <td>
+              <Badge of={state} /> {dryRun && <span class="quiet">dry run</span>}
+            </td>
+            <td>
+              <Link href={hrefOf(workspace, 'actions', id)}>
+                {plugin.name} {operation}
+              </Link>{' '}
+              <span class="quiet">{plugin.version}</span>
+              {error && <div class="quiet">{error.code}</div>}
+            </td>
+            <td>{tier ?? '–'}</td>
+            <td>{attempts}</td>
+            <td>
+              <Time at={createdAt} />
+            </td>
+          </tr>
+        ),
+      )}
     </Table>
   );
 }

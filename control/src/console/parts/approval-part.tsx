@@ -5,16 +5,21 @@ import { inputLines } from '@portarium/client/exact-input';
 import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
-import { useRef, useState } from 'preact/hooks';
-import { useKeys } from '../keys.ts';
+import { placementText } from '@portarium/contracts/credential-placement';
+import { useState } from 'preact/hooks';
 import { useLive } from '../live.ts';
 import { Failure, useResource } from '../resource.tsx';
 import { hrefOf } from '../router.ts';
 import { may, type Session, useSession } from '../session.ts';
 import { Badge } from './badge.tsx';
-import { Code } from './code.tsx';
+import { DecideForm, Decisions } from './decide-form.tsx';
+import { Lines } from './lines.tsx';
 import { Link } from './link.tsx';
 import { Time } from './time.tsx';
+import { WritesPart } from './writes-part.tsx';
+
+/** How long the button waits for what a dry run would send. */
+const DRY_RUN_SECONDS = 20;
 
 interface Shown {
   readonly approval: Approval;
@@ -74,8 +79,19 @@ export function ApprovalPart({ id }: { readonly id: string }) {
         </p>
       ))}
       {checked && <Request checked={checked} />}
+      <DryRun approval={approval} reload={shown.reload} />
       <Decisions approval={approval} />
-      {checked && approval.state === 'open' && <Decide checked={checked} reload={shown.reload} />}
+      {checked && approval.state === 'open' && (
+        <DecideForm
+          choices={['approve', 'deny', 'request-changes']}
+          refusal={approval.refusal?.detail}
+          narrows
+          send={(decision) =>
+            current.client.approvals.decide(approval.id, { ...decision, digest: checked.digest })
+          }
+          reload={shown.reload}
+        />
+      )}
     </article>
   );
 }
@@ -144,15 +160,21 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
           ))}
         </ul>
       )}
+      {contract.approval.length > 0 && (
+        <p class="notice">
+          An approver narrowed what it may reach: the last name of each call’s rule is that of
+          theirs.
+        </p>
+      )}
       <h3>Credentials, set by the platform</h3>
       {credentials.length === 0 ? (
         <p>None.</p>
       ) : (
         <ul class="calls">
-          {credentials.map(({ id, name, host, kind, version }) => (
+          {credentials.map(({ id, name, host, version, ...place }) => (
             <li key={id}>
-              <strong>{visibleLine(name)}</strong> {kind}, sent to <code>{visibleLine(host)}</code>{' '}
-              only, version {version}
+              <strong>{visibleLine(name)}</strong> {visibleLine(placementText(place))}, sent to{' '}
+              <code>{visibleLine(host)}</code> only, version {version}
             </li>
           ))}
         </ul>
@@ -194,6 +216,7 @@ function Call({ call }: { readonly call: AllowedCall }) {
             ? []
             : [`at most ${maxCalls} ${maxCalls === 1 ? 'call' : 'calls'}`]),
           ...(maxPerMinute === undefined ? [] : [`at most ${maxPerMinute} a minute`]),
+          ...(call.caCertificates ? ['checked by private authorities only'] : []),
           ...(idempotency ? [`sent again only with the same ${idempotency.header}`] : []),
         ].join(' · ')}
       </p>
@@ -225,140 +248,46 @@ function Difference(props: {
   );
 }
 
-function Lines(props: { readonly lines: readonly string[]; readonly label: string }) {
-  return (
-    <Code label={props.label}>
-      {props.lines.map((line, i) => {
-        const text = `${line}\n`;
-        if (line.startsWith('+ ')) return <ins key={i}>{text}</ins>;
-        return line.startsWith('- ') ? <del key={i}>{text}</del> : text;
-      })}
-    </Code>
-  );
-}
-
-function Decisions({ approval }: { readonly approval: Approval }) {
-  const { decisions, quorum, roles, excluded } = approval;
-  const given = decisions.filter(({ decision }) => decision === 'approve').length;
-  return (
-    <>
-      <h3>Decisions</h3>
-      <p>
-        {given} of {quorum} {quorum === 1 ? 'person has' : 'people have'} agreed.{' '}
-        <span class="quiet">
-          Roles: {roles.join(', ')}. Not:{' '}
-          {excluded.map(visibleLine).join(', ') || 'nobody is excluded'}.
-        </span>
-      </p>
-      <ul class="calls">
-        {decisions.map(({ person, decision, rationale, at }) => (
-          <li key={person}>
-            <strong>{visibleLine(person)}</strong> <Badge of={decision} /> “{visibleLine(rationale)}
-            ”{' '}
-            <span class="quiet">
-              <Time at={at} />
-            </span>
-          </li>
-        ))}
-      </ul>
-    </>
-  );
-}
-
-const CHOICES = [
-  ['approve', 'Approve', 'a'],
-  ['deny', 'Deny', 'd'],
-  ['request-changes', 'Ask for changes', 'r'],
-] as const;
-type Choice = (typeof CHOICES)[number][0];
-
-/** First what, then why, then once more: nothing is decided by one key. */
-function Decide(props: { readonly checked: CheckedApproval; readonly reload: () => void }) {
+/** What the newest dry run of exactly this would have sent, and a way to another. */
+function DryRun(props: { readonly approval: Approval; readonly reload: () => void }) {
   const current = useSession();
-  const { approval, digest } = props.checked;
-  const [choice, setChoice] = useState<Choice>();
-  const [rationale, setRationale] = useState('');
+  const { action, state, dryRun } = props.approval;
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error>();
-  const field = useRef<HTMLTextAreaElement>(null);
-  // At once: the next key that is pressed belongs to the reason.
-  const choose = (wanted: Choice) => {
-    setChoice(wanted);
-    field.current?.focus();
-  };
-  const allowed = may(current, 'approval.decide') && !approval.refusal;
-  useKeys((key) => {
-    const wanted = CHOICES.find(([, , letter]) => letter === key)?.[0];
-    if (!allowed || !wanted) return false;
-    choose(wanted);
-    return true;
-  });
-  if (!allowed) {
-    return (
-      <p class="notice">
-        {approval.refusal?.detail ??
-          `A key of the role ${current.caller.role} does not decide approvals.`}
-      </p>
-    );
-  }
-  const send = async () => {
-    if (choice === undefined || rationale.trim() === '') return;
+  const run = async () => {
     setBusy(true);
     setError(undefined);
-    await current.client.approvals
-      .decide(approval.id, { decision: choice, rationale: rationale.trim(), digest })
+    await current.client.actions
+      .dryRun(action, { waitSeconds: DRY_RUN_SECONDS })
       .catch((caught) => setError(caught));
     setBusy(false);
     props.reload();
   };
   return (
-    <form
-      class="decide"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <fieldset>
-        <legend>Your decision</legend>
+    <>
+      <h3>Dry run</h3>
+      {dryRun ? (
+        <>
+          <p>
+            <Link href={hrefOf(current.workspace, 'actions', dryRun.action)}>Its dry run</Link>{' '}
+            <Badge of={dryRun.state} /> {dryRun.error && visibleLine(dryRun.error.code)}
+          </p>
+          <WritesPart writes={dryRun.writes} />
+          <p class="quiet">
+            None of it has left. What the plugin reads, and so what it sends, may be another then.
+          </p>
+        </>
+      ) : (
+        <p>It was not run dry.</p>
+      )}
+      {state === 'open' && may(current, 'action.dry-run') && (
         <p class="buttons">
-          {CHOICES.map(([value, words, letter]) => (
-            <button
-              type="button"
-              key={value}
-              class={value}
-              aria-pressed={choice === value}
-              aria-keyshortcuts={letter}
-              onClick={() => choose(value)}
-            >
-              {words}
-            </button>
-          ))}
+          <button type="button" class="plain" disabled={busy} onClick={run}>
+            {busy ? 'Running…' : 'Run it dry'}
+          </button>
         </p>
-      </fieldset>
-      <label>
-        Why
-        <textarea
-          ref={field}
-          rows={2}
-          maxLength={2_000}
-          required
-          value={rationale}
-          onInput={(event) => setRationale(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
-            if (event.key === 'Escape') setChoice(undefined);
-          }}
-        />
-      </label>
-      {choice !== undefined && (
-        <button type="submit" class={`main ${choice}`} disabled={busy || rationale.trim() === ''}>
-          {busy
-            ? 'Sending…'
-            : `${CHOICES.find(([value]) => value === choice)?.[1]}, as ${current.caller.owner}`}
-        </button>
       )}
       {error && <Failure error={error} />}
-    </form>
+    </>
   );
 }

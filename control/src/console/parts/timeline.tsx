@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'egress.intended': 'Write is about to be sent',
   'egress.answered': 'Write answered',
   'egress.denied': 'Call refused',
+  'egress.withheld': 'Write withheld by the dry run',
   'attempt.finished': 'Attempt ended',
   'action.succeeded': 'Succeeded',
   'action.failed': 'Failed',

@@ -34,7 +34,7 @@ export function TryForm({ plugin }: { readonly plugin: Plugin }) {
     setRaw(undefined);
     setInput(firstInput(operations.find((one) => one.name === wanted)));
   };
-  const run = async () => {
+  const run = async (dryRun: boolean) => {
     setBusy(true);
     setError(undefined);
     try {
@@ -43,6 +43,7 @@ export function TryForm({ plugin }: { readonly plugin: Plugin }) {
           plugin: `${plugin.name}@${plugin.version}`,
           operation: operation.name,
           input: raw === undefined ? input : JSON.parse(raw),
+          ...(dryRun ? { dryRun } : {}),
         },
         { waitSeconds: WAIT_SECONDS },
       );
@@ -57,7 +58,7 @@ export function TryForm({ plugin }: { readonly plugin: Plugin }) {
       class="try"
       onSubmit={(event) => {
         event.preventDefault();
-        run();
+        run(false);
       }}
     >
       <label>
@@ -88,6 +89,11 @@ export function TryForm({ plugin }: { readonly plugin: Plugin }) {
         <button type="submit" class="main" disabled={busy}>
           {busy ? 'Asking…' : 'Ask for the action'}
         </button>
+        {operation.effect !== 'read' && (
+          <button type="button" class="plain" disabled={busy} onClick={() => run(true)}>
+            Run it dry
+          </button>
+        )}
         <button
           type="button"
           class="plain"

@@ -9,7 +9,12 @@ import { STARTER_POLICY } from '../../domain/starter-policy.ts';
 import { createCedarEngine } from './cedar.ts';
 
 let version = 0;
-function ask(text: string, effect: Effect = 'read', attributes: Record<string, unknown> = {}) {
+function ask(
+  text: string,
+  effect: Effect = 'read',
+  attributes: Record<string, unknown> = {},
+  dryRun = false,
+) {
   version += 1;
   const manifest = v.parse(ManifestSchema, {
     schema: 1,
@@ -34,6 +39,7 @@ function ask(text: string, effect: Effect = 'read', attributes: Record<string, u
   const question: PolicyQuestion = {
     workspace: 'local' as WorkspaceId,
     policy: { id: `pol_${version}` as PolicyQuestion['policy']['id'], version, text },
+    dryRun,
     principal: { id: 'key_1', owner: 'ada', role: 'agent' },
     plugin: {
       name: 'pay',
@@ -81,6 +87,13 @@ test('no matching policy, no valid tier, a broken policy and one that errs all d
   const errs =
     '@id("a") @tier("auto") permit (principal, action, resource); @id("e") forbid (principal, action, resource) when { context.input.amount > 5 };';
   expect(ask(errs, 'read', {}).decision).toBe('deny');
+});
+
+test('a policy can tell a dry run from a run, and forbid it', () => {
+  const text =
+    '@id("a") @tier("auto") permit (principal, action, resource); @id("dry") forbid (principal, action, resource) when { context.dryRun };';
+  expect(ask(text).decision).toBe('allow');
+  expect(ask(text, 'read', {}, true)).toMatchObject({ decision: 'deny', policies: ['dry'] });
 });
 
 test('only attributes marked x-policy reach a policy, and an entity literal among them denies', () => {

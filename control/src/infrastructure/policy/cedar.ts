@@ -80,7 +80,12 @@ function judge(policy: LoadedPolicy, question: PolicyQuestion, schema: string): 
     principal,
     action: { type: 'Action', id: 'invoke' },
     resource,
-    context: { workspace: question.workspace, hosts: [...question.hosts], input: attributes },
+    context: {
+      workspace: question.workspace,
+      hosts: [...question.hosts],
+      dryRun: question.dryRun,
+      input: attributes,
+    },
     preparsedSchemaName: schema,
     validateRequest: true,
     preparsedPolicySetId: policy.setId,
@@ -203,6 +208,7 @@ function operationSchema(question: PolicyQuestion): SchemaJson<string> {
               attributes: {
                 workspace: { type: 'String' },
                 hosts: { type: 'Set', element: { type: 'String' } },
+                dryRun: { type: 'Boolean' },
                 input: { type: 'Record', attributes },
               },
             },

@@ -51,8 +51,10 @@ export function readApprovals(tx: TransactionSql, workspace: WorkspaceId): Appro
       return rows.map(approvalOf);
     },
     async listDecisions(id) {
-      const rows =
-        await tx`SELECT person, key_id, decision, rationale, decided_at FROM approval_decisions WHERE workspace_id = ${workspace} AND approval_id = ${uuidOf(id)} ORDER BY decided_at, person`;
+      const rows = await tx`
+        SELECT d.person, d.key_id, d.decision, d.rationale, d.decided_at, coalesce(d.digest, a.digest) AS digest
+        FROM approval_decisions d JOIN approvals a ON a.workspace_id = d.workspace_id AND a.id = d.approval_id
+        WHERE d.workspace_id = ${workspace} AND d.approval_id = ${uuidOf(id)} ORDER BY d.decided_at, d.person`;
       return rows.map(decisionOf);
     },
     async approvalRules() {
@@ -88,11 +90,23 @@ export function writeApprovals(
         WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = ${from} RETURNING id`;
       return rows.length === 1;
     },
+    async narrowApproval(id, { digest, statement }) {
+      // A release before this one left out what a decision is about: the digest until now.
+      await tx`
+        UPDATE approval_decisions d SET digest = a.digest FROM approvals a
+        WHERE a.workspace_id = ${workspace} AND a.id = ${uuidOf(id)} AND d.workspace_id = a.workspace_id AND d.approval_id = a.id AND d.digest IS NULL`;
+      const rows = await tx`
+        UPDATE approvals SET digest = ${digest}, statement = ${json(statement)}
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = 'open' RETURNING id`;
+      return rows.length === 1;
+    },
     async insertDecision(id, decision) {
       const rows = await tx`
-        INSERT INTO approval_decisions (workspace_id, approval_id, person, key_id, decision, rationale, decided_at)
-        VALUES (${workspace}, ${uuidOf(id)}, ${decision.person}, ${uuidOf(decision.key)}, ${decision.decision}, ${decision.rationale}, ${decision.at})
-        ON CONFLICT DO NOTHING RETURNING person`;
+        INSERT INTO approval_decisions (workspace_id, approval_id, person, key_id, decision, rationale, decided_at, digest)
+        VALUES (${workspace}, ${uuidOf(id)}, ${decision.person}, ${uuidOf(decision.key)}, ${decision.decision}, ${decision.rationale}, ${decision.at}, ${decision.digest})
+        ON CONFLICT (workspace_id, approval_id, person) DO UPDATE SET key_id = excluded.key_id, decision = excluded.decision,
+          rationale = excluded.rationale, decided_at = excluded.decided_at, digest = excluded.digest
+        WHERE approval_decisions.digest <> excluded.digest RETURNING person`;
       return rows.length === 1;
     },
     async consumeApproval(id, at) {
@@ -139,11 +153,12 @@ function approvalOf(row: Row): ApprovalRecord {
   };
 }
 
-function decisionOf(row: Row): DecisionRecord {
+export function decisionOf(row: Row): DecisionRecord {
   return {
     person: row.person as string,
     key: idFromUuid('key', row.key_id as string),
     decision: row.decision as DecisionRecord['decision'],
+    digest: row.digest as Digest,
     rationale: row.rationale as string,
     at: (row.decided_at as Date).toISOString(),
   };

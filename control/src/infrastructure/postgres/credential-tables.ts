@@ -1,4 +1,5 @@
 /** What is known of credentials beside their secrets, which are in the vault. */
+import { type CredentialPlacement, placementOf } from '@portarium/contracts/credential-placement';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type {
   CredentialReads,
@@ -13,6 +14,9 @@ const COLUMNS = [
   'name',
   'host',
   'kind',
+  'username',
+  'header',
+  'parameter',
   'version',
   'created_by',
   'created_at',
@@ -43,9 +47,13 @@ export function readCredentials(tx: TransactionSql, workspace: WorkspaceId): Cre
 export function writeCredentials(tx: TransactionSql, workspace: WorkspaceId): CredentialWrites {
   return {
     async insertCredential(credential) {
+      const username = credential.kind === 'basic' ? credential.username : null;
+      const header = credential.kind === 'header' ? credential.header : null;
+      const parameter = credential.kind === 'query' ? credential.parameter : null;
       const rows = await tx`
-        INSERT INTO credentials (workspace_id, id, name, host, kind, version, created_by, created_at)
-        VALUES (${workspace}, ${uuidOf(credential.id)}, ${credential.name}, ${credential.host}, ${credential.kind}, ${credential.version},
+        INSERT INTO credentials (workspace_id, id, name, host, kind, username, header, parameter, version, created_by, created_at)
+        VALUES (${workspace}, ${uuidOf(credential.id)}, ${credential.name}, ${credential.host}, ${credential.kind},
+          ${username}, ${header}, ${parameter}, ${credential.version},
           ${uuidOf(credential.createdBy)}, ${credential.createdAt})
         ON CONFLICT DO NOTHING RETURNING id`;
       return rows.length === 1;
@@ -70,7 +78,7 @@ function credentialOf(row: Row): CredentialRecord {
     id: idFromUuid('credential', row.id as string),
     name: row.name as string,
     host: row.host as string,
-    kind: row.kind as CredentialRecord['kind'],
+    ...placementOf(row as unknown as CredentialPlacement),
     version: Number(row.version),
     createdBy: idFromUuid('key', row.created_by as string),
     createdAt: (row.created_at as Date).toISOString(),

@@ -3,11 +3,13 @@ import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
+import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
-import { actionOf, attemptOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
+import { readPluginApprovals } from './plugin-approval-tables.ts';
+import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 
 export const PLUGIN_COLUMNS = [
@@ -43,6 +45,8 @@ export const ACTION_COLUMNS = [
   'policy_version',
   'order_digest',
   'replaces',
+  'dry_run',
+  'dry_run_of',
   'credentials',
   'fence',
   'output_digest',
@@ -83,8 +87,8 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     async currentVersion(name) {
       const [row] =
-        await tx`SELECT version, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
-      return row && { version: row.version as string, revision: Number(row.revision) };
+        await tx`SELECT version, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
+      return row && currentOf(row);
     },
     async isPluginActive(name, version) {
       const [row] =
@@ -123,7 +127,16 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     async lastApproved({ id, plugin, operation }) {
       const [row] = await tx`
         SELECT ${tx(ACTION_COLUMNS)} FROM actions
-        WHERE workspace_id = ${workspace} AND state = 'succeeded' AND tier = 'human-approve' AND plugin = ${plugin} AND operation = ${operation} AND id < ${uuidOf(id)}
+        WHERE workspace_id = ${workspace} AND state = 'succeeded' AND tier = 'human-approve' AND NOT dry_run AND plugin = ${plugin} AND operation = ${operation} AND id < ${uuidOf(id)}
+        ORDER BY id DESC LIMIT 1`;
+      return row && actionOf(row);
+    },
+    async lastDryRun({ plugin, version, ...asked }) {
+      const [row] = await tx`
+        SELECT ${tx(ACTION_COLUMNS)} FROM actions
+        WHERE workspace_id = ${workspace} AND dry_run AND input_digest = ${asked.inputDigest} AND plugin = ${plugin} AND version = ${version}
+          AND plugin_digest = ${asked.pluginDigest} AND operation = ${asked.operation} AND contract_digest = ${asked.contractDigest}
+          AND policy_version = ${asked.policyVersion} AND tier = ${asked.tier} AND credentials = ${tx.json(asked.credentials as never)}
         ORDER BY id DESC LIMIT 1`;
       return row && actionOf(row);
     },
@@ -163,9 +176,13 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
       );
     },
     async findKeyPeople(id) {
-      const [row] = await tx`SELECT owner, created_by FROM api_keys WHERE id = ${uuidOf(id)}`;
+      const [row] = await tx`SELECT owner, created_by, role FROM api_keys WHERE id = ${uuidOf(id)}`;
       return (
-        row && { owner: row.owner as string, createdBy: (row.created_by ?? null) as string | null }
+        row && {
+          owner: row.owner as string,
+          createdBy: (row.created_by ?? null) as string | null,
+          role: row.role as KeyRole,
+        }
       );
     },
     async isKeyLive(id, at) {
@@ -176,6 +193,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
+    ...readPluginApprovals(tx, workspace),
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),

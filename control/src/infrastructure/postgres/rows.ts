@@ -5,6 +5,7 @@ import type { KeyRecord, WorkspaceRecord } from '../../application/ports/directo
 import type {
   ActionRecord,
   AttemptRecord,
+  CurrentVersion,
   EgressGrantRecord,
   LogEntryRecord,
   PluginRecord,
@@ -22,6 +23,14 @@ const text = (row: Row, name: string) => row[name] as string;
 const maybe = (row: Row, name: string) => (row[name] ?? null) as string | null;
 const time = (row: Row, name: string) => (row[name] as Date).toISOString();
 const maybeTime = (row: Row, name: string) => (row[name] as Date | null)?.toISOString() ?? null;
+
+export function currentOf(row: Row): CurrentVersion {
+  return {
+    version: text(row, 'version'),
+    chosenAt: time(row, 'changed_at'),
+    revision: Number(row.revision),
+  };
+}
 
 export function pluginOf(row: Row): PluginRecord {
   return {
@@ -80,6 +89,8 @@ export function actionOf(row: Row): ActionRecord {
     policyVersion: Number(row.policy_version),
     orderDigest: maybe(row, 'order_digest') as Digest | null,
     replaces: row.replaces == null ? null : idFromUuid('action', text(row, 'replaces')),
+    dryRun: row.dry_run as boolean,
+    dryRunOf: row.dry_run_of == null ? null : idFromUuid('action', text(row, 'dry_run_of')),
     credentials: row.credentials as ActionRecord['credentials'],
     fence: Number(row.fence),
     outputDigest: maybe(row, 'output_digest') as Digest | null,

@@ -13,7 +13,7 @@ export function readUsage(
 ): Pick<ReadTransaction, 'usageByDay' | 'usageByOperation'> {
   /** Every action of the span with what its attempts used. */
   const spent = (fromMs: number, untilMs: number) => tx`
-    SELECT a.id, a.plugin, a.operation, a.state, to_char(a.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
+    SELECT a.id, a.plugin, a.operation, a.state, a.dry_run, to_char(a.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
       count(t.id) AS attempts,
       coalesce(sum((t.usage->>'cpuMs')::float8), 0) AS cpu_ms,
       coalesce(sum((t.usage->>'wallMs')::float8), 0) AS wall_ms,
@@ -24,8 +24,9 @@ export function readUsage(
     WHERE a.workspace_id = ${workspace} AND a.id >= ${firstId(fromMs)} AND a.id < ${firstId(untilMs)}
     GROUP BY a.workspace_id, a.id`;
   const sums = tx`
-    count(*) AS actions, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
-    count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'denied') AS denied,
+    count(*) FILTER (WHERE NOT dry_run) AS actions, count(*) FILTER (WHERE state = 'succeeded' AND NOT dry_run) AS succeeded,
+    count(*) FILTER (WHERE state = 'failed' AND NOT dry_run) AS failed, count(*) FILTER (WHERE state = 'denied' AND NOT dry_run) AS denied,
+    count(*) FILTER (WHERE dry_run) AS dry_runs,
     sum(attempts) AS attempts, round(sum(cpu_ms)) AS cpu_ms, round(sum(wall_ms)) AS wall_ms,
     sum(egress_calls) AS egress_calls, sum(bytes_out) AS bytes_out, sum(bytes_in) AS bytes_in`;
   return {
@@ -60,6 +61,7 @@ function lineOf(row: Row): UsageLine {
     succeeded: number('succeeded'),
     failed: number('failed'),
     denied: number('denied'),
+    dryRuns: number('dry_runs'),
     attempts: number('attempts'),
     cpuMs: number('cpu_ms'),
     wallMs: number('wall_ms'),

@@ -13,6 +13,8 @@ const TENANT_TABLES = [
   'plugin_current',
   'egress_rates',
   'plugin_egress',
+  'plugin_approvals',
+  'plugin_decisions',
   'policies',
   'actions',
   'idempotency_keys',

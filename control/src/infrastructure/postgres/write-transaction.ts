@@ -7,9 +7,10 @@ import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
 import { lockName } from './lock-name.ts';
+import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
-import { actionOf, grantOf, type JsonParameter } from './rows.ts';
+import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -35,9 +36,9 @@ export function writeTransaction(
         VALUES (${workspace}, ${name}, ${version}, 1, ${by}, ${at})
         ON CONFLICT (workspace_id, plugin) DO UPDATE SET version = excluded.version, revision = plugin_current.revision + 1,
           changed_by = excluded.changed_by, changed_at = excluded.changed_at
-        RETURNING version, revision`;
+        RETURNING version, changed_at, revision`;
       if (!row) throw new Error('the current version was not stored');
-      return { version: row.version as string, revision: Number(row.revision) };
+      return currentOf(row);
     },
     async insertPlugin(plugin) {
       const rows = await tx`
@@ -70,6 +71,7 @@ export function writeTransaction(
     ...writeJournal(tx, workspace, json),
     ...writeRates(tx, workspace, json),
     ...writeApprovals(tx, workspace, json),
+    ...writePluginApprovals(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
       const rows =
@@ -120,6 +122,7 @@ function writeActions(
   | 'queueDispatch'
   | 'lockAction'
   | 'lockProgress'
+  | 'narrowAction'
   | 'updateAction'
   | 'claimIdempotencyKey'
   | 'forgetIdempotencyKeys'
@@ -128,11 +131,12 @@ function writeActions(
     async insertAction(action) {
       await tx`
         INSERT INTO actions (workspace_id, id, state, tier, plugin, version, plugin_digest, operation, effect, input_digest, contract_digest,
-          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, credentials, fence, trace, error, created_at, finished_at)
+          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, dry_run, dry_run_of, credentials, fence, trace, error, created_at, finished_at)
         VALUES (${workspace}, ${uuidOf(action.id)}, ${action.state}, ${action.tier}, ${action.plugin}, ${action.version}, ${action.pluginDigest},
           ${action.operation}, ${action.effect}, ${action.inputDigest}, ${action.contractDigest}, ${json(action.contract)}, ${json(action.limits)},
           ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion},
-          ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
+          ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${action.dryRun},
+          ${action.dryRunOf === null ? null : uuidOf(action.dryRunOf)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
           ${action.error === null ? null : json(action.error)}, ${action.createdAt}, ${action.finishedAt})`;
     },
     async queueDispatch(action, wake) {
@@ -149,6 +153,11 @@ function writeActions(
       const [row] =
         await tx`SELECT state, fence FROM actions WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} FOR UPDATE`;
       return row && { state: row.state as ActionState, fence: Number(row.fence) };
+    },
+    async narrowAction(id, { contract, contractDigest, orderDigest }) {
+      await tx`
+        UPDATE actions SET contract = ${json(contract)}, contract_digest = ${contractDigest}, order_digest = ${orderDigest}
+        WHERE workspace_id = ${workspace} AND id = ${uuidOf(id)} AND state = 'waiting-approval'`;
     },
     async updateAction(id, change) {
       await tx`

@@ -2,7 +2,7 @@
  * Builds a pinned server from its Go module into a private folder. The Go checksum database proves
  * the source; nothing of the person's own Go settings but proxies and caches is used.
  */
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { withDeathSignal } from '../process/death-signal.ts';
 import { type CommandResult, runCommand } from '../process/run-command.ts';
@@ -47,18 +47,29 @@ export async function goInstall(options: GoInstallOptions): Promise<StepResult> 
   tell();
   const timer = setInterval(tell, PROGRESS_EVERY_MS);
   const linker = binary.goVersionVariable === undefined ? '' : ` -X ${binary.goVersionVariable}`;
-  const args = ['install', '-ldflags', `-s -w${linker}`, `${binary.goPackage}@v${binary.version}`];
-  const command = withDeathSignal('go', args, 'KILL');
+  const flags = ['-ldflags', `-s -w${linker}`];
+  const args = ['install', ...flags, `${binary.goPackage}@v${binary.version}`];
+  const own = ['build', ...flags, '-mod=mod', '-o', join(workFolder, binary.name), '.'];
+  const command = withDeathSignal('go', binary.goFolder === undefined ? args : own, 'KILL');
+  const cwd = binary.goFolder === undefined ? workFolder : copyOf(binary.goFolder, workFolder);
   const built = await runCommand(command.file, command.args, {
     env,
-    cwd: workFolder,
+    cwd,
     timeoutMs: BUILD_TIMEOUT_MS,
   }).finally(() => clearInterval(timer));
   if (!built.ok) return { ok: false, reason: `go install failed: ${lastLine(built)}` };
-  const file = join(workFolder, builtName(binary.goPackage));
+  const name = binary.goFolder === undefined ? builtName(binary.goPackage) : binary.name;
+  const file = join(workFolder, name);
   return existsSync(file)
     ? { ok: true, file }
     : { ok: false, reason: `go install ended well but made no ${file}` };
+}
+
+/** Go completes `go.mod` there, and leaves the clone as it is. */
+function copyOf(folder: string, workFolder: string): string {
+  const copy = join(workFolder, 'source');
+  cpSync(folder, copy, { recursive: true });
+  return copy;
 }
 
 /** Go names a binary after the last path element that is no major version. */

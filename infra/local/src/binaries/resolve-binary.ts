@@ -116,7 +116,7 @@ export async function resolveServerBinary(
   }
 }
 
-function stepOf(name: BinaryName): StepName {
+function stepOf(name: ServerBinary['name']): StepName {
   return name === 'nats-server' ? 'nats' : name;
 }
 

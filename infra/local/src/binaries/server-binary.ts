@@ -14,7 +14,8 @@ export interface ReleaseArchive {
 }
 
 export interface ServerBinary {
-  readonly name: BinaryName;
+  /** `vault-server` is of tests alone. */
+  readonly name: BinaryName | 'vault-server';
   /** Without a leading `v`. */
   readonly version: string;
   readonly pathVariable: string;
@@ -22,6 +23,8 @@ export interface ServerBinary {
   readonly versionPattern: RegExp;
   readonly goPackage: string;
   readonly goModule: string;
+  /** Absolute path of a Go module of our own to build instead of `goPackage`; it requires `goModule`. */
+  readonly goFolder?: string;
   /** Go variable that holds the version a build reports, when it needs to be told. */
   readonly goVersionVariable?: string;
   /** How long a build takes on two cores, for the person who waits. */

@@ -10,6 +10,7 @@ export interface SeenRequest {
   readonly id: string;
   readonly method: string;
   readonly path: string;
+  readonly query: URLSearchParams;
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
   /** The value of `Idempotency-Key`. */
@@ -86,9 +87,9 @@ export async function startRecordingCounterpart(
     const id = idOf(request, options.idField ?? 'id');
     const list = seen.get(id) ?? [];
     seen.set(id, list);
-    const { method, path, headers, body } = request;
+    const { method, path, query, headers, body } = request;
     const taken: SeenRequest = {
-      ...{ id, method, path, headers, body: body.toString(), nth: list.length + 1 },
+      ...{ id, method, path, query, headers, body: body.toString(), nth: list.length + 1 },
       key: headers['idempotency-key'],
       atMs: performance.now(),
     };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildPlugin } from '@portarium/sdk/build';
 import { pointAt, type Target } from '@portarium/sdk/derive-manifest';
+import type { PluginManifest } from '@portarium/sdk/plugin-manifest';
 import type { RunningStack } from '../start-stack.ts';
 
 export interface ActionView {
@@ -30,15 +31,19 @@ export async function callStack(
   });
 }
 
-/** Builds a plugin folder (relative to the repository), uploads it, and grants its own rules. */
+/**
+ * Builds a plugin folder (relative to the repository), uploads it, has it approved where it grew, and
+ * grants its own rules.
+ */
 export async function pushPlugin(
   stack: RunningStack,
   folder: string,
   target?: Target,
+  change: (manifest: PluginManifest) => PluginManifest = (manifest) => manifest,
 ): Promise<string> {
   const directory = fileURLToPath(new URL(`../../../../${folder}`, import.meta.url));
   const built = await buildPlugin(directory, join(stack.dataDir, 'built', folder));
-  const manifest = target === undefined ? built.manifest : pointAt(built.manifest, target);
+  const manifest = change(target === undefined ? built.manifest : pointAt(built.manifest, target));
   const form = new FormData();
   form.set('manifest', new Blob([JSON.stringify(manifest)], { type: 'application/json' }));
   form.set(
@@ -48,6 +53,7 @@ export async function pushPlugin(
   );
   const pushed = await callStack(stack, 'author', 'POST', '/plugins', { body: form });
   if (!pushed.ok) throw new Error(`${folder} was not admitted: ${await pushed.text()}`);
+  await approveGrown(stack, (await pushed.json()) as { name: string; version: string });
   if (target !== undefined) {
     const granted = await callStack(stack, 'operator', 'PUT', `/plugins/${manifest.name}/egress`, {
       headers: { 'content-type': 'application/json' },
@@ -57,6 +63,23 @@ export async function pushPlugin(
       throw new Error(`the egress of ${manifest.name} was not granted: ${await granted.text()}`);
   }
   return manifest.name;
+}
+
+/** As another person than who uploaded it; a version that had not grown needs nobody. */
+async function approveGrown(
+  stack: RunningStack,
+  { name, version }: { readonly name: string; readonly version: string },
+): Promise<void> {
+  const path = `/plugins/${name}/versions/${version}`;
+  const shown = await callStack(stack, 'approver', 'GET', path);
+  const found = (await shown.json()) as { state: string; approval?: { digest: string } };
+  if (found.state !== 'pending-approval') return;
+  const digest = found.approval?.digest;
+  const decided = await callStack(stack, 'approver', 'POST', `${path}/decisions`, {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ decision: 'approve', rationale: 'a test wants it', digest }),
+  });
+  if (!decided.ok) throw new Error(`${name}@${version} was not approved: ${await decided.text()}`);
 }
 
 export async function requestAction(

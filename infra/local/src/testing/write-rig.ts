@@ -23,7 +23,7 @@ export interface WriteAction extends ActionView {
   readonly finishedAt?: string;
 }
 
-const LEDGER = 'plugins/sdk/fixtures/ledger';
+export const LEDGER = 'plugins/sdk/fixtures/ledger';
 
 /**
  * @param cells attempts that the supervised host runs at once

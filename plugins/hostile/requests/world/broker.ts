@@ -46,7 +46,7 @@ class EagerControl implements EgressControl {
 async function attack(line: BrokerLine): Promise<AttackOutcome> {
   const { one, contract, authorities, limits } = line;
   const session = new EgressSession(
-    { contract, effect: one.effect, limits: { ...DEFAULT_LIMITS, ...limits } },
+    { workspace: 'corpus', contract, effect: one.effect, limits: { ...DEFAULT_LIMITS, ...limits } },
     { resolve: systemResolve, ownAddresses: ownAddresses(), timeoutMs: TIMEOUT_MS, authorities },
     new ActionJournal([]),
     new EagerControl(),

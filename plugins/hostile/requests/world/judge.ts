@@ -46,7 +46,9 @@ export function problemsOf(
       : []),
     ...connections.flatMap((connection) => wireProblems(connection, left, rules)),
     ...one.neverSent
-      .filter((text) => connections.some(({ received }) => received.includes(text)))
+      .filter((text) =>
+        connections.some(({ requests, rest }) => [...requests, rest].join('').includes(text)),
+      )
       .map((text) => `“${text.slice(0, 40)}” was sent`),
     ...one.neverSeen
       .filter((text) => seen.includes(text))
@@ -59,16 +61,26 @@ function endOf({ verdict, layer }: Record): string {
   return verdict === 'allowed' || layer === undefined ? verdict : layer;
 }
 
-/** One request for each connection, as it is on record, with no header that nobody granted. */
+/** What was sent is what is on record, with no header that nobody granted. */
 function wireProblems(
-  { received }: Connection,
+  { requests, rest }: Connection,
   left: readonly Record[],
   rules: readonly EgressRule[],
 ): string[] {
-  // Nothing, or the greeting of TLS, which is not taken apart on a port without it.
-  if (received === '' || received.startsWith('\x16\x03')) return [];
-  const [head = '', ...bodies] = received.split('\r\n\r\n');
-  const [line = '', ...lines] = head.split('\r\n');
+  // The greeting of TLS is not taken apart on a port without it.
+  const stray = rest !== '' && !rest.startsWith('\x16\x03');
+  return [
+    ...(stray ? [`“${rest.slice(0, 40)}” was sent and is no request`] : []),
+    ...requests.flatMap((request) => requestProblems(request, left, rules)),
+  ];
+}
+
+function requestProblems(
+  request: string,
+  left: readonly Record[],
+  rules: readonly EgressRule[],
+): string[] {
+  const [line = '', ...lines] = request.slice(0, request.indexOf('\r\n\r\n')).split('\r\n');
   const record = left.find(({ method, path }) => {
     return (
       line.startsWith(`${method} ${path}`) && ' ?'.includes(line.charAt(`${method} ${path}`.length))
@@ -85,8 +97,9 @@ function wireProblems(
   }
   const standard = record.port === (record.scheme === 'https' ? 443 : 80);
   const host = standard ? record.host : `${record.host}:${record.port}`;
-  if (headers.get('host') !== host)
+  if (headers.get('host') !== host) {
     problems.push(`Host is ${headers.get('host')}, expected ${host}`);
+  }
   const granted = new Set([
     ...OWN_HEADERS,
     ...rules.flatMap((rule) => rule.headers ?? DEFAULT_HEADERS),
@@ -95,9 +108,5 @@ function wireProblems(
   for (const name of headers.keys()) {
     if (!granted.has(name)) problems.push(`header ${name} was sent`);
   }
-  const length = Number(headers.get('content-length') ?? 0);
-  const body = bodies.join('\r\n\r\n');
-  if (body.length > length)
-    problems.push(`${body.length} bytes follow a head that tells of ${length}`);
   return problems;
 }

@@ -4,7 +4,7 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import type { Serve } from '../corpus.ts';
 import type { Identity } from './identity.ts';
 
@@ -12,8 +12,10 @@ export interface Connection {
   /** As the connecting side named it; IPv4 in dots. */
   readonly address: string;
   readonly port: number;
-  /** Latin1; of TLS, what was inside. */
-  received: string;
+  /** Whole requests, latin1; of TLS, what was inside. */
+  readonly requests: string[];
+  /** What came and is no whole request. */
+  rest: string;
 }
 
 export const PLAIN_PORTS = [80, 8080] as const;
@@ -22,7 +24,13 @@ export const TLS_PORT = 443;
 const TLS_INSIDE = 10_443;
 
 const DRIP_MS = 50;
-const PACK = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync } as const;
+const PACK = {
+  gzip: (bytes: Buffer) => gzipSync(bytes),
+  deflate: (bytes: Buffer) => deflateSync(bytes),
+  // The best quality takes seconds for a bomb.
+  br: (bytes: Buffer) =>
+    brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+} as const;
 
 export class Listeners {
   readonly connections: Connection[] = [];
@@ -85,7 +93,7 @@ export class Listeners {
 
   #record(socket: Socket, port: number): Connection {
     const address = (socket.localAddress ?? '').replace(/^::ffff:/, '');
-    const connection = { address, port, received: '' };
+    const connection = { address, port, requests: [], rest: '' };
     this.connections.push(connection);
     return connection;
   }
@@ -102,35 +110,49 @@ export class Listeners {
     socket.on('close', () => inside.destroy());
   }
 
+  /** Answers one request after the other; a byte that belongs to none stays in `rest`. */
   #talk(socket: Socket, connection: Connection): void {
     socket.on('error', () => undefined);
-    let answered = false;
+    let open = true;
     socket.on('data', (bytes: Buffer) => {
-      connection.received += bytes.toString('latin1');
-      const end = connection.received.indexOf('\r\n\r\n');
-      if (answered || end === -1) return;
-      const head = connection.received.slice(0, end);
-      const length = Number(/^content-length: (\d+)\r?$/im.exec(head)?.[1] ?? 0);
-      if (connection.received.length < end + 4 + length) return;
-      answered = true;
-      const path = head.split(' ')[1]?.split('?')[0] ?? '';
-      answer(socket, this.#serve[path] ?? PLAIN);
+      connection.rest += bytes.toString('latin1');
+      let request = firstRequest(connection.rest);
+      while (request !== undefined) {
+        connection.rest = connection.rest.slice(request.length);
+        connection.requests.push(request);
+        const path = request.split(' ')[1]?.split('?')[0] ?? '';
+        if (open) open = answer(socket, this.#serve[path] ?? PLAIN);
+        request = firstRequest(connection.rest);
+      }
     });
   }
 }
 
-const PLAIN: Serve = { status: 200, headers: [], body: 'reached', after: 'close' };
+/** The first whole request of what came, head and body. */
+function firstRequest(received: string): string | undefined {
+  const end = received.indexOf('\r\n\r\n');
+  if (end === -1) return undefined;
+  const head = received.slice(0, end);
+  const length = Number(/^content-length: (\d+)\r?$/im.exec(head)?.[1] ?? 0);
+  const size = end + 4 + length;
+  return received.length < size ? undefined : received.slice(0, size);
+}
 
-function answer(socket: Socket, serve: Serve): void {
+const PLAIN: Serve = { status: 200, headers: [], body: 'reached', after: undefined };
+
+/** @returns whether another request may come on the same connection */
+function answer(socket: Socket, serve: Serve): boolean {
   socket.write(Buffer.from(serve.raw ?? message(serve), 'latin1'));
-  switch (serve.after) {
+  switch (serve.after ?? (serve.raw === undefined ? 'next' : 'close')) {
+    case 'next':
+      return true;
     case 'close':
       socket.end();
-      return;
+      return false;
     case 'drip': {
       const drip = setInterval(() => socket.write('.'), DRIP_MS);
       socket.on('close', () => clearInterval(drip));
-      return;
+      return false;
     }
     case 'flood': {
       const chunk = Buffer.alloc(65_536, 'x');
@@ -139,10 +161,10 @@ function answer(socket: Socket, serve: Serve): void {
       };
       socket.on('drain', pour);
       pour();
-      return;
+      return false;
     }
     case 'hold':
-      return;
+      return false;
   }
 }
 
@@ -150,7 +172,7 @@ function message({ status, headers, body, packed, after }: Serve): string {
   const bytes = packed ? pack(packed).toString('latin1') : body;
   const lines = headers.map(([name, value]) => `${name}: ${value}`);
   if (
-    after === 'close' &&
+    (after === undefined || after === 'close') &&
     !headers.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name))
   ) {
     lines.push(`content-length: ${bytes.length}`);

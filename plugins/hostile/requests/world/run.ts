@@ -52,10 +52,9 @@ await listeners.open(identity);
 await proveListeners();
 
 const grants = readGrants();
-const authority = join(folder, 'ca.pem');
+const authority = readFileSync(join(folder, 'ca.pem'), 'utf8');
 const stack = values.stack ? await startStackAttacker(folder, grants, authority) : undefined;
-const attacker =
-  stack ?? brokerAttacker(values.broker ?? [], grants, readFileSync(authority, 'utf8'));
+const attacker = stack ?? brokerAttacker(values.broker ?? [], grants, authority);
 for (const one of chosen()) print(await carryOut(one));
 if (stack) {
   // Of a growing log, so after the last action; whoever started this verifies it.

@@ -3,7 +3,6 @@
  * guest in a cell that sends the requests, and the journal as the Control Plane keeps it.
  */
 import { join } from 'node:path';
-import { readEnvironment } from '@portarium/local/environment';
 import { startStack } from '@portarium/local/start-stack';
 import { callStack, exportBundle, pushPlugin } from '@portarium/local/testing/stack-calls';
 import { approveWrite, untilEnded, type WriteAction } from '@portarium/local/testing/write-rig';
@@ -24,8 +23,7 @@ export async function startStackAttacker(
   grants: ReturnType<typeof readGrants>,
   authority: string,
 ): Promise<StackAttacker> {
-  const environment = readEnvironment({ ...process.env, NODE_EXTRA_CA_CERTS: authority });
-  const stack = await startStack({ dataDir: join(folder, 'data'), environment });
+  const stack = await startStack({ dataDir: join(folder, 'data') });
   const call = async (
     role: Parameters<typeof callStack>[1],
     method: string,
@@ -46,7 +44,9 @@ export async function startStackAttacker(
       value: SECRET,
     });
     await call('operator', 'PUT', `/plugins/${PLUGIN}/egress`, {
-      rules: grants.operator,
+      rules: grants.operator.map((rule) =>
+        rule.scheme === 'https' ? { ...rule, caCertificates: [authority] } : rule,
+      ),
       networks: [],
     });
   } catch (error) {
