@@ -26,6 +26,7 @@ const RULE: EgressRule = {
   idempotency: { header: 'Idempotency-Key', retentionHours: 24 },
   maxCalls: 3,
   maxBytes: 1_000,
+  maxPerMinute: 60,
 };
 
 const INPUT = {
@@ -95,6 +96,7 @@ test.each<[string, Partial<EgressRule>, string]>([
   ['another key', { idempotency: { header: 'X-Key', retentionHours: 24 } }, 'idempotency'],
   ['more calls', { maxCalls: 4 }, 'maxCalls'],
   ['more bytes', { maxBytes: 1_001 }, 'maxBytes'],
+  ['more calls a minute', { maxPerMinute: 61 }, 'maxPerMinute'],
 ])('a rule with %s is wider', (_, change, field) => {
   expect(withRule(change)).toEqual([`rule-widened refunds: ${field}`]);
 });
@@ -116,6 +118,7 @@ test.each([
 test('a budget that is gone is wider; a credential, key, query or list that is gone is not', () => {
   expect(without('maxCalls')).toEqual(['rule-widened refunds: maxCalls']);
   expect(without('maxBytes')).toEqual(['rule-widened refunds: maxBytes']);
+  expect(without('maxPerMinute')).toEqual(['rule-widened refunds: maxPerMinute']);
   for (const field of ['credential', 'idempotency', 'query', 'headers', 'contentTypes'] as const) {
     expect(without(field)).toEqual([]);
   }
@@ -343,6 +346,7 @@ const NARROWINGS: readonly ((rule: EgressRule) => EgressRule)[] = [
   (one) => ({ ...one, contentTypes: (one.contentTypes ?? []).slice(1) }),
   (one) => ({ ...one, maxCalls: Math.max(1, (one.maxCalls ?? 1_000) - 1) }),
   (one) => ({ ...one, maxBytes: Math.max(1, (one.maxBytes ?? 1_000) - 1) }),
+  (one) => ({ ...one, maxPerMinute: Math.max(1, (one.maxPerMinute ?? 1_000) - 1) }),
   ({ credential: _, ...one }) => one as EgressRule,
   ({ idempotency: _, ...one }) => one as EgressRule,
 ];

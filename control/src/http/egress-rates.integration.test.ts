@@ -255,3 +255,32 @@ test('a report of more bytes than the limits of the action allow is refused', as
   const out = await report(1, 'y', { bytesOut: 501 });
   expect(out.body.detail).toContain('more than 500 bytes out');
 });
+
+test('a write that a dry run withholds takes nothing of a rate', async () => {
+  const rated = LEDGER_RULES.map((rule) => ({ ...rule, maxPerMinute: 1 }));
+  await pushLedger(one, '3.0.0', rated);
+  const body = { plugin: 'ledger', operation: 'write', input: { id: 'x' }, dryRun: true };
+  const asked = await send<{ id: string }>(one, 'agent', 'POST', '/actions', body);
+  const order = await host.claimed(one, asked.body.id);
+  const unkeyed: Call = { rule: 'unkeyed' };
+  const { calls, bodies } = await answered(unkeyed, '{"ok":true}');
+  const { requestBodyDigest, address: _address, ...call } = calls[0] as EgressCall;
+  const text = new TextEncoder().encode('{}');
+  const request = {
+    url: 'https://ledger.example.com/unkeyed',
+    headers: [['content-type', 'application/json']],
+    ...{ bodyDigest: requestBodyDigest, bodyBytes: text.length },
+  };
+  const own = { digest: String(requestBodyDigest), bytes: Buffer.from(text).toString('base64') };
+  const report = {
+    calls: [{ ...call, verdict: 'withheld', request }],
+    bodies: [...bodies, own],
+  };
+  const taken = await host.report(one, order, 'heartbeat', report);
+  expect([taken.status, taken.body.detail]).toEqual([200, undefined]);
+  await one.composed.sql.begin(async (tx) => {
+    await tx`SELECT set_config('portarium.workspace', 'local', true)`;
+    const rows = await tx`SELECT rule FROM egress_rates WHERE rule = 'unkeyed'`;
+    expect(rows.length).toBe(0);
+  });
+});

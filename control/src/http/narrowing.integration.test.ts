@@ -164,6 +164,7 @@ test('only an approval narrows, with rules that could be granted and that leave 
   expect(await pointers({ decision: 'request-changes', egress: [LESS] })).toEqual([422, '/egress']);
   expect(await pointers({ egress: [] })).toEqual([422, '/egress']);
   expect(await pointers({ egress: [LESS, LESS] })).toEqual([422, '/egress']);
+  expect(await pointers({ egress: [{ ...LESS, maxPerMinute: 5 }] })).toEqual([422, '/egress']);
   expect(await pointers({ egress: [{ ...LESS, host: '*.co.uk' }] })).toEqual([
     422,
     '/egress/0/host',
