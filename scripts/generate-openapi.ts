@@ -102,7 +102,7 @@ const PARAMETERS: Readonly<Record<string, Json>> = {
   Prefer: {
     description: 'wait=N: hold the answer for at most N seconds, until the action ends or waits.',
     schema: { type: 'string' },
-    example: 'wait=30',
+    example: 'wait=10',
   },
 };
 
@@ -319,7 +319,25 @@ const PROBLEM: Json = {
 function schemaOf(schema: v.GenericSchema): Json {
   const options = { errorMode: 'ignore', typeMode: 'input', target: 'draft-2020-12' } as const;
   const { $schema: _dialect, ...body } = toJsonSchema(schema, options);
-  return body;
+  return withoutTuples(body) as Json;
+}
+
+/**
+ * Lists of a fixed length, with items of any of their kinds: generators and testers of clients read
+ * `prefixItems` as the list of schemas that older drafts had.
+ */
+function withoutTuples(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutTuples);
+  if (typeof value !== 'object' || value === null) return value;
+  const { prefixItems, ...rest } = value as Record<string, unknown>;
+  const mapped = Object.fromEntries(
+    Object.entries(rest).map(([name, one]) => [name, withoutTuples(one)]),
+  );
+  if (!Array.isArray(prefixItems)) return mapped;
+  const kinds = new Map(prefixItems.map((one) => [JSON.stringify(one), withoutTuples(one)]));
+  const [only, ...others] = kinds.values();
+  const items = others.length === 0 ? only : { anyOf: [...kinds.values()] };
+  return { ...mapped, items, minItems: prefixItems.length, maxItems: prefixItems.length };
 }
 
 async function main(check: boolean): Promise<void> {
