@@ -15,7 +15,7 @@ if (problem !== undefined) console.warn(`skipped: hostile requests: ${problem}`)
 const SEED = 20_261_127;
 /** Which cases, as an expression over `family: name`; all of those instead of a sample. */
 const ONLY = process.env.PORTARIUM_REQUESTS;
-const ALL = readCorpus().flatMap(({ cases }) => cases.filter(({ narrowed }) => !narrowed));
+const ALL = readCorpus().flatMap(({ cases }) => cases);
 const SAMPLE = runCount(50, ALL.length);
 
 let folder = '';

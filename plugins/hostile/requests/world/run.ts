@@ -70,9 +70,7 @@ function chosen(): readonly AttackCase[] {
   const only = new RegExp(values.only ?? '');
   const all = readCorpus()
     .flatMap(({ cases }) => cases)
-    .filter(({ family, name }) => only.test(`${family}: ${name}`))
-    // No approver can narrow an action yet.
-    .filter(({ narrowed }) => !(values.stack && narrowed));
+    .filter(({ family, name }) => only.test(`${family}: ${name}`));
   if (values.sample === undefined) return all;
   const picked = fc.sample(fc.shuffledSubarray(all, { minLength: Number(values.sample) }), {
     seed: Number(values.seed),

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { startStack } from '@portarium/local/start-stack';
 import { callStack, exportBundle, pushPlugin } from '@portarium/local/testing/stack-calls';
-import { approveWrite, untilEnded, type WriteAction } from '@portarium/local/testing/write-rig';
+import { untilEnded, type WriteAction } from '@portarium/local/testing/write-rig';
 import type { readGrants } from '../corpus.ts';
 import { type Attacker, type AttackOutcome, SECRET } from './attack.ts';
 
@@ -57,10 +57,17 @@ export async function startStackAttacker(
     async attack(one): Promise<AttackOutcome> {
       const asked = (await call('operator', 'POST', '/actions', {
         plugin: PLUGIN,
-        operation: one.effect,
+        // What people agree to is a write; it may read as well.
+        operation: one.narrowed ? 'write' : one.effect,
         input: { script: JSON.stringify(one.requests) },
       })) as WriteAction;
-      if (asked.approval) await approveWrite(stack, asked);
+      if (asked.approval) {
+        const { id, digest } = asked.approval;
+        await call('approver', 'POST', `/approvals/${id}/decisions`, {
+          ...{ decision: 'approve', rationale: 'a hostile request', digest },
+          ...(one.narrowed ? { egress: grants.approval } : {}),
+        });
+      }
       const ended = await untilEnded(stack, asked.id, WAIT_MS);
       const journal = (await call('auditor', 'GET', `/actions/${asked.id}/journal`)) as {
         readonly items: AttackOutcome['records'];
