@@ -14,11 +14,14 @@ export interface DecisionOptions {
   readonly deny?: true;
   readonly requestChanges?: true;
   readonly yes?: true;
+  /** A file of rules to approve less with. */
+  readonly egress?: string;
 }
 
 /** Whether the options say that something is to be decided. */
-export function decides({ rationale, deny, requestChanges, yes }: DecisionOptions): boolean {
-  return rationale !== undefined || deny === true || requestChanges === true || yes === true;
+export function decides(options: DecisionOptions): boolean {
+  const { rationale, deny, requestChanges, yes, egress } = options;
+  return [rationale, deny, requestChanges, yes, egress].some((option) => option !== undefined);
 }
 
 /** @throws UsageError before anything is asked for */

@@ -270,7 +270,7 @@ export function decideEgress(
   const agreed = agreement(asked, granted, request);
   if ('reason' in agreed) return { allowed: false, ...agreed };
   if (contract.approval.length === 0) return { allowed: true, rules: agreed.pairs[0] };
-  const narrowed = contract.approval.filter((rule) => mismatch(rule, request) === undefined);
+  const narrowed = contract.approval.filter(matches);
   for (const pair of agreed.pairs) {
     const approval = narrowed.find((rule) => agreesOnCredential(rule, pair.plugin));
     if (approval) return { allowed: true, rules: { ...pair, approval } };

@@ -12,6 +12,8 @@ export interface Defence {
   readonly source: string;
   /** What is left when the defence is taken out. */
   readonly without: string;
+  /** A second place that has to go with it: each would make up for the other. */
+  readonly also?: Pick<Defence, 'file' | 'source' | 'without'>;
   readonly tests: string;
   /** Part of the names of the tests that watch it. */
   readonly watching: string;
@@ -138,16 +140,15 @@ export const DEFENCES: readonly Defence[] = [
   {
     name: 'the grants of the plugin',
     file: 'contracts/src/egress-rule.ts',
-    source: 'const plugin = contract.plugin.find((rule) => mismatch(rule, request) === undefined);',
-    without: 'const plugin = contract.plugin[0];',
+    source: 'const asked = contract.plugin.filter(matches);',
+    without: 'const asked = contract.plugin;',
     ...missedBy('host'),
   },
   {
     name: 'the grants of the operator',
     file: 'contracts/src/egress-rule.ts',
-    source:
-      'const matching = contract.operator.filter((rule) => mismatch(rule, request) === undefined);',
-    without: 'const matching = [plugin];',
+    source: 'const granted = contract.operator.filter(matches);',
+    without: 'const granted = contract.operator;',
     ...missedBy('host'),
   },
   {
@@ -222,6 +223,11 @@ export const DEFENCES: readonly Defence[] = [
     file: 'contracts/src/egress-rule.ts',
     source: "} else if (decodePath(segment ?? '') !== decodePath(actual)) {",
     without: '} else if (segment !== actual) {',
+    also: {
+      file: 'contracts/src/egress-rule.ts',
+      source: 'return /[\\w.~-]/.test(char) ? char : escaped.toUpperCase();',
+      without: "return char === '' ? char : escaped;",
+    },
     ...missedBy('path'),
   },
   {

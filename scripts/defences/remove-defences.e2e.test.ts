@@ -87,18 +87,25 @@ for (const defence of DEFENCES) {
   test.skipIf(!TESTABLE.includes(defence))(
     `without ${defence.name} the suite fails`,
     async () => {
-      const path = join(copy, defence.file);
-      const source = await readFile(path, 'utf8');
-      expect(source.split(defence.source)).toHaveLength(2);
-      await writeFile(path, source.replace(defence.source, defence.without));
+      const before = new Map<string, string>();
       try {
+        for (const { file, source, without } of [
+          defence,
+          ...(defence.also ? [defence.also] : []),
+        ]) {
+          const path = join(copy, file);
+          const text = await readFile(path, 'utf8');
+          if (!before.has(path)) before.set(path, text);
+          expect(text.split(source)).toHaveLength(2);
+          await writeFile(path, text.replace(source, without));
+        }
         const after = await runTests(defence.tests, [defence.watching], defence.environment);
         expect(after.code).not.toBe(0);
         // A failed expectation, not a source that no longer compiles.
         expect(after.output).toContain('(fail)');
         expect(after.output).toMatch(/error: expect\(/);
       } finally {
-        await writeFile(path, source);
+        for (const [path, text] of before) await writeFile(path, text);
       }
     },
     TIMEOUT_MS,

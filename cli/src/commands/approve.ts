@@ -22,7 +22,7 @@ import { print, printJson, table, tell } from '../output.ts';
 import { readArgument } from '../read-argument.ts';
 import { UsageError } from '../usage-error.ts';
 
-type ApproveOptions = ConnectionOptions & DecisionOptions & { readonly egress?: string };
+type ApproveOptions = ConnectionOptions & DecisionOptions;
 
 export function registerApprove(program: Command): void {
   connectionOptions(
@@ -64,6 +64,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   const decided = await client.approvals.decide(approval.id, {
     ...wanted,
     digest: checked.digest,
+    ...(egress === undefined ? {} : { egress }),
   });
   if (options.json) return printJson(decided);
   print(`${decided.id}  ${decided.state}  ${agreedText(decided)} agreed`);
