@@ -7,7 +7,7 @@ import { tryLock } from '@portarium/local/process/owned-lock';
 import { identify } from '@portarium/local/process/process-identity';
 import { runCommand } from '@portarium/local/process/run-command';
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 const root = mkdtempSync(join(tmpdir(), 'portarium-cli-'));
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -394,6 +394,8 @@ test('the console is reached by keyboard alone: the first key skips to the page'
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Actions');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Actions' }).waitFor();
+  // The heading takes the focus once it is there, which is a moment later than it is seen.
+  await page.waitForFunction(() => document.activeElement?.tagName === 'H1');
   expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
 }, 60_000);
 

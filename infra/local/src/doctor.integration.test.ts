@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test';
 import {
   chmodSync,
   chownSync,
@@ -21,6 +21,8 @@ import { ensurePostgresUser, runsAsRoot } from './postgres-user.ts';
 import { identify } from './process/process-identity.ts';
 import { ensureMasterKey, ensureSecrets } from './secrets.ts';
 import { writeStackFile } from './stack-file.ts';
+
+setDefaultTimeout(30_000);
 
 const OTHER = 54_321;
 let root: string;
