@@ -174,6 +174,48 @@ test.each<[string, string, object, string[]]>([
     ['attributes-dropped refund: amount'],
   ],
   [
+    'an attribute that may be null',
+    'refund',
+    {
+      input: {
+        ...INPUT,
+        properties: {
+          ...INPUT.properties,
+          amount: { type: ['integer', 'null'], 'x-policy': true },
+        },
+      },
+    },
+    ['attributes-dropped refund: amount'],
+  ],
+  [
+    'an attribute of another type',
+    'refund',
+    {
+      input: {
+        ...INPUT,
+        properties: {
+          ...INPUT.properties,
+          note: { type: 'array', items: { type: 'string' }, 'x-policy': true },
+        },
+      },
+    },
+    ['attributes-dropped refund: note'],
+  ],
+  [
+    'an attribute with other words about it',
+    'refund',
+    {
+      input: {
+        ...INPUT,
+        properties: {
+          ...INPUT.properties,
+          note: { type: 'string', description: 'why', 'x-policy': true },
+        },
+      },
+    },
+    [],
+  ],
+  [
     'an attribute that has to be there',
     'refund',
     { input: { ...INPUT, required: ['amount', 'note'] } },
@@ -183,7 +225,7 @@ test.each<[string, string, object, string[]]>([
   expect(withOperation(name, change)).toEqual(told);
 });
 
-test('a new operation counts unless it reads where one could read; one that is gone does not', () => {
+test('a new operation counts, whatever it does; one that is gone does not', () => {
   const added = (effect: 'read' | 'write' | 'destructive', of = BASE) =>
     growthOf(
       of,
@@ -191,11 +233,10 @@ test('a new operation counts unless it reads where one could read; one that is g
         operations: [...of.operations, { name: 'fresh', export: 'fresh', effect }],
       }),
     ).map(growthLine);
-  expect(added('read')).toEqual([]);
+  expect(added('read')).toEqual(['operation-added fresh']);
   expect(added('write')).toEqual(['operation-added fresh']);
   expect(added('destructive')).toEqual(['operation-added fresh']);
   const writers = manifest({ operations: BASE.operations.filter(({ name }) => name !== 'look') });
-  expect(added('read', writers)).toEqual(['operation-added fresh']);
   expect(growthOf(BASE, writers)).toEqual([]);
 });
 

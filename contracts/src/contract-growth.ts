@@ -116,18 +116,13 @@ function ruleGrowth(before: readonly EgressRule[], after: readonly EgressRule[])
   });
 }
 
-/** A new operation that reads adds nothing where one could read already: the rules are the same. */
+/** A new operation counts even if it reads: policies may not see of it what they saw of one that is gone. */
 function operationGrowth(before: readonly Operation[], after: readonly Operation[]): Growth[] {
   const old = new Map(before.map((one) => [one.name, one]));
-  const couldRead = before.some(({ effect }) => effect === 'read');
   return after.flatMap((now): Growth[] => {
     const { name, effect } = now;
     const was = old.get(name);
-    if (was === undefined) {
-      return effect === 'read' && couldRead
-        ? []
-        : [{ kind: 'operation-added', name, after: effect }];
-    }
+    if (was === undefined) return [{ kind: 'operation-added', name, after: effect }];
     const fields = droppedAttributes(was, now);
     return [
       ...(was.effect === effect
@@ -138,24 +133,37 @@ function operationGrowth(before: readonly Operation[], after: readonly Operation
   });
 }
 
+/** Attributes that policies no longer see, may miss, or see other values of. */
 function droppedAttributes(before: Operation, after: Operation): string[] {
   const now = attributesOf(after);
   return [...attributesOf(before)]
-    .filter(([name, required]) => !now.has(name) || (required && now.get(name) === false))
+    .filter(([name, was]) => {
+      const is = now.get(name);
+      return is === undefined || (was.required && !is.required) || was.values !== is.values;
+    })
     .map(([name]) => name);
 }
 
-/** What policies see of the input, and whether it is always there. */
-function attributesOf({ encoding, input }: Operation): ReadonlyMap<string, boolean> {
+interface Attribute {
+  readonly required: boolean;
+  /** What it may be, as JSON; without words about it. */
+  readonly values: string;
+}
+
+/** What policies see of the input. */
+function attributesOf({ encoding, input }: Operation): ReadonlyMap<string, Attribute> {
   const { properties, required } = input;
   if (encoding !== 'json' || typeof properties !== 'object' || properties === null) {
     return new Map();
   }
   const always = Array.isArray(required) ? required : [];
+  const schemas = Object.entries(properties as Record<string, unknown>);
   return new Map(
-    Object.entries(properties)
-      .filter(([, schema]) => (schema as { 'x-policy'?: unknown } | null)?.['x-policy'] === true)
-      .map(([name]) => [name, always.includes(name)]),
+    schemas.flatMap(([name, schema]): [string, Attribute][] => {
+      if ((schema as { 'x-policy'?: unknown } | null)?.['x-policy'] !== true) return [];
+      const { title: _title, description: _words, ...values } = schema as Record<string, unknown>;
+      return [[name, { required: always.includes(name), values: canonicalText(values) }]];
+    }),
   );
 }
 

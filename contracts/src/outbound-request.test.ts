@@ -99,3 +99,11 @@ test('header injection, doubled headers and odd methods are refused', () => {
   expect(parse({ method: 'GET /' }).ok).toBe(false);
   expect(parse({ method: 'get' }).ok).toBe(false);
 });
+
+test('a read carries no body: a server that looks for none would take it for the next request', () => {
+  const body = new TextEncoder().encode('DELETE /v1/items/7 HTTP/1.1\r\nhost: a.test\r\n\r\n');
+  for (const method of ['GET', 'HEAD']) {
+    expect(parse({ method, body })).toEqual({ ok: false, reason: `${method} carries a body` });
+  }
+  expect(parse({ method: 'POST', body }).ok).toBe(true);
+});

@@ -2,7 +2,7 @@
  * Parses what a guest asks for, once: the same parsed parts are matched against the rules and sent.
  * Whatever two parsers could read differently is refused.
  */
-import { canonicalEscapes, type EgressRequest, pathProblem } from './egress-rule.ts';
+import { canonicalEscapes, type EgressRequest, pathProblem, SAFE_METHODS } from './egress-rule.ts';
 
 /** A request as the guest wrote it. */
 export interface GuestRequest {
@@ -46,6 +46,10 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }
 
 export function parseRequest(guest: GuestRequest): ParsedRequest {
   if (!/^[A-Z]{1,16}$/.test(guest.method)) return refuse('the method is not a plain word');
+  // Servers that do not look for one take it for the next request on the connection.
+  if (SAFE_METHODS.has(guest.method) && guest.body.length > 0) {
+    return refuse(`${guest.method} carries a body`);
+  }
   const url = parseUrl(guest.url);
   if (typeof url === 'string') return refuse(url);
   const headers = parseHeaders(guest.headers);

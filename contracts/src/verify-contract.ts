@@ -57,7 +57,10 @@ export class ShownContract {
       const part = mismatch(rule, call);
       if (part) return `the ${layer}’s rule ${rule.id} refuses its ${part}`;
     }
-    const { plugin, approval } = rules;
+    const { plugin, operator, approval } = rules;
+    if (plugin.credential !== operator.credential) {
+      return `the rules ${plugin.id} and ${operator.id} do not name the same credential`;
+    }
     const agrees = approval === undefined || agreesOnCredential(approval, plugin);
     return agrees ? undefined : `the approval’s rule ${approval.id} names another credential`;
   }

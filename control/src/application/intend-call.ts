@@ -135,6 +135,9 @@ async function match(action: FixedAction, intent: Intent): Promise<Result<Matche
   if (!parsed.ok) return success(refused('egress.denied', parsed.reason, 'request'));
   const { request } = parsed;
   const target: EgressRequest = request.target;
+  if (SAFE_METHODS.has(target.method) && (intent.bodyDigest !== null || intent.bodyBytes > 0)) {
+    return success(refused('egress.denied', `${target.method} carries a body`, 'request'));
+  }
   const decision = decideEgress(action.contract, action.effect, target);
   if (!decision.allowed) {
     return success(refused('egress.denied', decision.reason, decision.layer));

@@ -4,7 +4,13 @@
  */
 import { fromBase64 } from '@portarium/contracts/base64';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
-import { decideEgress, ratesOf, ruleName, SAFE_METHODS } from '@portarium/contracts/egress-rule';
+import {
+  decideEgress,
+  type MatchedRules,
+  ratesOf,
+  ruleName,
+  SAFE_METHODS,
+} from '@portarium/contracts/egress-rule';
 import type { ActionId } from '@portarium/contracts/ids';
 import type { EgressCall, HeartbeatSchema } from '@portarium/contracts/internal-api';
 import { recordCharacters } from '@portarium/contracts/journal-artifact';
@@ -132,15 +138,19 @@ function beyondContract(
         'conflict',
         `Call ${record.call} is claimed as ${record.verdict}: ${problem}.`,
       );
-    // What is new in a report had no leave, which a rate asks for before anything is sent.
+    // What is new in a report had no leave, which rates and credentials ask for before anything is sent.
     const rules = shown.rules(record.rule);
     const unsent = record.verdict === 'failed' && record.sent === false;
     const left = record.verdict !== 'withheld' && !unsent;
-    if (rules && left && ratesOf(rules).length > 0) {
-      return failure('conflict', `Call ${record.call} needed leave: its rule has a rate.`);
-    }
+    const why = rules && left ? needsLeave(rules) : undefined;
+    if (why) return failure('conflict', `Call ${record.call} needed leave: its rule has a ${why}.`);
   }
   return undefined;
+}
+
+function needsLeave(rules: MatchedRules): string | undefined {
+  if (ratesOf(rules).length > 0) return 'rate';
+  return rules.plugin.credential === undefined ? undefined : 'credential';
 }
 
 /** What came of calls that had leave counts too: a host may not read more than it could have. */

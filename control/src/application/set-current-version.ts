@@ -1,9 +1,11 @@
 /** Chooses the version of a plugin that actions run when they name none: back to one that worked. */
-import type { WorkspaceId } from '@portarium/contracts/ids';
+import { growthOf } from '@portarium/contracts/contract-growth';
+import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import { RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
-import { failure, type Result, success } from './failure.ts';
+import { excludedPeople } from './excluded-people.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { CurrentVersion, PluginRecord } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
@@ -64,6 +66,8 @@ export async function setCurrentVersion(
         errors: [{ pointer: '/version', message }],
       });
     }
+    const larger = await refusesLarger(tx, caller, name, version);
+    if (larger) return larger;
     const current = await tx.putCurrentVersion(
       name,
       version,
@@ -82,4 +86,25 @@ export async function setCurrentVersion(
     });
     return success({ ...before, current });
   });
+}
+
+/** A version that could do more than the one that runs is another person's to choose, as it is to approve. */
+async function refusesLarger(
+  tx: ReadTransaction,
+  { key }: Caller,
+  name: string,
+  version: string,
+): Promise<Failure | undefined> {
+  const [now, wanted] = await Promise.all([tx.findPlugin(name), tx.findPlugin(name, version)]);
+  if (!now || !wanted || growthOf(now.manifest, wanted.manifest).length === 0) return undefined;
+  const more = `${name}@${version} could do more than ${now.version}, which runs`;
+  if (key.role === 'author') {
+    return failure('auth.forbidden', `${more}; a key of role author does not choose it.`);
+  }
+  const excluded = await excludedPeople(tx, wanted.uploadedBy as KeyId, undefined, undefined);
+  if (!excluded.includes(key.owner)) return undefined;
+  return failure(
+    'approval.excluded',
+    `${more}; ${key.owner} uploaded it, or made the key that did.`,
+  );
 }

@@ -115,6 +115,13 @@ test('a read under a rate that had no leave is not believed', async () => {
   expect((await host.report(one, order, 'heartbeat', read)).status).toBe(200);
 });
 
+test('a read with a body gets no leave', async () => {
+  await grantLedger(one, ledgerWith({ maxPerMinute: 5 }));
+  const { order } = await running(one);
+  const smuggled = await intend(one, order, LOOK, { bodyBytes: 8 });
+  expect(smuggled.body).toMatchObject({ status: 'refused', layer: 'request' });
+});
+
 test('a call over the rate is evidence with its layer, and all of it verifies offline', async () => {
   await grantLedger(one, ledgerWith({ maxPerMinute: 1 }));
   const { id, order } = await running(one);

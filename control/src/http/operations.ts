@@ -222,7 +222,7 @@ export const OPERATIONS = {
     headers: ['If-Match'],
     tagged: true,
     answers: { 200: 'PluginVersions' },
-    errors: ['plugin.not-approved'],
+    errors: ['plugin.not-approved', 'approval.excluded'],
   },
   grantEgress: {
     id: 'grantEgress',

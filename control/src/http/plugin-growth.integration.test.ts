@@ -87,8 +87,8 @@ const run = (plugin: string) =>
   send<{ code?: string; plugin?: { version: string } }>(instance, 'agent', 'POST', '/actions', {
     ...{ plugin, operation: 'write', input: { id: 'x' } },
   });
-const choose = (name: string, version: string) =>
-  send<{ code?: string }>(instance, 'operator', 'PUT', `/plugins/${name}/current`, {
+const choose = (name: string, version: string, role = 'operator') =>
+  send<{ code?: string }>(instance, role, 'PUT', `/plugins/${name}/current`, {
     ...{ version, rationale: 'try it' },
   });
 const versionsOf = async (name: string) =>
@@ -124,6 +124,18 @@ test('a version that could do more waits: it is not current, not chosen, and not
     `/plugins/${name}/egress`,
   );
   expect(egress.body.plugin).toMatchObject({ version: '1.0.0' });
+});
+
+test('an older version that could do more is another person’s to choose than its author’s', async () => {
+  const name = await newPlugin(WIDER);
+  expect((await push(name, '1.1.0', [rule()])).body.state).toBe('active');
+  expect(await choose(name, '1.0.0', 'author')).toMatchObject({
+    status: 403,
+    body: { code: 'auth.forbidden' },
+  });
+  expect((await versionsOf(name)).current).toBe('1.1.0');
+  expect((await choose(name, '1.0.0')).status).toBe(200);
+  expect((await choose(name, '1.1.0', 'author')).status).toBe(200);
 });
 
 test('equal and narrower versions run at once, and so does the first', async () => {

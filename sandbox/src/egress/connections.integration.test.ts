@@ -184,3 +184,11 @@ test('only so many connections wait, and not for long', async () => {
   expect(taken?.socket.destroyed).toBe(false);
   taken?.socket.destroy();
 });
+
+test('a read under a rate shares no connection: what its rate counts once leaves once', async () => {
+  const options = begin();
+  const rig = attempt({ rules: [rule({ maxPerMinute: 100 })] }, options);
+  expect(await ask(rig)).toBe(1);
+  expect(await ask(rig)).toBe(2);
+  expect(options.connections.size).toBe(0);
+});

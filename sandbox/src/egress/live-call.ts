@@ -179,6 +179,7 @@ export class LiveCall {
       signal,
       authorities: allowed.rules.operator.caCertificates?.join('\n') ?? options.authorities,
       connections: options.connections ?? CONNECTIONS,
+      once: ratesOf(allowed.rules).length > 0,
       workspace,
       credential: given?.leave.credential,
     });

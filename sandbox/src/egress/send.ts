@@ -31,6 +31,8 @@ export interface SendOptions {
   readonly authorities?: string | undefined;
   readonly added?: Added;
   readonly connections: Connections;
+  /** Leaves once at most, though it is a read: its rate counts what leaves. */
+  readonly once: boolean;
   readonly workspace: string;
   /** The credential in what is added. */
   readonly credential?: Sharing['credential'];
@@ -68,11 +70,12 @@ const MAX_INFORMATIONAL = 20;
 
 export async function send(request: OutboundRequest, options: SendOptions): Promise<Sent> {
   const { address, firstByteBy: byMs, signal, authorities, connections } = options;
-  const { workspace, credential } = options;
+  const { workspace, credential, once } = options;
   const { scheme, host, port, method } = request.target;
-  const sharing = SAFE_METHODS.has(method)
-    ? { workspace, credential, scheme, host, port, address, authorities }
-    : undefined;
+  const sharing =
+    SAFE_METHODS.has(method) && !once
+      ? { workspace, credential, scheme, host, port, address, authorities }
+      : undefined;
   const waiting = sharing && connections.take(sharing);
   if (sharing && waiting) {
     const first = new Exchange(waiting, request, options, sharing);

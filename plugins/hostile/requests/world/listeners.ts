@@ -121,7 +121,8 @@ export class Listeners {
         connection.rest = connection.rest.slice(request.length);
         connection.requests.push(request);
         const path = request.split(' ')[1]?.split('?')[0] ?? '';
-        if (open) open = answer(socket, this.#serve[path] ?? PLAIN);
+        const serve = this.#serve[path] ?? PLAIN;
+        if (open) open = answer(socket, serve, request.startsWith('HEAD '));
         request = firstRequest(connection.rest);
       }
     });
@@ -141,8 +142,10 @@ function firstRequest(received: string): string | undefined {
 const PLAIN: Serve = { status: 200, headers: [], body: 'reached', after: undefined };
 
 /** @returns whether another request may come on the same connection */
-function answer(socket: Socket, serve: Serve): boolean {
-  socket.write(Buffer.from(serve.raw ?? message(serve), 'latin1'));
+function answer(socket: Socket, serve: Serve, headOnly: boolean): boolean {
+  const whole = serve.raw ?? message(serve);
+  const shown = headOnly ? whole.slice(0, whole.indexOf('\r\n\r\n') + 4) : whole;
+  socket.write(Buffer.from(shown, 'latin1'));
   switch (serve.after ?? (serve.raw === undefined ? 'next' : 'close')) {
     case 'next':
       return true;
