@@ -98,7 +98,7 @@ export function egressPage(): string {
     '1. The URL, the method and the headers have to have one reading only. A user name, a fragment, a backslash, a',
     '   semicolon, characters that are not printable ASCII, dot segments, empty segments, an encoded `/`, `\\`, NUL or',
     '   `%`, a trailing dot, a header that stands twice: refused.',
-    '2. An operation with effect `read` sends GET and HEAD only.',
+    '2. An operation with effect `read` sends GET and HEAD only, and neither ever carries a body (ADR 0134).',
     '3. A rule of each layer has to match: host, scheme, port, path, method, query, headers, content type.',
     '4. The budgets of the attempt and of both rules have to hold the call.',
     '5. The name is resolved once, and every address is checked; the connection goes to the checked one, with the name',
