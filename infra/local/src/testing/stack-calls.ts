@@ -66,7 +66,7 @@ export async function pushPlugin(
 }
 
 /** As another person than who uploaded it; a version that had not grown needs nobody. */
-async function approveGrown(
+export async function approveGrown(
   stack: RunningStack,
   { name, version }: { readonly name: string; readonly version: string },
 ): Promise<void> {
