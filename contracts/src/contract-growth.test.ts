@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import {
@@ -11,6 +11,9 @@ import {
 import { decideEgress, type EgressRequest, type EgressRule } from './egress-rule.ts';
 import { type Manifest, type ManifestInput, ManifestSchema } from './manifest.ts';
 import { runCount } from './testing/run-count.ts';
+
+// The large counts of `test --full` take longer than a test may otherwise.
+setDefaultTimeout(120_000);
 
 const RULE: EgressRule = {
   id: 'refunds',

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import {
@@ -10,6 +10,9 @@ import {
 import { modelPairs } from './testing/egress-model.ts';
 import { chance, type Gen, pick, randomRule, randomScene } from './testing/egress-scenes.ts';
 import { runCount } from './testing/run-count.ts';
+
+// The large counts of `test --full` take longer than a test may otherwise.
+setDefaultTimeout(120_000);
 
 const SEED = 20_261_128;
 // A scene shrinks for minutes, and says enough as it is.

@@ -1,9 +1,12 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import { decideEgress, type EgressRule } from './egress-rule.ts';
 import { type OutboundRequest, parseRequest } from './outbound-request.ts';
 import { chance, type Gen, pick } from './testing/egress-scenes.ts';
 import { runCount } from './testing/run-count.ts';
+
+// The large counts of `test --full` take longer than a test may otherwise.
+setDefaultTimeout(120_000);
 
 const RUNS = { seed: 20_261_129, numRuns: runCount(2_000, 100_000), endOnFailure: true };
 
