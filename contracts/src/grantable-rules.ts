@@ -49,6 +49,16 @@ export const GrantableOperatorRulesSchema = v.pipe(
   v.check((rules) => haveOwnIds(rules), 'each rule needs an id of its own'),
 );
 
+/** What an approver narrows one action with. */
+export const NarrowingRulesSchema = v.pipe(
+  GrantableRulesSchema,
+  v.minLength(1, 'expected at least one rule; leave egress out to narrow nothing'),
+  v.check(
+    (rules) => rules.every(({ maxPerMinute }) => maxPerMinute === undefined),
+    'a rate is of the whole workspace and not of one action; leave maxPerMinute out',
+  ),
+);
+
 /** The body of `PUT /v1/workspaces/{ws}/plugins/{name}/egress`. */
 export const OperatorEgressSchema = v.strictObject({
   rules: GrantableOperatorRulesSchema,

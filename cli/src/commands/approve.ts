@@ -9,7 +9,7 @@ import type { PortariumClient } from '@portarium/client/portarium-client';
 import { visibleLine } from '@portarium/client/visible-text';
 import { allowedCalls } from '@portarium/contracts/allowed-calls';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
-import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
+import { NarrowingRulesSchema } from '@portarium/contracts/grantable-rules';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Command, Option } from 'commander';
@@ -75,8 +75,11 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
 /** @throws UsageError when the file holds no rules that could narrow anything */
 async function rulesOf({ egress }: ApproveOptions): Promise<readonly EgressRule[] | undefined> {
   if (egress === undefined) return undefined;
-  const schema = v.pipe(GrantableRulesSchema, v.minLength(1, 'expected at least one rule'));
-  return checkedJson(egress, await readArgument(egress === '-' ? '@-' : `@${egress}`), schema);
+  return checkedJson(
+    egress,
+    await readArgument(egress === '-' ? '@-' : `@${egress}`),
+    NarrowingRulesSchema,
+  );
 }
 
 /** What would be left of the calls; read out of the rules as the Control Plane will. */

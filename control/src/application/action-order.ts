@@ -2,6 +2,7 @@
 import { type ActionOrder, actionOrderBytes } from '@portarium/contracts/action-order';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { configDefaults, type Operation } from '@portarium/contracts/manifest';
+import { dryMark } from './dry-mark.ts';
 import type { ActionRecord, PluginRecord } from './ports/records.ts';
 
 export function makeOrder(
@@ -33,7 +34,7 @@ export function makeOrder(
     },
     limits: action.limits,
     seed: action.seed,
-    ...(action.dryRun ? { dryRun: true } : {}),
+    ...dryMark(action),
     startTime: action.createdAt,
   };
   return { order, bytes: actionOrderBytes(order) };

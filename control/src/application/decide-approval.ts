@@ -4,7 +4,7 @@
  */
 import { DigestSchema } from '@portarium/contracts/digest';
 import type { EntryType } from '@portarium/contracts/evidence-entry';
-import { GrantableRulesSchema } from '@portarium/contracts/grantable-rules';
+import { NarrowingRulesSchema } from '@portarium/contracts/grantable-rules';
 import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import { type ActionState, assertTransition } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
@@ -30,16 +30,7 @@ export const DecideApprovalSchema = v.pipe(
     /** Of what was shown; the decision is about nothing else. */
     digest: DigestSchema,
     /** With `approve`: the action may only make calls that match one of these rules as well. */
-    egress: v.optional(
-      v.pipe(
-        GrantableRulesSchema,
-        v.minLength(1, 'expected at least one rule; leave egress out to narrow nothing'),
-        v.check(
-          (rules) => rules.every(({ maxPerMinute }) => maxPerMinute === undefined),
-          'a rate is of the whole workspace and not of one action; leave maxPerMinute out',
-        ),
-      ),
-    ),
+    egress: v.optional(NarrowingRulesSchema),
   }),
   v.forward(
     v.partialCheck(

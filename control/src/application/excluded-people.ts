@@ -11,8 +11,8 @@ import type { ReadTransaction } from './ports/workspace-store.ts';
 export async function excludedPeople(
   tx: ReadTransaction,
   requestedBy: KeyId,
-  plugin: PluginRecord | undefined,
-  grant: EgressGrantRecord | undefined,
+  plugin?: PluginRecord,
+  grant?: EgressGrantRecord,
 ): Promise<readonly string[]> {
   const asked = await tx.findKeyPeople(requestedBy);
   const people = [asked?.owner, asked?.createdBy];

@@ -68,7 +68,7 @@ export async function viewPluginApproval(
   const open = plugin.state === 'pending-approval';
   const now = open ? await compareVersion(tx, workspace, plugin) : undefined;
   const approval = { ...stored, ...now };
-  const excluded = await excludedPeople(tx, plugin.uploadedBy as KeyId, undefined, undefined);
+  const excluded = await excludedPeople(tx, plugin.uploadedBy as KeyId);
   const decisions = await tx.listPluginDecisions(plugin.id, approval.digest);
   const refusal = refusalOf(caller, plugin, approval, excluded);
   return { ...approval, excluded, decisions, refusal };

@@ -101,7 +101,7 @@ async function refusesLarger(
   if (key.role === 'author') {
     return failure('auth.forbidden', `${more}; a key of role author does not choose it.`);
   }
-  const excluded = await excludedPeople(tx, wanted.uploadedBy as KeyId, undefined, undefined);
+  const excluded = await excludedPeople(tx, wanted.uploadedBy as KeyId);
   if (!excluded.includes(key.owner)) return undefined;
   return failure(
     'approval.excluded',

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { approvalDigest } from '@portarium/contracts/approval-statement';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import { uuidOf } from '@portarium/contracts/ids';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { expireApprovals } from '../relay.ts';
 import * as host from '../testing/as-host.ts';
 import { grantLedger, LEDGER_RULES, pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { type AskedAction, ask, decide, intend, look, send, story } from '../testing/writes.ts';
 
 /** The instance's clock, which tests move. */
@@ -397,13 +397,6 @@ test('approval rules are an administrator’s, bounded, and hold for what is ask
 });
 
 test('the evidence of all this verifies offline', async () => {
-  const bundle = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const pin = (await keys.text()).split('\n')[0] ?? '';
-  const report = await verifyBundle(new Uint8Array(await bundle.arrayBuffer()), { pin });
+  const report = await verifyLog(instance);
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });

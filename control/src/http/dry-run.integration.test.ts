@@ -3,7 +3,6 @@ import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
 import { requestDigest } from '@portarium/contracts/request-digest';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import * as host from '../testing/as-host.ts';
 import {
   grantLedger,
@@ -15,6 +14,7 @@ import {
 } from '../testing/ledger-plugin.ts';
 import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { type AskedAction, ask, decide, intend, look, send, story } from '../testing/writes.ts';
 
 let instance: TestInstance;
@@ -304,14 +304,7 @@ test('a dry run counts as none in usage, and is no last approved input', async (
 });
 
 test('the evidence of all this verifies offline', async () => {
-  const exported = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const pin = (await keys.text()).split('\n')[0] ?? '';
-  const report = await verifyBundle(new Uint8Array(await exported.arrayBuffer()), { pin });
+  const report = await verifyLog(instance);
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });
 

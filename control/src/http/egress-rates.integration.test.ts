@@ -2,11 +2,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { anotherHost } from '../testing/another-host.ts';
 import * as host from '../testing/as-host.ts';
 import { grantLedger, LEDGER_RULES, pushLedger } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { answered, type Call, intend, look, send, story } from '../testing/writes.ts';
 
 let one: TestInstance;
@@ -165,11 +165,7 @@ test('a call over the rate is evidence with its layer, and all of it verifies of
       ...{ bytesOut: 0, bytesIn: 0, requestDigest: call.requestDigest },
     }),
   ]);
-  const ask = (what: string) =>
-    one.call('GET', `/v1/workspaces/local/evidence/${what}`, { role: 'auditor' });
-  const pin = (await (await ask('vkeys')).text()).split('\n')[0] ?? '';
-  const bundle = new Uint8Array(await (await ask(`export?action=${id}`)).arrayBuffer());
-  const verified = await verifyBundle(bundle, { pin });
+  const verified = await verifyLog(one, id);
   expect([verified.verdict, verified.findings]).toEqual(['verified', []]);
 });
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import type { WorkOrder } from '@portarium/contracts/internal-api';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import * as host from '../testing/as-host.ts';
 import {
   grantLedger,
@@ -11,6 +10,7 @@ import {
   storeSecret,
 } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { answered, ask, decide, intend, look, send, story } from '../testing/writes.ts';
 
 let instance: TestInstance;
@@ -188,13 +188,6 @@ test('a narrowed approval is void when the grant changes, as any other is', asyn
 });
 
 test('the evidence of all this verifies offline, by the narrowed contract', async () => {
-  const exported = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const pin = (await keys.text()).split('\n')[0] ?? '';
-  const report = await verifyBundle(new Uint8Array(await exported.arrayBuffer()), { pin });
+  const report = await verifyLog(instance);
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });

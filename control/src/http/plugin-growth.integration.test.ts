@@ -4,11 +4,11 @@ import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Manifest } from '@portarium/contracts/manifest';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { LEDGER_RULES, storeSecret } from '../testing/ledger-plugin.ts';
 import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { ECHO_MODULE } from '../testing/upload-form.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { type Answer, ask, send } from '../testing/writes.ts';
 
 interface Version {
@@ -303,14 +303,7 @@ test('asked, agreed, approved and denied are evidence and events; the log verifi
   for (const type of ['approval-requested', 'endorsed', 'approved', 'denied']) {
     expect(events.map((event) => event.type)).toContain(`io.portarium.plugin.${type}.v1`);
   }
-  const bundle = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const [pin = ''] = (await keys.text()).split('\n');
-  const report = await verifyBundle(new Uint8Array(await bundle.arrayBuffer()), { pin });
+  const report = await verifyLog(instance);
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
 import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { verifyLog } from '../testing/verify-log.ts';
 import { ask, send } from '../testing/writes.ts';
 
 let instance: TestInstance;
@@ -94,13 +94,6 @@ test('a choice is evidence with its reason, and an event; the log verifies', asy
     by: 'bootstrap-operator',
     rationale: '1.1.0 double-counts',
   });
-  const bundle = await instance.call('GET', '/v1/workspaces/local/evidence/export', {
-    role: 'auditor',
-  });
-  const keys = await instance.call('GET', '/v1/workspaces/local/evidence/vkeys', {
-    role: 'auditor',
-  });
-  const [pin = ''] = (await keys.text()).split('\n');
-  const report = await verifyBundle(new Uint8Array(await bundle.arrayBuffer()), { pin });
+  const report = await verifyLog(instance);
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });

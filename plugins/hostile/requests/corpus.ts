@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EgressRulesSchema } from '@portarium/contracts/egress-rule';
 import * as v from 'valibot';
 
-/** `{{x*1000}}` is a thousand times `x`; `{{api}}` and the like stand for parts of the world. */
+/** `{{x*1000}}` is a thousand times `x`. */
 const text = v.string();
 
 const RequestSchema = v.strictObject({

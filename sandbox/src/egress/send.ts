@@ -51,6 +51,8 @@ interface Answered extends Peer {
   readonly packedBytes?: number;
 }
 
+type Head = Pick<Answered, 'status' | 'headers'>;
+
 interface Broken extends Peer {
   readonly ok: false;
   readonly reason: string;
@@ -185,7 +187,9 @@ class Exchange {
   #receive(response: IncomingMessage): void {
     this.#answering = true;
     const { maxResponseBytes } = this.#options;
-    const unpacker = this.#unpackerOf(response);
+    const { statusCode: status = 0 } = response;
+    const head = { status, headers: plainHeaders(response) };
+    const unpacker = this.#unpackerOf(response, head);
     this.#unpacker = unpacker;
     response.on('data', (chunk: Uint8Array) => {
       if (this.#ended) return;
@@ -202,19 +206,19 @@ class Exchange {
       if (!response.complete) return this.#fail(cut);
       this.#whole = true;
       if (unpacker) unpacker.end();
-      else this.#done(response, {});
+      else this.#done(head, {});
     });
   }
 
-  #unpackerOf(response: IncomingMessage): Unpacker | undefined {
-    const coding = codingToUnpack(plainHeaders(response));
+  #unpackerOf(response: IncomingMessage, head: Head): Unpacker | undefined {
+    const coding = codingToUnpack(head.headers);
     return (
       coding &&
       new Unpacker(coding, {
         keep: (chunk) => this.#take(chunk),
         drained: () => response.resume(),
         failed: (reason) => this.#fail(reason),
-        done: () => this.#done(response, { packedBytes: this.#bytesIn }),
+        done: () => this.#done(head, { packedBytes: this.#bytesIn }),
       })
     );
   }
@@ -227,9 +231,8 @@ class Exchange {
     } else if (!this.#body.add(chunk)) this.#fail('the host has no room for more response bytes');
   }
 
-  #done(response: IncomingMessage, more: { readonly packedBytes?: number }): void {
-    const { statusCode: status = 0 } = response;
-    const headers = unpackedHeaders(plainHeaders(response));
+  #done({ status, headers: all }: Head, more: { readonly packedBytes?: number }): void {
+    const headers = unpackedHeaders(all);
     const { tlsPeerKeyHash } = this.#connection;
     this.#end({ ok: true, status, headers, body: this.#body.bytes(), tlsPeerKeyHash, ...more });
   }
