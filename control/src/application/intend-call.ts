@@ -26,13 +26,14 @@ import { failure, type Result, success } from './failure.ts';
 import type { FixedAction } from './fixed-actions.ts';
 import { type CredentialGrant, grantCredential, stillHolds } from './grant-credential.ts';
 import { extendLease, type Held, hold } from './hold-attempt.ts';
+import { bodiesOf, knownJournal, namesBodies } from './judge-calls.ts';
 import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain } from './merge-calls.ts';
 import { overBudget } from './over-budget.ts';
 import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import { bodiesOf, knownJournal, namesBodies, ownBody, recordCalls, tell } from './record-calls.ts';
+import { ownBody, recordCalls, tell } from './record-calls.ts';
 
 export type Intent = InferOutput<typeof IntentSchema>;
 
@@ -66,7 +67,7 @@ export async function intendCall(
       return held.ok ? success(found) : held;
     });
   }
-  if (action.dryRun) await keepWithheld(context, ticket, intent.calls, bodies.value);
+  if (action.dryRun) await keepWithheld(context, ticket, action, intent.calls, bodies.value);
   const grant = await grantCredential(context, ticket.workspace, action, found);
   const key = await context.idempotencyKeys.keyOf(action.id, intent.call);
   const idempotency = idempotencyOf(found.rules);

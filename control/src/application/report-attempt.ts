@@ -8,7 +8,6 @@ import { type AttemptErrorCode, RETRYABLE_ATTEMPT_ERRORS } from '@portarium/cont
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { AttemptId } from '@portarium/contracts/ids';
 import type { OutcomeSchema } from '@portarium/contracts/internal-api';
-import { bodyDigests } from '@portarium/contracts/journal-artifact';
 import { type ActionState, isFinal } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
@@ -18,6 +17,16 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { endAction, endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
 import { extendLease, fenced, type Held, hold } from './hold-attempt.ts';
+import {
+  bodiesOf,
+  judgeCalls,
+  knownJournal,
+  mostBodies,
+  mostBodyBytes,
+  namesBodies,
+  type Report,
+  tooMany,
+} from './judge-calls.ts';
 import { type Judged, judgeOutcome } from './judge-outcome.ts';
 import { keepWithheld } from './keep-withheld.ts';
 import { maySendAgain, mergeCalls, openWrite } from './merge-calls.ts';
@@ -25,17 +34,7 @@ import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptError } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
-import {
-  bodiesOf,
-  type KnownJournal,
-  knownJournal,
-  mostBodies,
-  mostBodyBytes,
-  namesBodies,
-  type Report,
-  recordCalls,
-  tooMany,
-} from './record-calls.ts';
+import { recordCalls } from './record-calls.ts';
 import { journalDigest, type StoredJournal, storeJournal } from './store-journal.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
@@ -65,7 +64,7 @@ export async function reportHeartbeat(
   if (!bodies.ok) return bodies;
   const fixed = await context.fixedActions.find(ticket.workspace, ticket.action);
   if (!fixed) return failure('not-found', `There is no action ${ticket.action}.`);
-  if (fixed.dryRun) await keepWithheld(context, ticket, report.calls, bodies.value);
+  if (fixed.dryRun) await keepWithheld(context, ticket, fixed, report.calls, bodies.value);
   return context.store.submit(ticket.workspace, async (tx) => {
     const [held, known] = await Promise.all([
       hold(tx, ticket, fixed),
@@ -155,7 +154,9 @@ async function store(
     const merged = mergeCalls(known.journal, attempt.id, outcome.calls);
     if (!merged.ok) return merged;
     const { journal } = merged.value;
-    if (await hasMoved(known, journal, prepared.stored)) return 'journal-moved';
+    // Every body that a record names was kept with it, so the records tell of the bodies too.
+    const moved = journal.length > 0 && (await journalDigest(journal)) !== prepared.stored?.digest;
+    if (moved) return 'journal-moved';
     const { bodies } = prepared;
     const recorded = await recordCalls(tx, caller, held.value, known, outcome.calls, bodies);
     if (!recorded.ok) return recorded;
@@ -163,18 +164,6 @@ async function store(
     const reported = { action, attempt, journal: recorded.value, at };
     return finish(caller, tx, reported, outcome, prepared);
   });
-}
-
-/** Whether a record, or a body that a record names, came in after the journal was stored. */
-async function hasMoved(
-  { kept }: KnownJournal,
-  journal: readonly JournalRecord[],
-  stored: StoredJournal | undefined,
-): Promise<boolean> {
-  if (journal.length === 0) return false;
-  if (!stored || (await journalDigest(journal)) !== stored.digest) return true;
-  const named = bodyDigests(journal.map(({ record }) => record));
-  return [...named].some((digest) => kept.has(digest) && !stored.bodies.has(digest));
 }
 
 /** Looked at before anything is stored for it; decided again on the locked row. */
@@ -188,27 +177,25 @@ async function prepare(
     const plugin = action && (await tx.findPlugin(action.plugin, action.version));
     return {
       held: fenced(action, await tx.findAttempt(ticket.attempt), ticket),
-      dryRun: action?.dryRun === true,
       operation: plugin?.manifest.operations.find(({ name }) => name === action?.operation),
-      journal: await tx.listJournal(ticket.action),
+      known: await knownJournal(tx, ticket.action, namesBodies(outcome)),
     };
   });
   if (!early.held.ok) return early.held;
   if (!early.operation) throw new Error(`action ${ticket.action} lost its operation`);
   const bodies = await bodiesOf(outcome);
   if (!bodies.ok) return bodies;
-  if (early.held.value.attempt.verdict !== null) {
-    return success({ bodies: bodies.value, stored: undefined });
-  }
-  const merged = mergeCalls(early.journal, ticket.attempt, outcome.calls);
-  if (!merged.ok) return merged;
-  if (early.dryRun) await keepWithheld(context, ticket, outcome.calls, bodies.value);
+  const { action, attempt } = early.held.value;
+  if (attempt.verdict !== null) return success({ bodies: bodies.value, stored: undefined });
+  const calls = await judgeCalls(action, attempt.id, early.known, outcome.calls, bodies.value);
+  if (!calls.ok) return calls;
+  if (action.dryRun) await keepWithheld(context, ticket, action, outcome.calls, bodies.value);
   const judged = await judgeOutcome(context, ticket, early.operation, outcome);
   const stored = await storeJournal(
     context,
     ticket.workspace,
     ticket.action,
-    merged.value.journal,
+    calls.value.journal,
     bodies.value,
   );
   return success({ ...judged, bodies: bodies.value, stored });

@@ -19,8 +19,6 @@ export interface StoredJournal {
   /** The entry names the artifacts only if its journal has this digest. */
   readonly digest: Digest;
   readonly artifacts: readonly Artifact[];
-  /** Bodies that are in the artifacts. */
-  readonly bodies: ReadonlySet<Digest>;
 }
 
 export function journalDigest(journal: readonly JournalRecord[]): Promise<Digest> {
@@ -44,7 +42,7 @@ export async function storeJournal(
   const bodies = await readBodies(context, workspace, action, journal, reported);
   const artifacts = [artifact];
   if (bodies.size > 0) artifacts.push(await put(bodiesBytes(bodies), BODIES_MEDIA_TYPE));
-  return { digest: artifact.digest, artifacts, bodies: new Set(bodies.keys()) };
+  return { digest: artifact.digest, artifacts };
 }
 
 function bytesOf(journal: readonly JournalRecord[]): Uint8Array {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { readdir } from 'node:fs/promises';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
@@ -161,6 +162,9 @@ test('a host is not believed what a real run could not have sent, or what is no 
     return answer.status;
   };
   const other = makeDigest();
+  const kept = async () =>
+    (await readdir(instance.configuration.PORTARIUM_EVIDENCE_DIR, { recursive: true })).length;
+  const before = await kept();
   expect(await claimed({ rule: 'nowhere' })).toBe(409);
   expect(await claimed({ rule: 'unkeyed', query: '?x=1' })).toBe(409);
   expect(await claimed({ rule: 'unkeyed' }, { requestDigest: other })).toBe(409);
@@ -173,7 +177,9 @@ test('a host is not believed what a real run could not have sent, or what is no 
     409,
     expect.stringContaining('was not sent'),
   ] as never);
+  expect(await kept()).toBe(before);
   expect(await claimed({ rule: 'unkeyed' })).toBe(200);
+  expect(await kept()).toBeGreaterThan(before);
 
   const real = await ask(instance, { id: 'real' });
   await decide(instance, real);

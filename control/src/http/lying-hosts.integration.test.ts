@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { readdir } from 'node:fs/promises';
 import { digestOf } from '@portarium/contracts/digest';
 import { uuidOf } from '@portarium/contracts/ids';
 import type { EgressCall, WorkOrder } from '@portarium/contracts/internal-api';
@@ -100,37 +101,24 @@ test('only a failed call says whether it was sent, and an allowed one names its 
   expect((await look(instance, id)).error?.code).toBe('outcome.unknown');
 });
 
-test('a body that arrives between packing and storing is packed with the others', async () => {
+test('a report that is refused leaves nothing in the evidence store', async () => {
   const { id, order } = await running();
-  const read = { rule: 'look', method: 'GET' };
-  const first = await answered(read, '{"first":true}');
-  expect((await host.report(instance, order, 'heartbeat', first)).status).toBe(200);
-  const second = await answered({ ...read, number: 1 }, '{"second":true}');
-  const [body] = second.bodies;
-  const { objects } = instance.composed.context;
-  const put = objects.put.bind(objects);
-  let raced = 0;
-  objects.put = async (...args) => {
-    const digest = await put(...args);
-    // After the journal was stored without it, before the outcome is.
-    if (raced++ === 0) {
-      const bytes = Buffer.from(body?.bytes ?? '', 'base64');
-      const path = `/internal/v1/attempts/${order.attempt}/bodies/${body?.digest}`;
-      const headers = { 'portarium-ticket': order.ticket };
-      const { hostKey: key } = instance;
-      expect((await instance.call('PUT', path, { key, body: bytes, headers })).status).toBe(204);
-    }
-    return digest;
-  };
-  try {
-    // The report names the body and does not carry it.
-    expect((await end(order, { calls: second.calls })).body).toMatchObject({ state: 'failed' });
-  } finally {
-    objects.put = put;
-  }
-  expect(raced).toBeGreaterThan(1);
+  const kept = async () =>
+    (await readdir(instance.configuration.PORTARIUM_EVIDENCE_DIR, { recursive: true })).length;
+  const before = await kept();
+  const { calls, bodies } = await answered({ rule: 'look', method: 'GET' }, '{"first":true}');
+  const output = Buffer.from('{"done":true}').toString('base64');
+  const done = (calls: readonly unknown[], bodies: readonly unknown[]) =>
+    end(order, { verdict: 'succeeded', error: undefined, output, calls, bodies });
+  const moved = calls.map((call) => ({ ...call, call: 7 }));
+  expect((await done(moved, bodies)).status).toBe(409);
+  expect((await done(calls, [])).status).toBe(409);
+  expect((await done([{ ...calls[0], path: '/elsewhere' }], bodies)).status).toBe(409);
+  expect(await kept()).toBe(before);
+  expect((await done(calls, bodies)).body).toMatchObject({ state: 'succeeded' });
+  expect(await kept()).toBeGreaterThan(before);
   const finished = (await story(instance, id)).find(({ type }) => type === 'attempt.finished');
-  expect(finished?.artifacts.length).toBe(2);
+  expect(finished?.artifacts.length).toBe(3);
 });
 
 test('a host keeps no more bodies than two attempts could have read', async () => {
