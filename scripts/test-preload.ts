@@ -1,4 +1,4 @@
-/** Loaded before every test run: room for real servers, and their stop at the end. */
+/** Loaded before every test run: room for real servers, and their stop after each file, or at the end when files run one by one. */
 import { afterAll, setDefaultTimeout } from 'bun:test';
 
 setDefaultTimeout(60_000);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveBinary, resolveServerBinary } from '@portarium/local/binaries/resolve-binary';
 import { type BinaryName, SERVER_BINARIES } from '@portarium/local/binaries/server-binary';
+import { readEnvironment } from '@portarium/local/environment';
 import { VAULT_SERVER } from '@portarium/local/testing/vault-server';
 import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
@@ -18,6 +19,9 @@ import { installRustTarget } from './tools/install-rust-target.ts';
 import { installSchemathesis } from './tools/install-schemathesis.ts';
 
 const CHECKS = ['format', 'lint', 'types', 'boundaries', 'references'] as const;
+
+/** Files that are tested at once: each may start servers of its own. */
+const WORKERS = 2;
 
 async function run(
   command: readonly string[],
@@ -34,11 +38,22 @@ async function runTests(full: boolean): Promise<readonly TestResult[]> {
   const folder = await mkdtemp(join(tmpdir(), 'portarium-junit-'));
   const report = join(folder, 'junit.xml');
   try {
-    await run(
-      [process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`],
+    const { cacheDir } = readEnvironment(process.env);
+    const code = await run(
+      [
+        ...[process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`],
+        // Files that took longest the last time begin first; servers are shared within a file.
+        ...[`--parallel=${WORKERS}`, '--no-isolate'],
+        ...[`--timings=${join(cacheDir, 'test-timings.json')}`, '--update-timings'],
+      ],
       full ? { PORTARIUM_TEST_FULL: '1' } : {},
     );
-    return parseJunit(await readFile(report, 'utf8'));
+    const results = parseJunit(await readFile(report, 'utf8'));
+    if (code === 0 || results.some(({ outcome }) => outcome === 'failed')) return results;
+    return [
+      ...results,
+      { file: 'bun test', name: `ends well, not with ${code}`, outcome: 'failed' },
+    ];
   } catch (error) {
     console.error(`the test runner left no report: ${String(error)}`);
     return [{ file: 'bun test', name: 'the test runner leaves a report', outcome: 'failed' }];

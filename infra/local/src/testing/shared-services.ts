@@ -1,4 +1,4 @@
-/** One set of servers for all tests of a `bun test` run, started when the first test asks for it. */
+/** One set of servers for all tests of a process, started when the first test asks for it. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ export async function freshDatabase(): Promise<{ url: string; ownerUrl: string }
 }
 
 /**
- * Stops what was started; the test runner's preload calls it once at the end. Before that, every attempt
+ * Stops what was started; the test runner's preload calls it at the end. Before that, every attempt
  * that tests made on the shared stack runs again offline, on both engines.
  * @throws Error when one of them does not agree with what is on record
  */
