@@ -204,6 +204,8 @@ export const WorkOrderSchema = v.strictObject({
     approval: v.array(EgressRuleSchema),
   }),
   limits: AttemptLimitsSchema,
+  /** There when the plugin asks for it: the attempt's process runs no other. */
+  isolation: v.optional(v.literal('attempt')),
   /** There for a dry run: no write leaves, and no leave for one is given. */
   dryRun: v.optional(
     v.strictObject({

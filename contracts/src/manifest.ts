@@ -96,6 +96,8 @@ const fields = v.strictObject({
     {},
   ),
   limits: v.optional(LimitsRequestSchema, {}),
+  /** `attempt`: each attempt gets a process of its own, where others of a workspace share one in turn. */
+  isolation: v.optional(v.literal('attempt')),
 });
 
 export const ManifestSchema = v.pipe(

@@ -63,7 +63,7 @@ async function newCell(): Promise<CellProcess> {
   const cell = new CellProcess(program);
   cells.push(cell);
   expect(await cell.ready).toBe(true);
-  expect(await cell.bind(module)).toEqual({ ok: true });
+  expect(await cell.bind(module, DEFAULT_LIMITS.memoryMiB)).toEqual({ ok: true });
   return cell;
 }
 

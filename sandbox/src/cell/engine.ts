@@ -44,12 +44,18 @@ export interface GuestCall {
   readonly host: GuestHost;
 }
 
+/** A guest for one attempt. */
+export interface GuestInstance {
+  /**
+   * Runs one export, once in the instance's life. A loop in the guest never returns: the host kills.
+   * Rejects only when the order itself is malformed.
+   */
+  call(call: GuestCall): Promise<GuestResult>;
+}
+
 export interface Engine<Compiled> {
   /** Rejects with the engine's reason when it refuses the bytes. */
-  compile(module: Uint8Array): Promise<Compiled>;
-  /**
-   * Runs one export on a fresh instance. A loop in the guest never returns: the host kills. Rejects
-   * only when the order itself is malformed.
-   */
-  run(compiled: Compiled, call: GuestCall): Promise<GuestResult>;
+  compile(module: Uint8Array, memoryMiB: number): Promise<Compiled>;
+  /** Makes everything fresh, as far as that runs no code of the guest: it may happen ahead of need. */
+  instantiate(compiled: Compiled): Promise<GuestInstance>;
 }

@@ -4,11 +4,17 @@
  * `maxPages` is not set, because it bounds nothing and makes each allocation cost all blocks.
  */
 
-import { type CallContext, createPlugin, type ExtismPluginOptions } from '@extism/extism';
+import {
+  type CallContext,
+  createPlugin,
+  type ExtismPluginOptions,
+  type Plugin,
+} from '@extism/extism';
 import { plainText } from '@portarium/contracts/plain-text';
 import { ActionClock } from './action-clock.ts';
 import { ActionRandom } from './action-random.ts';
-import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
+import { boundModule, MEMORY_EXPORT } from './bound-module.ts';
+import type { Engine, GuestCall, GuestResult } from './engine.ts';
 import { GuestLimits } from './guest-limits.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
 
@@ -18,37 +24,117 @@ const MAX_VAR_BYTES = 1024 * 1024;
 const MAX_RANDOM_BYTES = 65_536n;
 const GUEST_ERROR = 'Plugin-originated error: ';
 const EMPTY = new Uint8Array();
+const PAGE_BYTES = 65_536;
 
-/** What belongs to the action and to none of its attempts. */
-interface ActionState {
+/** Exports that the SDK calls while it instantiates. */
+const CALLED_BY_THE_SDK: ReadonlySet<string> = new Set(['_initialize', '_start', 'hs_init']);
+/** What was the module's start section, as the rewriter exports it. */
+const START_EXPORT = 'portarium:start';
+
+export interface CompiledGuest {
+  readonly module: WebAssembly.Module;
+  /** Whether instantiating runs code of the guest: then it has to wait for its attempt. */
+  readonly runsAtOnce: boolean;
+  readonly hasStartExport: boolean;
+  readonly maximumPages: number;
+}
+
+/** What one attempt has and no other sees. Clock and random belong to its action. */
+interface Attempt {
+  readonly call: GuestCall;
+  readonly limits: GuestLimits;
   readonly clock: ActionClock;
   readonly random: ActionRandom;
+  /** Status and headers of the latest request, for a guest that asks. */
+  readonly last: { status: number; headers: Readonly<Record<string, string>> };
 }
 
-/** Status and headers of the latest request, for a guest that asks. */
-interface LastResponse {
-  status: number;
-  headers: Readonly<Record<string, string>>;
+/** An instance is made before its attempt is known; nothing of it can run until then. */
+class Slot {
+  #attempt: Attempt | undefined;
+
+  fill(attempt: Attempt): void {
+    if (this.#attempt) throw new Error('an instance serves one attempt');
+    this.#attempt = attempt;
+  }
+
+  get attempt(): Attempt {
+    if (!this.#attempt) throw new Error('the guest runs outside of an attempt');
+    return this.#attempt;
+  }
 }
 
-export const extismEngine: Engine<WebAssembly.Module> = {
-  compile: (module) => WebAssembly.compile(module as Uint8Array<ArrayBuffer>),
-  async run(compiled, call) {
-    const limits = new GuestLimits(call.limits);
-    const state = {
-      clock: new ActionClock(call.startTime),
-      random: new ActionRandom(call.seed),
+export const extismEngine: Engine<CompiledGuest> = {
+  async compile(bytes, memoryMiB) {
+    const bound = boundModule(bytes, memoryMiB);
+    const module = await WebAssembly.compile(bound.bytes);
+    const names = WebAssembly.Module.exports(module).map(({ name }) => name);
+    return {
+      module,
+      runsAtOnce: bound.hasStart || names.some((name) => CALLED_BY_THE_SDK.has(name)),
+      hasStartExport: names.includes(START_EXPORT),
+      maximumPages: bound.maximumPages,
     };
-    try {
-      const options = optionsOf(call, limits, state);
-      const plugin = await createPlugin({ wasm: [{ module: compiled }] }, options);
-      const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
-      return resultOf(output, call, limits);
-    } catch (error) {
-      return failed(limits, classify(error));
-    }
+  },
+  async instantiate(compiled) {
+    const slot = new Slot();
+    let plugin = compiled.runsAtOnce ? undefined : await tried(() => newPlugin(compiled, slot));
+    return {
+      async call(call) {
+        const limits = new GuestLimits(call.limits);
+        const clock = new ActionClock(call.startTime);
+        const random = new ActionRandom(call.seed);
+        slot.fill({ call, limits, clock, random, last: { status: 0, headers: {} } });
+        try {
+          plugin ??= await newPlugin(compiled, slot);
+          if (compiled.hasStartExport) await plugin.call(START_EXPORT);
+          const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
+          return resultOf(output, call, limits);
+        } catch (error) {
+          const starved = await isStarved(plugin, compiled);
+          return failed(limits, starved ? STARVED : classify(error));
+        }
+      },
+    };
   },
 };
+
+/** What fails ahead of need fails again in the attempt, and is told there. */
+async function tried<T>(make: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await make();
+  } catch {
+    return undefined;
+  }
+}
+
+function newPlugin({ module }: CompiledGuest, slot: Slot): Promise<Plugin> {
+  return createPlugin({ wasm: [{ module }] }, optionsOf(slot));
+}
+
+const STARVED = {
+  code: 'host.resource',
+  message: 'this machine did not give the guest the memory that its limit allows',
+} as const;
+
+/**
+ * Whether the machine refuses what the limit allows. A guest whose growth failed below its limit ends
+ * in a trap or an error like any other; only trying again tells them apart.
+ */
+async function isStarved(
+  plugin: Plugin | undefined,
+  { maximumPages }: CompiledGuest,
+): Promise<boolean> {
+  const memory = (await plugin?.getInstance())?.exports[MEMORY_EXPORT];
+  if (!(memory instanceof WebAssembly.Memory)) return false;
+  const left = maximumPages - memory.buffer.byteLength / PAGE_BYTES;
+  try {
+    if (left > 0) memory.grow(left);
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 function resultOf(output: Uint8Array, call: GuestCall, limits: GuestLimits): GuestResult {
   if (limits.broken) return failed(limits, limits.broken);
@@ -79,8 +165,7 @@ function classify(error: unknown): { readonly code: CellError; readonly message:
     : { code: 'guest.trap', message };
 }
 
-function optionsOf(call: GuestCall, limits: GuestLimits, state: ActionState): ExtismPluginOptions {
-  const last: LastResponse = { status: 0, headers: {} };
+function optionsOf(slot: Slot): ExtismPluginOptions {
   return {
     useWasi: false,
     runInWorker: false,
@@ -88,43 +173,38 @@ function optionsOf(call: GuestCall, limits: GuestLimits, state: ActionState): Ex
     // The SDK's own host check is by globs, here all; the broker decides on every request instead.
     allowedHosts: ['**', '.**'],
     allowHttpResponseHeaders: true,
-    fetch: fetchThrough(call.host, limits, state.clock, last),
-    logger: loggerTo(call.host, limits),
+    fetch: fetchThrough(slot),
+    logger: loggerTo(slot),
     logLevel: 'trace',
     functions: {
-      'extism:host/env': countedFunctions(call.config, limits, last),
-      'portarium:host/v1': actionFunctions(state, limits),
+      'extism:host/env': countedFunctions(slot),
+      'portarium:host/v1': actionFunctions(slot),
     },
   };
 }
 
 /** Replacements that count. Loads and stores stay the SDK's: guests call them once a byte. */
-function countedFunctions(
-  config: Readonly<Record<string, string>>,
-  limits: GuestLimits,
-  last: LastResponse,
-) {
+function countedFunctions(slot: Slot) {
   return {
     alloc(context: CallContext, size: bigint): bigint {
-      limits.allocate(size, (address) => context.length(address));
-      const address = context.alloc(size);
-      limits.allocated(address, size);
-      return address;
+      return allocate(context, slot.attempt.limits, size);
     },
     config_get(context: CallContext, keyAddress: bigint): bigint {
+      const { limits, call } = slot.attempt;
+      const { config } = call;
       limits.hostCall(true);
       const key = context.read(keyAddress)?.string();
       const value = key !== undefined && Object.hasOwn(config, key) ? config[key] : undefined;
       return value === undefined ? 0n : context.store(value);
     },
     var_get(context: CallContext, keyAddress: bigint): bigint {
-      limits.hostCall(true);
+      slot.attempt.limits.hostCall(true);
       const key = context.read(keyAddress)?.string();
       const value = key === undefined ? null : context.getVariable(key);
       return value === null ? 0n : context.store(value.bytes().slice());
     },
     var_set(context: CallContext, keyAddress: bigint, valueAddress: bigint): void {
-      limits.hostCall();
+      slot.attempt.limits.hostCall();
       const key = context.read(keyAddress)?.string();
       if (key === undefined) return;
       const value = valueAddress === 0n ? null : context.read(valueAddress);
@@ -132,22 +212,41 @@ function countedFunctions(
       else context.setVariable(key, value.bytes().slice());
     },
     // The SDK serves these two only to modules that import them after `http_request`.
-    http_status_code: (): number => last.status,
+    http_status_code: (): number => slot.attempt.last.status,
     http_headers(context: CallContext): bigint {
+      const { limits, last } = slot.attempt;
       limits.hostCall(true);
       return context.store(JSON.stringify(last.headers));
     },
   };
 }
 
+/** A block of `size` bytes; a failure within the limits is the machine's. */
+function allocate(context: CallContext, limits: GuestLimits, size: bigint): bigint {
+  limits.allocate(size, (address) => context.length(address));
+  const address = tryAlloc(context, limits, size);
+  limits.allocated(address, size);
+  return address;
+}
+
+function tryAlloc(context: CallContext, limits: GuestLimits, size: bigint): bigint {
+  try {
+    return context.alloc(size);
+  } catch {
+    return limits.break(STARVED.code, STARVED.message);
+  }
+}
+
 /** The only time and the only randomness that a guest can reach. */
-function actionFunctions({ clock, random }: ActionState, limits: GuestLimits) {
+function actionFunctions(slot: Slot) {
   return {
     clock_time(): bigint {
+      const { limits, clock } = slot.attempt;
       limits.hostCall();
       return clock.read();
     },
     random_bytes(context: CallContext, count: bigint): bigint {
+      const { limits, random } = slot.attempt;
       limits.hostCall();
       if (count < 0n || count > MAX_RANDOM_BYTES) {
         throw new RangeError(`random_bytes gives 0 to ${MAX_RANDOM_BYTES} bytes, not ${count}`);
@@ -161,15 +260,11 @@ function actionFunctions({ clock, random }: ActionState, limits: GuestLimits) {
 }
 
 /** What the SDK calls instead of the network. It reads only `status`, `headers` and the bytes. */
-function fetchThrough(
-  host: GuestHost,
-  limits: GuestLimits,
-  clock: ActionClock,
-  last: LastResponse,
-): typeof fetch {
+function fetchThrough(slot: Slot): typeof fetch {
   const request = async (url: unknown, init: RequestInit = {}) => {
+    const { call, limits, clock, last } = slot.attempt;
     limits.hostCall(true);
-    const answer = host.request({
+    const answer = call.host.request({
       method: String(init.method ?? 'GET').slice(0, 64),
       url: String(url),
       headers: headersOf(init.headers),
@@ -198,10 +293,11 @@ function headersOf(headers: unknown): [string, string][] {
   return Object.entries(headers).map(([name, value]) => [name, String(value)]);
 }
 
-function loggerTo(host: GuestHost, limits: GuestLimits): Console {
+function loggerTo(slot: Slot): Console {
   const line = (level: LogLevel) => (message: unknown) => {
+    const { call, limits } = slot.attempt;
     limits.hostCall();
-    host.log(level, String(message));
+    call.host.log(level, String(message));
   };
   return Object.fromEntries(LOG_LEVELS.map((level) => [level, line(level)])) as unknown as Console;
 }

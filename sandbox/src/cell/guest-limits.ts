@@ -64,8 +64,9 @@ export class GuestLimits {
   }
 
   allocated(address: bigint, size: bigint): void {
+    // The SDK gives out addresses anew after a start function.
+    this.#blockBytes += Number(size) - (this.#blocks.get(address) ?? 0);
     this.#blocks.set(address, Number(size));
-    this.#blockBytes += Number(size);
   }
 
   #countAllocation(): void {

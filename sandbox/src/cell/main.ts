@@ -4,8 +4,15 @@
  */
 import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
-import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
-import { extismEngine } from './extism-engine.ts';
+import { MemoryTooLarge } from './bound-module.ts';
+import type {
+  FailedRequest,
+  GuestHost,
+  GuestInstance,
+  GuestResponse,
+  GuestResult,
+} from './engine.ts';
+import { type CompiledGuest, extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
 import type { CellLimits, CellMessage, HostMessage } from './messages.ts';
 import { MAX_ERROR_CHARACTERS } from './messages.ts';
@@ -43,35 +50,44 @@ function guestHost(logs: LogBudget, limits: CellLimits): GuestHost {
   };
 }
 
-async function bind(module: Uint8Array): Promise<WebAssembly.Module | undefined> {
+async function bind(module: Uint8Array, memoryMiB: number): Promise<CompiledGuest | undefined> {
   try {
-    const compiled = await extismEngine.compile(module);
+    const compiled = await extismEngine.compile(module, memoryMiB);
     say({ type: 'bound' });
     return compiled;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say({ type: 'refused', message: plainText(message, MAX_ERROR_CHARACTERS) });
+    const code = error instanceof MemoryTooLarge ? 'limit.memory' : 'module.invalid';
+    say({ type: 'refused', code, message: plainText(message, MAX_ERROR_CHARACTERS) });
     return undefined;
+  }
+}
+
+function tell(result: GuestResult): void {
+  const { hostCalls } = result;
+  if (result.ok) say({ type: 'result', hostCalls }, result.output);
+  else {
+    const error = { code: result.code, message: result.message };
+    say({ type: 'result', hostCalls, error });
   }
 }
 
 async function serve(): Promise<void> {
   say({ type: 'ready' });
-  let compiled: WebAssembly.Module | undefined;
+  let compiled: CompiledGuest | undefined;
+  let next: GuestInstance | undefined;
   for (;;) {
+    // Made while the host is busy with the attempt before, so that the next one only calls.
+    if (compiled) next ??= await extismEngine.instantiate(compiled);
     const { message, body } = hear();
     if (message.type === 'bind' && compiled === undefined) {
-      compiled = await bind(body);
-    } else if (message.type === 'run' && compiled !== undefined) {
+      compiled = await bind(body, message.memoryMiB);
+    } else if (message.type === 'run' && next !== undefined) {
+      const guest = next;
+      next = undefined;
       const host = guestHost(new LogBudget(message.limits), message.limits);
       const { type: _, ...order } = message;
-      const result = await extismEngine.run(compiled, { ...order, input: body, host });
-      const { hostCalls } = result;
-      if (result.ok) say({ type: 'result', hostCalls }, result.output);
-      else {
-        const error = { code: result.code, message: result.message };
-        say({ type: 'result', hostCalls, error });
-      }
+      tell(await guest.call({ ...order, input: body, host }));
     } else {
       throw new Error(`unexpected ${message.type}`);
     }

@@ -20,7 +20,7 @@ export type CellLimits = Pick<
 
 export type HostMessage =
   /** Body: the rewritten module. Once in a cell's life. */
-  | { readonly type: 'bind' }
+  | { readonly type: 'bind'; readonly memoryMiB: number }
   /** Body: the input. */
   | {
       readonly type: 'run';
@@ -42,18 +42,24 @@ export type HostMessage =
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 
-/** Errors that a cell may blame on its guest; every other code is the host's to give. */
+/** Errors that a cell may tell; every other code is the host's to give. */
 export const CELL_ERRORS = [
   'guest.trap',
   'guest.error',
   'limit.output',
   'limit.hostcalls',
   'limit.memory',
+  // Worth no more to a guest that broke out than dying: either is tried again.
+  'host.resource',
 ] as const satisfies readonly AttemptErrorCode[];
 export type CellError = (typeof CELL_ERRORS)[number];
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Why a module can not be bound. */
+export const REFUSALS = ['module.invalid', 'limit.memory'] as const;
+export type Refusal = (typeof REFUSALS)[number];
 
 /** Longest text of one error and of one log line, in characters. */
 export const MAX_ERROR_CHARACTERS = 2_000;
@@ -68,7 +74,11 @@ export const MAX_HEADER_NAME_CHARACTERS = 256;
 export const CellMessageSchema = v.variant('type', [
   v.strictObject({ type: v.literal('ready') }),
   v.strictObject({ type: v.literal('bound') }),
-  v.strictObject({ type: v.literal('refused'), message: text(MAX_ERROR_CHARACTERS) }),
+  v.strictObject({
+    type: v.literal('refused'),
+    code: v.picklist(REFUSALS),
+    message: text(MAX_ERROR_CHARACTERS),
+  }),
   v.strictObject({
     type: v.literal('log'),
     level: v.picklist(LOG_LEVELS),

@@ -10,7 +10,7 @@ import { type BrokerOptions, EgressSession } from '../egress/egress-session.ts';
 import { IN_FLIGHT } from '../egress/response-buffer.ts';
 import type { AttemptEnd } from './attempt-end.ts';
 import { type Patience, persist } from './back-off.ts';
-import type { CellPool } from './cell-pool.ts';
+import type { CellPool, Place } from './cell-pool.ts';
 import { type ControlClient, type ControlFailure, SUPERSEDED } from './control-client.ts';
 import { ControlEgress } from './control-egress.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -33,6 +33,7 @@ export interface AttemptRunnerOptions {
 
 const REQUEST_RETRY_MS = 3_000;
 const REPORTING_RETRY_MS = 1_000;
+const PLACE_RETRY_MS = 1_000;
 
 export class AttemptRunner {
   readonly #options: AttemptRunnerOptions;
@@ -45,19 +46,21 @@ export class AttemptRunner {
 
   /** @param signal kills the guest when the host has to stop */
   async run(dispatch: Dispatch, signal: AbortSignal): Promise<AttemptEnd> {
-    const { control, isolation, engine } = this.#options;
     const { workspace, action } = dispatch;
     if (this.#reporter.isReporting(action)) {
       const reason = 'the outcome of the attempt before is still being reported';
       return { kind: 'again', reason, retryAfterMs: REPORTING_RETRY_MS };
     }
-    const claim = await persist(
-      () => control.claim({ workspace, action, isolation, engine }),
-      briefly(signal),
-    );
-    if (!claim.ok) return claimFailed(claim);
-    if (claim.value.status === 'finished') return { kind: 'finished', state: claim.value.state };
-    return this.#attempt(dispatch, claim.value.order, signal);
+    // Before the claim: who waits for a cell holds no lease, and has used up no attempt.
+    const entered = await this.#options.pool.enter(workspace, { signal });
+    if (!entered.ok) {
+      return { kind: 'again', reason: entered.message, retryAfterMs: PLACE_RETRY_MS };
+    }
+    try {
+      return await this.#claimed(dispatch, entered.place, signal);
+    } finally {
+      entered.place.leave();
+    }
   }
 
   /** Waits a little for outcomes that are still being reported. */
@@ -65,9 +68,22 @@ export class AttemptRunner {
     await this.#reporter.settle();
   }
 
+  async #claimed(dispatch: Dispatch, place: Place, signal: AbortSignal): Promise<AttemptEnd> {
+    const { control, isolation, engine } = this.#options;
+    const { workspace, action } = dispatch;
+    const claim = await persist(
+      () => control.claim({ workspace, action, isolation, engine }),
+      briefly(signal),
+    );
+    if (!claim.ok) return claimFailed(claim);
+    if (claim.value.status === 'finished') return { kind: 'finished', state: claim.value.state };
+    return this.#attempt(dispatch, claim.value.order, place, signal);
+  }
+
   async #attempt(
     { workspace, action }: Dispatch,
     order: WorkOrder,
+    place: Place,
     signal: AbortSignal,
   ): Promise<AttemptEnd> {
     const { control, broker } = this.#options;
@@ -85,7 +101,7 @@ export class AttemptRunner {
     const stop = AbortSignal.any([signal, lease.lost]);
     let outcome: OwnOutcome;
     try {
-      outcome = await this.#execute(workspace, order, egress, stop);
+      outcome = await this.#execute(place, order, egress, stop);
     } catch (error) {
       outcome = lost('host.resource', error instanceof Error ? error.message : String(error));
     }
@@ -100,15 +116,16 @@ export class AttemptRunner {
   }
 
   async #execute(
-    workspace: string,
+    place: Place,
     order: WorkOrder,
     egress: EgressSession,
     stop: AbortSignal,
   ): Promise<OwnOutcome> {
     const module = await this.#module(order, stop);
     if ('code' in module) return lost(module.code, module.message);
-    const key = { workspace, moduleDigest: order.moduleDigest };
-    const acquired = await this.#options.pool.acquire(key, module.bytes);
+    const { moduleDigest, limits, isolation } = order;
+    const key = { moduleDigest, memoryMiB: limits.memoryMiB, isolation };
+    const acquired = await place.cell(key, module.bytes);
     if (!acquired.ok) return lost(acquired.code, acquired.message);
     const { cell } = acquired;
     let reusable = false;

@@ -4,6 +4,7 @@
  */
 import { CELL_OVERHEAD_BYTES, CellProcess } from './cell-process.ts';
 import type { CellProgram } from './cell-program.ts';
+import { type EnterOptions, FairPlaces } from './fair-places.ts';
 
 export interface CellPoolOptions {
   /** Attempts that may run at once, each in a cell of its own. */
@@ -12,6 +13,8 @@ export interface CellPoolOptions {
   readonly spares?: number;
   readonly maxAttempts?: number;
   readonly idleMs?: number;
+  /** Longest wait for a place. */
+  readonly waitMs?: number;
   /** Resident bytes that compiling a module may take, beside a multiple of its size. */
   readonly bindBytes?: number;
 }
@@ -19,25 +22,42 @@ export interface CellPoolOptions {
 export interface CellKey {
   readonly workspace: string;
   readonly moduleDigest: string;
+  /** What the guest's memory may grow to. */
+  readonly memoryMiB: number;
+  /** `attempt`: a cell that runs this attempt and no other. */
+  readonly isolation?: 'attempt' | undefined;
 }
 
 export type Acquired =
   | { readonly ok: true; readonly cell: CellLease }
   | {
       readonly ok: false;
-      readonly code: 'module.invalid' | 'host.resource';
+      readonly code: 'module.invalid' | 'limit.memory' | 'host.resource';
       readonly message: string;
     };
 
 /** A cell in use by one attempt. */
 export interface CellLease {
   readonly process: CellProcess;
-  /** Gives the cell back; `reusable: false` ends it. */
+  /** Gives cell and place back; `reusable: false` ends the cell. */
   release(reusable: boolean): Promise<void>;
 }
 
+/** Room for one attempt, with a cell or without one yet. */
+export interface Place {
+  /** A cell bound to `key`, once. When it can not be had, the place is given back. */
+  cell(key: Omit<CellKey, 'workspace'>, module: Uint8Array): Promise<Acquired>;
+  /** Gives back a place that has no cell; after that, and with a cell, it does nothing. */
+  leave(): void;
+}
+
+export type Entered =
+  | { readonly ok: true; readonly place: Place }
+  | { readonly ok: false; readonly message: string };
+
 interface BoundCell {
   readonly process: CellProcess;
+  readonly workspace: string;
   readonly key: string;
   attempts: number;
   expiry?: ReturnType<typeof setTimeout>;
@@ -53,12 +73,12 @@ const BIND_FACTOR = 16;
 export class CellPool {
   readonly #program: CellProgram;
   readonly #options: Required<CellPoolOptions>;
+  readonly #places: FairPlaces;
   readonly #spares: CellProcess[] = [];
   /** Bound cells without an attempt, the longest idle first. */
   #idle: BoundCell[] = [];
   readonly #busy = new Set<BoundCell>();
-  readonly #waiting: (() => void)[] = [];
-  #taken = 0;
+  readonly #binding = new Set<CellProcess>();
   #closed = false;
 
   constructor(program: CellProgram, options: CellPoolOptions) {
@@ -67,14 +87,21 @@ export class CellPool {
       spares: 2,
       maxAttempts: 500,
       idleMs: 60_000,
+      waitMs: 30_000,
       bindBytes: CELL_OVERHEAD_BYTES,
       ...options,
     };
+    this.#places = new FairPlaces(this.#options.size);
     this.#refill();
   }
 
-  get counts(): { readonly spare: number; readonly idle: number; readonly busy: number } {
-    return { spare: this.#spares.length, idle: this.#idle.length, busy: this.#busy.size };
+  get counts() {
+    return {
+      spare: this.#spares.length,
+      idle: this.#idle.length,
+      busy: this.#busy.size,
+      waiting: this.#places.waiting,
+    };
   }
 
   /** Resolves to whether at least one cell came up. */
@@ -82,59 +109,118 @@ export class CellPool {
     return (await this.#spares[0]?.ready) ?? false;
   }
 
-  /** Waits for a free place, then for a cell bound to `key`. */
-  async acquire(key: CellKey, module: Uint8Array): Promise<Acquired> {
-    await this.#takePlace();
-    const name = `${key.workspace} ${key.moduleDigest}`;
-    const idle = this.#takeIdle(name);
-    if (idle) return { ok: true, cell: this.#lease(idle) };
-    const bound = await this.#bind(module, name);
-    if (!bound.ok) this.#freePlace();
-    return bound;
+  /** Waits for a place, and for the workspace's turn. */
+  async enter(workspace: string, options: EnterOptions = {}): Promise<Entered> {
+    const { size, waitMs } = this.#options;
+    const entered = await this.#places.enter(workspace, { waitMs, ...options });
+    if (entered === 'in') return { ok: true, place: this.#place(workspace) };
+    const message =
+      entered === 'late'
+        ? `no cell was free within ${(options.waitMs ?? waitMs) / 1_000} s: all ${size} are busy; add sandbox hosts or raise PORTARIUM_CELLS`
+        : 'this sandbox host is stopping';
+    return { ok: false, message };
+  }
+
+  /** A place and a cell in one. */
+  async acquire(
+    { workspace, ...key }: CellKey,
+    module: Uint8Array,
+    options?: EnterOptions,
+  ): Promise<Acquired> {
+    const entered = await this.enter(workspace, options);
+    if (entered.ok) return entered.place.cell(key, module);
+    return { ok: false, code: 'host.resource', message: entered.message };
+  }
+
+  /** Attempts that wait for a place are turned away; those that run go on. */
+  drain(): void {
+    this.#places.close();
   }
 
   /** Kills every cell. Attempts in flight see their cell as lost. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.drain();
     for (const cell of this.#idle) clearTimeout(cell.expiry);
-    const all = [...this.#spares, ...[...this.#idle, ...this.#busy].map(({ process }) => process)];
+    const bound = [...this.#idle, ...this.#busy].map(({ process }) => process);
+    const all = [...this.#spares, ...this.#binding, ...bound];
     await Promise.all(all.map((process) => process.kill()));
   }
 
-  async #bind(module: Uint8Array, key: string): Promise<Acquired> {
+  #place(workspace: string): Place {
+    let left = false;
+    const leave = () => {
+      if (!left) this.#places.leave(workspace);
+      left = true;
+    };
+    let taken = false;
+    return {
+      leave: () => {
+        if (!taken) leave();
+      },
+      cell: async (key, module) => {
+        if (taken || left) throw new Error('a place serves one attempt');
+        taken = true;
+        const { moduleDigest, memoryMiB } = key;
+        const own = key.isolation === 'attempt';
+        const name = `${workspace} ${moduleDigest} ${memoryMiB}`;
+        const idle = own ? undefined : this.#takeIdle(name);
+        if (idle) return { ok: true, cell: this.#lease(idle, own, leave) };
+        const bound = await this.#bind(module, memoryMiB);
+        if ('code' in bound) {
+          leave();
+          return { ok: false, ...bound };
+        }
+        const cell = { process: bound, workspace, key: name, attempts: 0 };
+        return { ok: true, cell: this.#lease(cell, own, leave) };
+      },
+    };
+  }
+
+  async #bind(
+    module: Uint8Array,
+    memoryMiB: number,
+  ): Promise<CellProcess | Pick<Acquired & { readonly ok: false }, 'code' | 'message'>> {
     const process = this.#takeSpare();
-    this.#makeRoom();
+    this.#binding.add(process);
+    try {
+      this.#makeRoom();
+      const problem = await this.#prepare(process, module, memoryMiB);
+      if (!problem && !this.#closed) return process;
+      await process.kill();
+      return problem ?? { code: 'host.resource', message: 'this sandbox host is stopping' };
+    } finally {
+      this.#binding.delete(process);
+      this.#refill();
+    }
+  }
+
+  /** @returns why the cell can not be used, if so */
+  async #prepare(process: CellProcess, module: Uint8Array, memoryMiB: number) {
     const startLate = setTimeout(() => process.kill(), START_TIMEOUT_MS);
     const ready = await process.ready;
     clearTimeout(startLate);
     if (!ready) {
-      this.#refill();
       const message = process.lostReason ?? 'the cell did not start';
-      return { ok: false, code: 'host.resource', message };
+      return { code: 'host.resource', message } as const;
     }
     const bindLate = setTimeout(() => process.kill(), BIND_TIMEOUT_MS);
     const most = this.#options.bindBytes + BIND_FACTOR * module.length;
     let held = 0;
     const watch = setInterval(() => {
       if (held > most) return;
-      held = process.usage()?.residentBytes ?? 0;
+      held = process.usage().residentBytes;
       if (held > most) process.kill();
     }, BIND_WATCH_MS);
-    const bound = await process.bind(module);
+    const bound = await process.bind(module, memoryMiB);
     clearTimeout(bindLate);
     clearInterval(watch);
-    this.#refill();
     if (held > most) {
-      await process.kill();
       const message = `compiling the module took ${held} bytes of memory, at most ${most}`;
-      return { ok: false, code: 'module.invalid', message };
+      return { code: 'module.invalid', message } as const;
     }
-    if (!bound.ok) {
-      await process.kill();
-      const code = bound.refused ? 'module.invalid' : 'host.resource';
-      return { ok: false, code, message: bound.message };
-    }
-    return { ok: true, cell: this.#lease({ process, key, attempts: 0 }) };
+    if (bound.ok) return undefined;
+    return { code: bound.refused ?? 'host.resource', message: bound.message } as const;
   }
 
   #takeSpare(): CellProcess {
@@ -144,7 +230,7 @@ export class CellPool {
     return new CellProcess(this.#program);
   }
 
-  #lease(bound: BoundCell): CellLease {
+  #lease(bound: BoundCell, own: boolean, leave: () => void): CellLease {
     bound.attempts++;
     this.#busy.add(bound);
     let released = false;
@@ -153,15 +239,16 @@ export class CellPool {
       release: async (reusable) => {
         if (released) return;
         released = true;
-        this.#busy.delete(bound);
         const keep =
           reusable &&
+          !own &&
           bound.process.alive &&
           !this.#closed &&
           bound.attempts < this.#options.maxAttempts;
+        if (!keep) await bound.process.kill();
+        this.#busy.delete(bound);
         if (keep) this.#park(bound);
-        else await bound.process.kill();
-        this.#freePlace();
+        leave();
       },
     };
   }
@@ -170,6 +257,7 @@ export class CellPool {
     bound.expiry = setTimeout(() => this.#discardIdle(bound), this.#options.idleMs);
     bound.expiry.unref?.();
     this.#idle.push(bound);
+    this.#makeRoom();
   }
 
   #takeIdle(key: string): BoundCell | undefined {
@@ -181,11 +269,17 @@ export class CellPool {
     return undefined;
   }
 
-  /** At most `size` bound cells: the longest idle one goes. */
+  /** At most `size` cells beside the spares: the workspace with the most loses its longest idle one. */
   #makeRoom(): void {
-    const [oldest] = this.#idle;
-    if (oldest && this.#idle.length + this.#busy.size >= this.#options.size) {
-      this.#discardIdle(oldest);
+    while (this.#idle.length + this.#busy.size + this.#binding.size > this.#options.size) {
+      const counts = new Map<string, number>();
+      for (const { workspace } of this.#idle) {
+        counts.set(workspace, (counts.get(workspace) ?? 0) + 1);
+      }
+      const most = Math.max(...counts.values());
+      const goes = this.#idle.find(({ workspace }) => counts.get(workspace) === most);
+      if (!goes) return;
+      this.#discardIdle(goes);
     }
   }
 
@@ -199,21 +293,5 @@ export class CellPool {
     if (this.#closed) return;
     const wanted = Math.min(this.#options.spares, this.#options.size);
     while (this.#spares.length < wanted) this.#spares.push(new CellProcess(this.#program));
-  }
-
-  async #takePlace(): Promise<void> {
-    if (this.#taken >= this.#options.size) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
-      // The place is handed over: whoever frees it does not count it down.
-      return promise;
-    }
-    this.#taken++;
-  }
-
-  #freePlace(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#taken--;
   }
 }

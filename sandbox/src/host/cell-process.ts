@@ -2,8 +2,6 @@
  * The host's side of one cell. Every message of a cell is treated as hostile: it is length-capped,
  * numbered, parsed, and allowed only where the protocol has it; anything else ends the cell.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
 import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
 import type { FailedRequest, GuestResponse } from '../cell/engine.ts';
@@ -14,9 +12,11 @@ import {
   CellMessageSchema,
   type HostMessage,
   type LogLevel,
+  type Refusal,
 } from '../cell/messages.ts';
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
-import { type ProcessUsage, processUsage, resetPeak } from './process-usage.ts';
+import { ProcessMeter, type Reading } from './process-meter.ts';
+import { type Spent, type StartedProcess, startProcess } from './start-process.ts';
 
 /** Room for a head (JSON of a request with its headers) beside the body. */
 const HEAD_BYTES = 4 * 1024 * 1024;
@@ -59,32 +59,40 @@ export type RunResult =
   /** The process died or broke the protocol. */
   | { readonly kind: 'lost'; readonly reason: string; readonly violation: boolean };
 
-/** `refused`: the engine's verdict on the bytes; otherwise the process was lost. */
+/** `refused`: the verdict on the bytes; without one, the process was lost. */
 export type BindResult =
   | { readonly ok: true }
-  | { readonly ok: false; readonly refused: boolean; readonly message: string };
+  | { readonly ok: false; readonly refused?: Refusal; readonly message: string };
+
+/** Of one attempt, as the kernel counts it. */
+export interface CellUsage {
+  readonly cpuMs: number;
+  readonly residentBytes: number;
+  readonly peakBytes: number;
+}
 
 type Handler = (message: CellMessage, body: Uint8Array) => void;
 
+const NOTHING: Reading = { mainMs: 0, allMs: 0, residentBytes: 0, peakBytes: 0 };
+
 export class CellProcess {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #process: StartedProcess;
+  readonly #meter: ProcessMeter;
   readonly #frames = new FrameReader(HEAD_BYTES);
+  readonly #ready = Promise.withResolvers<boolean>();
   readonly #ended = Promise.withResolvers<void>();
   #sequence = 0;
   #handler: Handler | undefined;
   #lost: { readonly reason: string; readonly violation: boolean } | undefined;
-  #lastUsage: ProcessUsage | undefined;
+  #gone = false;
+  /** Where the counting of the attempt began, and what was read last. */
+  #base: Reading = NOTHING;
+  #latest: Reading = NOTHING;
   #peak = 0;
-  #kernelPeak = true;
+  #kernelPeak = false;
   #stderr = '';
-  readonly #ready = Promise.withResolvers<boolean>();
 
   constructor(program: CellCommand) {
-    this.#child = spawn(program.command, [...program.args], {
-      cwd: '/',
-      env: { ...program.environment },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
     this.#handler = (message) => {
       if (message.type !== 'ready') {
         this.#violate(`${message.type} before ready`);
@@ -93,20 +101,18 @@ export class CellProcess {
       this.#handler = undefined;
       this.#ready.resolve(true);
     };
-    this.#child.stdout.on('data', (chunk: Uint8Array) => this.#receive(chunk));
-    this.#child.stderr.on('data', (chunk: Uint8Array) => {
-      if (this.#stderr.length < STDERR_BYTES) this.#stderr += new TextDecoder().decode(chunk);
+    this.#process = startProcess(program, {
+      onOutput: (chunk) => this.#receive(chunk),
+      onErrorOutput: (chunk) => {
+        if (this.#stderr.length < STDERR_BYTES) this.#stderr += new TextDecoder().decode(chunk);
+      },
+      onEnd: (reason, spent) => this.#end(reason, spent),
     });
-    this.#child.stdin.on('error', () => undefined);
-    this.#child.on('error', (error) => this.#end(`the cell can not be started: ${error.message}`));
-    this.#child.on('exit', (code, signal) => {
-      const said = this.#stderr.trim().slice(0, 500);
-      this.#end(`the cell ended (${signal ?? `code ${code}`})${said ? `: ${said}` : ''}`);
-    });
+    this.#meter = new ProcessMeter(this.#process.pid);
   }
 
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#process.pid;
   }
 
   get alive(): boolean {
@@ -128,41 +134,49 @@ export class CellProcess {
     return this.#ended.promise;
   }
 
-  /**
-   * What the process has used so far; after its end, what it had used shortly before. The peak
-   * counts from the last {@link restartPeak}.
-   */
-  usage(): ProcessUsage | undefined {
-    const now = this.alive ? processUsage(this.pid) : undefined;
-    if (now) {
-      const seen = this.#kernelPeak ? now.peakBytes : now.residentBytes;
-      this.#peak = Math.max(this.#peak, seen);
-      this.#lastUsage = { ...now, peakBytes: this.#peak };
+  /** What the attempt has used so far; after the end of the process, what it had used in all. */
+  usage(): CellUsage {
+    const now = this.#gone ? undefined : this.#meter.read();
+    // A process that has ended and was not waited for holds no memory any more.
+    if (now && now.residentBytes > 0) {
+      this.#latest = now;
+      this.#peak = Math.max(this.#peak, this.#kernelPeak ? now.peakBytes : now.residentBytes);
     }
-    return this.#lastUsage;
+    const { mainMs, allMs, residentBytes } = this.#latest;
+    const cpuMs = Math.max(mainMs - this.#base.mainMs, allMs - this.#base.allMs);
+    return { cpuMs, residentBytes, peakBytes: this.#peak };
   }
 
-  /** Forgets the peak of earlier attempts; where the kernel can not, samples make the new one. */
-  restartPeak(): void {
-    this.#kernelPeak = resetPeak(this.pid);
-    this.#peak = 0;
-    this.#lastUsage = undefined;
+  /**
+   * Ends the counting of one attempt and begins that of the next, which thereby pays for what the cell
+   * makes ready for it. Where the kernel can not forget a peak, samples make the new one.
+   */
+  takeUsage(): CellUsage {
+    const usage = this.usage();
+    if (!this.#gone) {
+      this.#kernelPeak = this.#meter.restartPeak();
+      this.#base = this.#latest;
+      this.#peak = this.#latest.residentBytes;
+    }
+    return usage;
   }
 
-  /** Loads the module, once in the life of the cell. */
-  bind(module: Uint8Array): Promise<BindResult> {
+  /** Loads the module, once in the life of the cell, and lets its memory grow to `memoryMiB` at most. */
+  bind(module: Uint8Array, memoryMiB: number): Promise<BindResult> {
     const { promise, resolve } = Promise.withResolvers<BindResult>();
     this.#handler = (message) => {
       this.#handler = undefined;
-      if (message.type === 'bound') resolve({ ok: true });
-      else if (message.type === 'refused')
-        resolve({ ok: false, refused: true, message: message.message });
-      else this.#violate(`${message.type} instead of bound`);
+      if (message.type === 'bound') {
+        this.takeUsage();
+        resolve({ ok: true });
+      } else if (message.type === 'refused') {
+        resolve({ ok: false, refused: message.code, message: message.message });
+      } else this.#violate(`${message.type} instead of bound`);
     };
     this.#ended.promise.then(() => {
-      resolve({ ok: false, refused: false, message: this.#lost?.reason ?? 'the cell ended' });
+      resolve({ ok: false, message: this.#lost?.reason ?? 'the cell ended' });
     });
-    this.#send({ type: 'bind' }, module);
+    this.#send({ type: 'bind', memoryMiB }, module);
     return promise;
   }
 
@@ -207,9 +221,16 @@ export class CellProcess {
 
   /** SIGKILL: a guest that loops never reads a message. Resolves once the process is gone. */
   async kill(): Promise<void> {
-    this.usage();
-    this.#child.kill('SIGKILL');
+    this.#strike();
     await this.#ended.promise;
+  }
+
+  /** Stops it first: what it has used is read when it can use no more. */
+  #strike(): void {
+    if (this.#gone) return;
+    this.#process.signal('SIGSTOP');
+    this.usage();
+    this.#process.signal('SIGKILL');
   }
 
   async #answer(run: GuestRun, message: CellMessage & { type: 'fetch' }, body: Uint8Array) {
@@ -229,7 +250,7 @@ export class CellProcess {
 
   #send(message: HostMessage, body?: Uint8Array): void {
     if (!this.alive) return;
-    this.#child.stdin.write(encodeFrame(this.#sequence++, message, body));
+    this.#process.write(encodeFrame(this.#sequence++, message, body));
   }
 
   #receive(chunk: Uint8Array): void {
@@ -254,15 +275,29 @@ export class CellProcess {
   }
 
   #violate(what: string): void {
-    this.usage();
     this.#lost ??= { reason: `the cell broke the protocol: ${what}`, violation: true };
-    this.#child.kill('SIGKILL');
+    this.#strike();
   }
 
-  #end(reason: string): void {
-    this.#lost ??= { reason, violation: false };
+  #end(reason: string, spent?: Spent): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#meter.close();
+    const said = this.#stderr.trim().slice(0, 500);
+    this.#lost ??= { reason: said ? `${reason}: ${said}` : reason, violation: false };
+    this.#count(spent);
     this.#ready.resolve(false);
     this.#ended.resolve();
+  }
+
+  /** The kernel's last word, for a process that died before anybody could read what it used. */
+  #count(spent: Spent | undefined): void {
+    if (!spent) return;
+    // Ticks are cut off, so this is never less than what was used, and 20 ms more at most.
+    const { mainMs, allMs } = this.#base;
+    const total = mainMs + spent.cpuMs - Math.max(mainMs, allMs);
+    this.#latest = { ...this.#latest, mainMs: Math.max(this.#latest.mainMs, total) };
+    this.#peak = Math.max(this.#peak, spent.peakBytes ?? 0);
   }
 }
 

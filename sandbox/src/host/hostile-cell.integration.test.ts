@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { CellPool } from './cell-pool.ts';
-import { CellProcess, type RunResult } from './cell-process.ts';
+import { CellProcess, type GuestRun, type RunResult } from './cell-process.ts';
 import type { CellProgram } from './cell-program.ts';
 
 /** A process that speaks as a guest would that had broken out of its engine. */
@@ -29,21 +29,23 @@ const hostile = (script: string) => new CellProcess(hostileProgram(script));
 const BOUND =
   "process.stdin.once('data', () => { say({ type: 'bound' }); process.stdin.once('data', act); });";
 
+const RUN: GuestRun = {
+  export: 'run',
+  input: new Uint8Array(),
+  config: {},
+  limits: { ...DEFAULT_LIMITS, logLines: 5, outputBytes: 1_000 },
+  seed: '0'.repeat(64),
+  startTime: '2026-01-01T00:00:00.000Z',
+  maxRequestBytes: 1_000,
+  onLog: () => undefined,
+  onRequest: () => new Promise(() => undefined),
+};
+
 async function runHostile(act: string): Promise<RunResult> {
   const cell = hostile(`${BOUND} function act() { ${act} }`);
   expect(await cell.ready).toBe(true);
-  expect(await cell.bind(new Uint8Array(8))).toEqual({ ok: true });
-  const result = await cell.run({
-    export: 'run',
-    input: new Uint8Array(),
-    config: {},
-    limits: { ...DEFAULT_LIMITS, logLines: 5, outputBytes: 1_000 },
-    seed: '0'.repeat(64),
-    startTime: '2026-01-01T00:00:00.000Z',
-    maxRequestBytes: 1_000,
-    onLog: () => undefined,
-    onRequest: () => new Promise(() => undefined),
-  });
+  expect(await cell.bind(new Uint8Array(8), 64)).toEqual({ ok: true });
+  const result = await cell.run(RUN);
   await cell.ended;
   return result;
 }
@@ -101,7 +103,7 @@ test('a module that takes too much memory to compile is refused, and its cell is
   const pool = new CellPool(program, { size: 1, spares: 1, bindBytes: 256 << 20 });
   const started = performance.now();
   try {
-    const key = { workspace: 'local', moduleDigest: 'balloon' };
+    const key = { workspace: 'local', moduleDigest: 'balloon', memoryMiB: 64 };
     expect(await pool.acquire(key, new Uint8Array(8))).toEqual({
       ok: false,
       code: 'module.invalid',
@@ -115,20 +117,22 @@ test('a module that takes too much memory to compile is refused, and its cell is
 
 test('the peak of a cell that is used again counts from the start of the attempt', async () => {
   const cell = hostile(`process.stdin.once('data', async () => {
+    say({ type: 'bound' });
+    await new Promise((run) => process.stdin.once('data', run));
     let big = Buffer.alloc(300 << 20, 1);
     big = undefined;
     Bun.gc(true);
     while (process.memoryUsage().rss > 200 << 20) { await Bun.sleep(20); Bun.gc(true); }
-    say({ type: 'bound' });
+    say({ type: 'result', hostCalls: 0 });
     setInterval(() => undefined, 1_000);
   });`);
   try {
     await cell.ready;
-    await cell.bind(new Uint8Array(8));
-    expect(cell.usage()?.peakBytes).toBeGreaterThan(300 << 20);
-    cell.restartPeak();
-    expect(cell.usage()?.peakBytes).toBeLessThan(250 << 20);
-    expect(cell.usage()?.peakBytes).toBeGreaterThan(10 << 20);
+    await cell.bind(new Uint8Array(8), 64);
+    await cell.run(RUN);
+    expect(cell.takeUsage().peakBytes).toBeGreaterThan(300 << 20);
+    expect(cell.usage().peakBytes).toBeLessThan(250 << 20);
+    expect(cell.usage().peakBytes).toBeGreaterThan(10 << 20);
   } finally {
     await cell.kill();
   }

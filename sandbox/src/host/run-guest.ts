@@ -41,8 +41,6 @@ export async function runGuest(
   const { limits } = order;
   const started = performance.now();
   const endsBy = started + limits.wallMs;
-  cell.restartPeak();
-  const cpuBefore = cell.usage()?.cpuMs ?? 0;
   let ending: Ending | undefined;
   const end = (code: AttemptErrorCode, message: string) => {
     if (ending) return;
@@ -58,7 +56,7 @@ export async function runGuest(
     () => end('limit.deadline', `the attempt ran past its deadline of ${limits.wallMs} ms`),
     limits.wallMs,
   );
-  const watch = setInterval(() => watchUsage(cell, cpuBefore, limits, end), WATCH_MS);
+  const watch = setInterval(() => watchUsage(cell, limits, end), WATCH_MS);
 
   const logs: LogLine[] = [];
   const budget = new LogBudget(limits);
@@ -92,11 +90,11 @@ export async function runGuest(
     lostAtDeadline(ending, egress) ?? divergence(result, egress),
     limits,
   );
-  const used = cell.usage();
+  const used = cell.takeUsage();
   const usage: Usage = {
     wallMs: performance.now() - started,
-    cpuMs: Math.max(0, (used?.cpuMs ?? 0) - cpuBefore),
-    memoryBytes: used?.peakBytes ?? 0,
+    cpuMs: used.cpuMs,
+    memoryBytes: used.peakBytes,
     egressCalls: egress.count,
     egressBytesOut: egress.bytesOut,
     egressBytesIn: egress.bytesIn,
@@ -149,13 +147,11 @@ function failed(code: AttemptErrorCode, message: string): Pick<Outcome, 'verdict
 
 function watchUsage(
   cell: CellProcess,
-  cpuBefore: number,
   limits: AttemptLimits,
   end: (code: AttemptErrorCode, message: string) => void,
 ): void {
   const used = cell.usage();
-  if (!used) return;
-  if (used.cpuMs - cpuBefore > limits.cpuMs) {
+  if (used.cpuMs > limits.cpuMs) {
     end('limit.cpu', `the attempt used more than ${limits.cpuMs} ms of CPU`);
   }
   const { memoryMiB, inputBytes, outputBytes, egressBytesIn } = limits;

@@ -20,6 +20,7 @@ const ISOLATION: (typeof ISOLATION_LEVELS)[number] = 'process';
 const EXTISM_VERSION = '2.0.0-rc13';
 const MODULE_CACHE_BYTES = 256 * 1024 * 1024;
 const CONNECT_RETRY_MS = 500;
+const ATTEMPTS_PER_CELL = 2;
 /** The SDK would hold heartbeats back to 4 of the 5 s that the workflow allows. */
 const HEARTBEAT_THROTTLE_MS = 1_000;
 
@@ -48,12 +49,14 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
       activities: attemptActivities(runner, ({ action }, end) => {
         log.info('attempt ended', { action, ...end });
       }),
-      maxConcurrentActivityTaskExecutions: configuration.cells,
+      // Some more than cells: an attempt that reports needs none, and those that wait get fair turns.
+      maxConcurrentActivityTaskExecutions: ATTEMPTS_PER_CELL * configuration.cells,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       shutdownGraceTime: configuration.drainMs,
     });
     const started: Worker = worker;
     const shutdown = () => {
+      pool.drain();
       if (started.getState() === 'RUNNING') started.shutdown();
     };
     const running = started.run();

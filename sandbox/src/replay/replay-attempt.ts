@@ -43,11 +43,11 @@ export async function replayAttempt(
   };
   const most = memoryBytes(order.limits);
   const watch = setInterval(() => {
-    if ((cell.usage()?.residentBytes ?? 0) > most) kill('memory');
+    if (cell.usage().residentBytes > most) kill('memory');
   }, WATCH_MS);
   let timer = setTimeout(() => kill('start'), START_TIMEOUT_MS);
   try {
-    const refusal = await bind(cell, attempt.module);
+    const refusal = await bind(cell, attempt);
     clearTimeout(timer);
     if (refusal !== undefined) return { status: 'not-replayable', reason: refusal };
     timer = setTimeout(() => kill('wall'), options.wallMs ?? wallMs(order.limits));
@@ -78,9 +78,12 @@ export async function replayAttempt(
 }
 
 /** @returns why the module could not be loaded, or undefined */
-async function bind(cell: CellProcess, module: Uint8Array): Promise<string | undefined> {
+async function bind(
+  cell: CellProcess,
+  { module, order }: RecordedAttempt,
+): Promise<string | undefined> {
   if (!(await cell.ready)) return `the cell did not start: ${cell.lostReason ?? 'unknown'}`;
-  const bound = await cell.bind(module);
+  const bound = await cell.bind(module, order.limits.memoryMiB);
   if (bound.ok) return undefined;
   return bound.refused
     ? `the engine refuses the module: ${bound.message}`

@@ -9,7 +9,7 @@ const idle = new CellProcess(program);
 const busy = new CellProcess(program);
 await Promise.all([idle.ready, busy.ready]);
 await program.remove();
-await busy.bind(new Uint8Array(module));
+await busy.bind(new Uint8Array(module), DEFAULT_LIMITS.memoryMiB);
 busy.run({
   export: 'spin',
   input: new Uint8Array(),

@@ -58,7 +58,7 @@ export async function recordRun(command: CellCommand, parts: RunParts): Promise<
   );
   const cell = new CellProcess(command);
   await cell.ready;
-  const bound = await cell.bind(module);
+  const bound = await cell.bind(module, order.limits.memoryMiB);
   if (!bound.ok) throw new Error(bound.message);
   let refusal: string | undefined;
   let asked = 0;

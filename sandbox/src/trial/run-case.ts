@@ -77,7 +77,7 @@ async function carryOut(
   const cell = new CellProcess(command);
   try {
     if (!(await cell.ready)) return lost(cell.lostReason);
-    const bound = await cell.bind(module);
+    const bound = await cell.bind(module, limits.memoryMiB);
     if (!bound.ok) return { verdict: 'module.invalid', message: bound.message };
     const { outcome } = await runGuest(
       cell,
