@@ -41,6 +41,7 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Approval: approvals.ApprovalSchema,
   ApprovalPage: approvals.ApprovalPageSchema,
   ApprovalRules: approvals.ApprovalRulesSchema,
+  WorkspaceLimits: answers.WorkspaceLimitsSchema,
   EvidencePage: answers.EvidencePageSchema,
   Usage: answers.UsageSchema,
 };
@@ -83,6 +84,7 @@ const BODIES: Partial<Record<OperationId, Json>> = {
     ...{ quorum: 2, roles: ['approver'] },
     ...{ decideWithinMs: 86_400_000, executeWithinMs: 3_600_000 },
   },
+  setLimits: { wallMs: 30_000, memoryMiB: 128 },
 };
 
 const PARAMETERS: Readonly<Record<string, Json>> = {
@@ -152,6 +154,7 @@ const TAGS: Readonly<Record<string, string>> = {
   actions: 'Requests to run one operation with one input.',
   approvals: 'Decisions of people, each bound to exactly what would run.',
   'approval-rules': 'What a workspace asks of approvals.',
+  limits: 'What a workspace allows each attempt at most.',
   evidence: 'The log that anybody can verify.',
   events: 'What happens, while it happens.',
   usage: 'What was used, in sums.',

@@ -120,7 +120,9 @@ ${NOTICE}
 
 ## Of one attempt
 
-A plugin asks for other values in the \`limits\` of its manifest, each at most the maximum.
+A plugin asks for other values in the \`limits\` of its manifest, each at most the maximum. A workspace allows
+less (\`portarium limits --set wallMs=30000\`, \`PUT /v1/workspaces/{ws}/limits\`): the lower holds. Which limits an
+action has is fixed when it is requested, and shown with it (\`limits\`).
 
 | Limit | Bounds | Default | Maximum | Beyond it |
 |---|---|---|---|---|

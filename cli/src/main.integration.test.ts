@@ -154,6 +154,9 @@ test('what is not usable ends with code 2 and says what to do, before anything i
     [['approve', APPROVAL, '--deny', '--request-changes'], '--request-changes'],
     [['approval-rules', '--quorum', '0'], 'from 1 to 10'],
     [['approval-rules', '--decide-within', 'soon'], '24h'],
+    [['limits', '--set', 'wallMs=0'], 'from 1 to 900000'],
+    [['limits', '--set', 'wallS=1'], 'wallMs, cpuMs'],
+    [['limits', '--unset', 'constructor'], 'wallMs, cpuMs'],
     [['credential', 'create', 'x'], '--host', 'portarium credential create --help'],
     [['credential', 'create', 'x', '--host', 'h', '--kind', 'digest'], 'bearer, basic, header'],
     [

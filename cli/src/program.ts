@@ -12,6 +12,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerDown } from './commands/down.ts';
 import { registerEvidence } from './commands/evidence.ts';
 import { registerKey } from './commands/key.ts';
+import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
@@ -32,6 +33,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerAction,
   registerApprove,
   registerApprovalRules,
+  registerLimits,
   registerEvidence,
   registerReplay,
   registerKey,

@@ -1,4 +1,5 @@
 /** Shapes of the API's answers. Loose: the API may add fields, and the client keeps them. */
+
 import { fromBase64 } from '@portarium/contracts/base64';
 import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
@@ -187,6 +188,8 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 
 export const ActionSchema = v.looseObject({
   ...summary,
+  /** What each of its attempts may use. */
+  limits: v.record(text, count),
   output: v.optional(v.unknown()),
   /** What a dry run would have sent. */
   writes: v.optional(v.array(WithheldWriteSchema)),
@@ -195,6 +198,13 @@ export const ActionSchema = v.looseObject({
   evidence: v.looseObject({ from: count, to: count }),
 });
 export type Action = v.InferOutput<typeof ActionSchema>;
+
+/** What is named, a workspace allows each attempt at most; the rest is the platform's. */
+export const WorkspaceLimitsSchema = v.looseObject({
+  ...LimitsRequestSchema.entries,
+  revision: count,
+});
+export type WorkspaceLimits = v.InferOutput<typeof WorkspaceLimitsSchema>;
 
 export const ActionPageSchema = v.looseObject({
   items: v.array(ActionSummarySchema),

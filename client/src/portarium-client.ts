@@ -20,6 +20,7 @@ import { Evidence } from './evidence.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
 import { type ClientOptions, Transport } from './transport.ts';
+import { Limits } from './workspace-limits.ts';
 import { Keys, Workspaces } from './workspaces.ts';
 
 export class PortariumClient {
@@ -32,6 +33,7 @@ export class PortariumClient {
   readonly actions: Actions;
   readonly approvals: Approvals;
   readonly approvalRules: WorkspaceApprovalRules;
+  readonly limits: Limits;
   readonly evidence: Evidence;
   readonly events: Events;
   readonly #transport: Transport;
@@ -47,6 +49,7 @@ export class PortariumClient {
     this.actions = new Actions(this.#transport);
     this.approvals = new Approvals(this.#transport);
     this.approvalRules = new WorkspaceApprovalRules(this.#transport);
+    this.limits = new Limits(this.#transport);
     this.evidence = new Evidence(this.#transport);
     this.events = new Events(this.#transport);
   }

@@ -25,6 +25,7 @@ export const ENTRY_TYPES = [
   'credential.revoked',
   'vault.rewrapped',
   'approval-rules.changed',
+  'workspace-limits.changed',
   'migration.applied',
   'action.requested',
   'policy.decided',

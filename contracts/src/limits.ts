@@ -36,7 +36,7 @@ export const DEFAULT_LIMITS: AttemptLimits = {
   allocations: 20_000,
 };
 
-/** What a plugin may ask for at most. */
+/** What a plugin may ask for, and a workspace allow, at most. */
 export const MAX_LIMITS: AttemptLimits = {
   wallMs: 15 * 60_000,
   cpuMs: 5 * 60_000,
@@ -55,7 +55,7 @@ export const MAX_LIMITS: AttemptLimits = {
 const limit = (name: keyof AttemptLimits) =>
   v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LIMITS[name])));
 
-/** The `limits` object of a manifest: any subset, each at most the platform's maximum. */
+/** What a manifest asks for, and what a workspace allows: any subset, each at most the platform's maximum. */
 export const LimitsRequestSchema = v.strictObject({
   wallMs: limit('wallMs'),
   cpuMs: limit('cpuMs'),
@@ -73,13 +73,20 @@ export const LimitsRequestSchema = v.strictObject({
 
 export type LimitsRequest = v.InferOutput<typeof LimitsRequestSchema>;
 
-/** Defaults with what the plugin asked for put in their place. */
-export function effectiveLimits(request: LimitsRequest | undefined): AttemptLimits {
-  const limits: Record<string, number> = { ...DEFAULT_LIMITS };
-  for (const [name, value] of Object.entries(request ?? {})) {
-    if (value !== undefined) limits[name] = value;
-  }
-  return limits as unknown as AttemptLimits;
+/**
+ * Defaults with what the plugin asked for in their place, each at most what the workspace and the platform
+ * allow.
+ */
+export function effectiveLimits(
+  plugin: LimitsRequest | undefined,
+  workspace: LimitsRequest = {},
+): AttemptLimits {
+  const names = Object.keys(DEFAULT_LIMITS) as (keyof AttemptLimits)[];
+  const limits = names.map((name) => {
+    const wanted = plugin?.[name] ?? DEFAULT_LIMITS[name];
+    return [name, Math.min(wanted, workspace[name] ?? wanted, MAX_LIMITS[name])];
+  });
+  return Object.fromEntries(limits) as AttemptLimits;
 }
 
 /** Limits of the platform itself. */

@@ -360,6 +360,24 @@ test('a write whose outcome nobody knows is resolved by a person', async () => {
   expect(ledger.effects('lost')).toBe(1);
 }, 180_000);
 
+test('the limits of the workspace are shown and changed one by one', async () => {
+  const limits = async (...args: string[]) => {
+    const { out } = await cli('admin', 'limits', ...args, '--json');
+    return JSON.parse(out) as Record<string, unknown>;
+  };
+  try {
+    await limits('--set', 'wallMs=30000', '--set', 'logLines=10');
+    expect(await limits('--unset', 'logLines')).toEqual({
+      wallMs: 30_000,
+      revision: expect.any(Number),
+    });
+    expect((await cli('auditor', 'limits')).out).toMatch(/wallMs +10000 +at most 30000 +900000\n/);
+    expect((await cli('auditor', 'limits', '--set', 'wallMs=1')).code).toBe(1);
+  } finally {
+    await limits('--unset', 'wallMs');
+  }
+}, 60_000);
+
 test('the rules of approvals are shown and changed one by one', async () => {
   const rules = async (...args: string[]) => {
     const { out } = await cli('admin', 'approval-rules', ...args, '--json');

@@ -88,13 +88,14 @@ export async function currentDigest(
   const policy = await tx.activePolicy();
   if (plugin?.state !== 'active' || !policy) return undefined;
   const grant = await tx.findEgressGrant(action.plugin);
+  const { limits } = await tx.workspaceLimits();
   const contract = contractOf(plugin, grant, action.contract.approval);
   const now: ActionRecord = {
     ...action,
     pluginDigest: plugin.digest,
     contractDigest: await contractDigest(contract),
     credentials: await credentialsOf(tx, contract),
-    limits: effectiveLimits(plugin.manifest.limits),
+    limits: effectiveLimits(plugin.manifest.limits, limits),
     policyVersion: policy.version,
   };
   // What runs is the action's own row: it has to be what was approved as well.

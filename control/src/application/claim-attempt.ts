@@ -271,6 +271,7 @@ async function orderOf(
     journal: journal.map(({ record }) => record),
     contract: fixed.contract,
     limits: fixed.limits,
+    ...(plugin.manifest.isolation === undefined ? {} : { isolation: plugin.manifest.isolation }),
     ...(action.dryRun ? { dryRun: dryRunOf(action, plugin, input) } : {}),
   };
 }

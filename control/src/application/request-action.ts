@@ -9,7 +9,7 @@ import type { EgressContract } from '@portarium/contracts/egress-rule';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
 import { type ActionId, ActionIdSchema, type WorkspaceId } from '@portarium/contracts/ids';
 import { isFinal } from '@portarium/contracts/life-cycle';
-import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { type AttemptLimits, effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
 import { encodeInput } from '@portarium/contracts/operation-value';
 import * as v from 'valibot';
@@ -81,6 +81,7 @@ interface Plan {
   readonly plugin: PluginRecord;
   readonly operation: Operation;
   readonly contract: EgressContract;
+  readonly limits: AttemptLimits;
   readonly policy: PolicyRecord;
   readonly input: Uint8Array;
   /** Whom policy is asked about. */
@@ -229,18 +230,19 @@ async function plan(
   const [name = '', version] = wanted.plugin.split('@');
   const found = await context.store.read(workspace, async (tx) => {
     // Statements that do not wait for each other travel together.
-    const [plugin, grant, policy, rules] = await Promise.all([
+    const [plugin, grant, policy, rules, { limits }] = await Promise.all([
       tx.findPlugin(name, version),
       tx.findEgressGrant(name),
       tx.activePolicy(),
       tx.approvalRules(),
+      tx.workspaceLimits(),
     ]);
     const [credentials, excluded, asker] = await Promise.all([
       plugin ? credentialsOf(tx, contractOf(plugin, grant)) : [],
       excludedPeople(tx, caller.key.id, plugin, grant),
       of && tx.findKeyPeople(of.requestedBy),
     ]);
-    return { plugin, grant, policy, rules, credentials, excluded, asker };
+    return { plugin, grant, policy, rules, limits, credentials, excluded, asker };
   });
   const { plugin, grant, policy, rules, credentials, excluded, asker } = found;
   if (!plugin)
@@ -269,11 +271,11 @@ async function plan(
   }
   const input = inputBytes(operation, wanted.input);
   if (!input.ok) return input;
-  const limit = effectiveLimits(plugin.manifest.limits).inputBytes;
-  if (input.value.length > limit) {
+  const limits = effectiveLimits(plugin.manifest.limits, found.limits);
+  if (input.value.length > limits.inputBytes) {
     return failure(
       'body.too-large',
-      `The input has ${input.value.length} bytes; this plugin takes ${limit}.`,
+      `The input has ${input.value.length} bytes; this plugin takes ${limits.inputBytes} here.`,
     );
   }
   const contract = contractOf(plugin, grant, of?.contract.approval);
@@ -285,6 +287,7 @@ async function plan(
     contract,
     policy,
     rules,
+    limits,
     credentials,
     excluded,
     input: input.value,
@@ -364,7 +367,7 @@ function inputBytes(operation: Operation, input: unknown): Result<Uint8Array> {
 async function newAction(
   context: Context,
   caller: Caller,
-  { plugin, operation, contract, policy, credentials }: Plan,
+  { plugin, operation, contract, policy, limits, credentials }: Plan,
   wanted: RequestAction,
   decision: PolicyDecision,
   inputDigest: Digest,
@@ -385,7 +388,7 @@ async function newAction(
     inputDigest,
     contractDigest: await contractDigest(contract),
     contract,
-    limits: effectiveLimits(plugin.manifest.limits),
+    limits,
     seed: context.ids.randomHex(32),
     labels: wanted.labels,
     requestedBy: caller.key.id,

@@ -2,6 +2,7 @@
 
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { isSettled } from '@portarium/contracts/life-cycle';
+import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Operation } from '@portarium/contracts/manifest';
 import { decodeValue } from '@portarium/contracts/operation-value';
 import { plainText } from '@portarium/contracts/plain-text';
@@ -21,6 +22,8 @@ export interface ActionView {
   readonly effect: string;
   readonly inputDigest: string;
   readonly contractDigest: string;
+  /** What each of its attempts may use, fixed when it was requested. */
+  readonly limits?: AttemptLimits;
   readonly labels: Readonly<Record<string, string>>;
   readonly output?: unknown;
   readonly outputDigest?: string;
@@ -80,6 +83,7 @@ export async function viewAction(
       : await context.objects.get(workspace, action.outputDigest);
   return {
     ...summary(action),
+    limits: action.limits,
     ...(bytes === undefined ? {} : { output: decodeValue(encoding, bytes) }),
     ...(action.dryRun ? { writes: await viewWrites(context, workspace, action) } : {}),
     ...(approval === undefined ? {} : { approval }),
@@ -138,7 +142,7 @@ export async function viewAttempts(
 /** What a list shows: everything but the output and the evidence range. */
 export function summary(
   action: ActionRecord,
-): Omit<ActionView, 'output' | 'writes' | 'approval' | 'decision' | 'evidence'> {
+): Omit<ActionView, 'output' | 'limits' | 'writes' | 'approval' | 'decision' | 'evidence'> {
   return {
     id: action.id,
     state: action.state,

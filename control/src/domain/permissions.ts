@@ -23,6 +23,7 @@ export const PERMISSIONS = {
   'approval.read': ['admin', 'operator', 'approver', 'auditor', 'agent'],
   'approval.decide': ['admin', 'approver'],
   'approval-rules.manage': ['admin'],
+  'limits.manage': ['admin'],
   'credential.manage': ['admin'],
   'credential.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.read': ['admin', 'operator', 'approver', 'auditor'],

@@ -17,6 +17,7 @@ import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
 import { internalRoutes } from './internal.ts';
 import { keyRoutes } from './keys.ts';
+import { limitRoutes } from './limits.ts';
 import { pluginRoutes } from './plugins.ts';
 import { ProblemError, problemResponse } from './problems.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
@@ -80,6 +81,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   pluginRoutes(app, context);
   actionRoutes(app, context);
   approvalRoutes(app, context);
+  limitRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
   eventRoutes(app, context);

@@ -13,7 +13,7 @@ import {
   WorkspaceIdSchema,
 } from '@portarium/contracts/ids';
 import { ACTION_STATES } from '@portarium/contracts/life-cycle';
-import { MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { LimitsRequestSchema, MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { PluginNameSchema, VersionSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { CancelActionSchema } from '../application/cancel-action.ts';
@@ -446,6 +446,26 @@ export const OPERATIONS = {
     headers: ['If-Match'],
     tagged: true,
     answers: { 200: 'ApprovalRules' },
+  },
+  getLimits: {
+    id: 'getLimits',
+    method: 'get',
+    path: `${WS}/limits`,
+    permission: 'workspace.read',
+    summary: 'Show what the workspace allows each attempt at most',
+    tagged: true,
+    answers: { 200: 'WorkspaceLimits' },
+  },
+  setLimits: {
+    id: 'setLimits',
+    method: 'put',
+    path: `${WS}/limits`,
+    permission: 'limits.manage',
+    summary: 'Set what the workspace allows each attempt at most, for actions from now on',
+    body: LimitsRequestSchema,
+    headers: ['If-Match'],
+    tagged: true,
+    answers: { 200: 'WorkspaceLimits' },
   },
   listEvidence: {
     id: 'listEvidence',

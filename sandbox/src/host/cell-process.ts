@@ -85,9 +85,13 @@ export class CellProcess {
   #handler: Handler | undefined;
   #lost: { readonly reason: string; readonly violation: boolean } | undefined;
   #gone = false;
+  /** Stopped, read, and killed by this host. */
+  #struck = false;
   /** Where the counting of the attempt began, and what was read last. */
   #base: Reading = NOTHING;
   #latest: Reading = NOTHING;
+  /** On `performance.now()`. */
+  #readAt = performance.now();
   #peak = 0;
   #kernelPeak = false;
   #stderr = '';
@@ -140,6 +144,7 @@ export class CellProcess {
     // A process that has ended and was not waited for holds no memory any more.
     if (now && now.residentBytes > 0) {
       this.#latest = now;
+      this.#readAt = performance.now();
       this.#peak = Math.max(this.#peak, this.#kernelPeak ? now.peakBytes : now.residentBytes);
     }
     const { mainMs, allMs, residentBytes } = this.#latest;
@@ -227,7 +232,8 @@ export class CellProcess {
 
   /** Stops it first: what it has used is read when it can use no more. */
   #strike(): void {
-    if (this.#gone) return;
+    if (this.#gone || this.#struck) return;
+    this.#struck = true;
     this.#process.signal('SIGSTOP');
     this.usage();
     this.#process.signal('SIGKILL');
@@ -290,14 +296,18 @@ export class CellProcess {
     this.#ended.resolve();
   }
 
-  /** The kernel's last word, for a process that died before anybody could read what it used. */
+  /**
+   * The kernel's last word, for a process that died before anybody could read what it used. Never less
+   * than that: ticks are cut off, which makes 20 ms at most; where the runtime passes no word on, it
+   * is taken to have been busy since the last reading.
+   */
   #count(spent: Spent | undefined): void {
-    if (!spent) return;
-    // Ticks are cut off, so this is never less than what was used, and 20 ms more at most.
     const { mainMs, allMs } = this.#base;
-    const total = mainMs + spent.cpuMs - Math.max(mainMs, allMs);
+    const total = spent
+      ? mainMs + spent.cpuMs - Math.max(mainMs, allMs)
+      : this.#latest.mainMs + (this.#struck ? 0 : performance.now() - this.#readAt);
     this.#latest = { ...this.#latest, mainMs: Math.max(this.#latest.mainMs, total) };
-    this.#peak = Math.max(this.#peak, spent.peakBytes ?? 0);
+    this.#peak = Math.max(this.#peak, spent?.peakBytes ?? 0);
   }
 }
 

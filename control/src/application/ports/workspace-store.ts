@@ -11,6 +11,7 @@ import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { LimitReads, LimitWrites } from './limit-store.ts';
 import type { PluginApprovalReads, PluginApprovalWrites } from './plugin-approval-store.ts';
 import type { RateWrites } from './rate-store.ts';
 import type {
@@ -56,6 +57,7 @@ export interface Page {
 export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
+    LimitReads,
     PluginApprovalReads,
     CredentialReads {
   /** Without a version the current one: what was chosen, else the newest. */
@@ -186,6 +188,7 @@ export interface WriteTransaction
   extends ReadTransaction,
     JournalWrites,
     ApprovalWrites,
+    LimitWrites,
     PluginApprovalWrites,
     CredentialWrites,
     RateWrites {

@@ -1,4 +1,5 @@
 /** The reads of a transaction that is bound to one workspace. */
+
 import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { CompactRange } from '@portarium/contracts/merkle';
@@ -8,6 +9,7 @@ import { readApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
+import { readLimits } from './limit-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
@@ -193,6 +195,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
+    ...readLimits(tx, workspace),
     ...readPluginApprovals(tx, workspace),
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),

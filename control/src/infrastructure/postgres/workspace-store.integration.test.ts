@@ -25,6 +25,7 @@ const TENANT_TABLES = [
   'approvals',
   'approval_decisions',
   'approval_rules',
+  'workspace_limits',
   'credentials',
   'log_heads',
   'log_entries',

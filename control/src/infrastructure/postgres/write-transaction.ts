@@ -1,4 +1,5 @@
 /** The writes of a transaction that is bound to one workspace. Entries are queued, not yet appended. */
+
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
@@ -6,6 +7,7 @@ import { writeApprovals } from './approval-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
+import { writeLimits } from './limit-tables.ts';
 import { lockName } from './lock-name.ts';
 import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { writeRates } from './rate-tables.ts';
@@ -71,6 +73,7 @@ export function writeTransaction(
     ...writeJournal(tx, workspace, json),
     ...writeRates(tx, workspace, json),
     ...writeApprovals(tx, workspace, json),
+    ...writeLimits(tx, workspace, json),
     ...writePluginApprovals(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
