@@ -1,7 +1,8 @@
 /** A program of this repository in a process of its own, spoken with line by line. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { planeCommand } from '@portarium/local/parts/plane-command';
+import { REPOSITORY_ROOT } from '@portarium/local/repository';
 
 export interface ChildLines {
   /** The next line that it writes. */
@@ -11,9 +12,10 @@ export interface ChildLines {
 }
 
 /** @param path from the root of the repository */
-export function startChild(path: string): ChildLines {
-  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
-  const child = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'] });
+export function startChild(path: string, runtime: 'bun' | 'deno' = 'bun'): ChildLines {
+  const { file, args } = planeCommand({ runtime }, path);
+  const stdio = ['pipe', 'pipe', 'inherit'] as const;
+  const child = spawn(file, args, { cwd: REPOSITORY_ROOT, stdio: [...stdio] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     async line() {

@@ -8,12 +8,14 @@ import { benchAction } from './action.ts';
 import { benchApi } from './api.ts';
 import { benchEgress } from './egress.ts';
 import type { BenchResult, Measured } from './measure.ts';
+import { benchSandbox } from './sandbox.ts';
 import { benchWrite } from './write.ts';
 
 const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise<Measured>>> = {
   action: benchAction,
   api: benchApi,
   egress: benchEgress,
+  sandbox: benchSandbox,
   write: benchWrite,
 };
 
@@ -27,8 +29,8 @@ function commit(): string {
 
 function table(result: BenchResult): string {
   const row = (cells: readonly string[]) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(34) : cell.padStart(9))).join(' ');
-  const ms = (value: number) => value.toFixed(1);
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(46) : cell.padStart(9))).join(' ');
+  const ms = (value: number) => value.toFixed(value < 1 ? 3 : 1);
   return [
     row(['case', 'n', 'p50 ms', 'p95 ms', 'p99 ms', 'per s']),
     ...result.cases.map((each) =>
