@@ -20,6 +20,12 @@ export interface CellProgram extends CellCommand {
   remove(): Promise<void>;
 }
 
+/**
+ * Instances of WebAssembly get memory of their own size instead of 4 GiB of addresses each, of which Bun has
+ * so few that every other fresh instance would wait for a full garbage collection (ADR 0145).
+ */
+const BUN_ENVIRONMENT = { BUN_JSC_useWasmFastMemory: '0' };
+
 const SOURCE = fileURLToPath(new URL('../cell/main.ts', import.meta.url));
 
 /** Nothing to ask, to fetch or to look up; variables of the environment read as absent. */
@@ -101,7 +107,7 @@ export async function cellCommand(
   };
   return {
     ...{ command, args, diesWithHost: setpriv !== undefined },
-    ...(name === 'deno' ? { environment } : {}),
+    environment: name === 'deno' ? environment : BUN_ENVIRONMENT,
   };
 }
 

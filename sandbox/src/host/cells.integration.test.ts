@@ -349,7 +349,8 @@ test('a cell inherits no environment and no descriptor beyond its pipes', async 
   try {
     const pool = newPool(1);
     const { pid } = await attempt(pool, 'counter');
-    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toBe('');
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+    expect(environment).toBe('BUN_JSC_useWasmFastMemory=0\0');
     expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
     const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
     expect(open.filter((target) => target.endsWith('.ts'))).toEqual([]);
