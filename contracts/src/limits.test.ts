@@ -27,7 +27,7 @@ test('what was asked for takes the place of the default', () => {
 test('the lower of plugin, workspace and platform wins, for each limit', () => {
   for (const name of Object.keys(MAX_LIMITS) as (keyof typeof MAX_LIMITS)[]) {
     const [usual, most] = [DEFAULT_LIMITS[name], MAX_LIMITS[name]];
-    expect(effectiveLimits({ [name]: most }, { [name]: 2 })[name], name).toBe(2);
+    expect([name, effectiveLimits({ [name]: most }, { [name]: 2 })[name]]).toEqual([name, 2]);
     expect(effectiveLimits({ [name]: 2 }, { [name]: most })[name], name).toBe(2);
     expect(effectiveLimits({}, { [name]: most })[name], name).toBe(usual);
     expect(effectiveLimits({}, { [name]: 1 })[name], name).toBe(1);

@@ -312,10 +312,10 @@ export const DEFENCES: readonly Defence[] = [
   {
     name: 'cells of one workspace',
     file: 'sandbox/src/host/cell-pool.ts',
-    source: 'const name = `${workspace} ${moduleDigest} ${memoryMiB}`;',
-    without: 'const name = `${moduleDigest} ${memoryMiB}`;',
-    tests: 'sandbox/src/host/cell-pool.property.test.ts',
-    watching: 'no cell is shared',
+    source: '#takeIdle(name);',
+    without: '#takeIdle(this.#idle[0]?.key ?? name);',
+    tests: 'sandbox/src/host/cells.integration.test.ts',
+    watching: 'a cell is never shared by two workspaces or two modules',
   },
   {
     name: 'what a process used that ended by itself',
@@ -323,7 +323,7 @@ export const DEFENCES: readonly Defence[] = [
     source: 'this.#count(spent);',
     without: '',
     tests: 'sandbox/src/host/usage.integration.test.ts',
-    watching: 'by an exit of its own',
+    watching: 'also when nobody looked in between',
   },
   {
     name: 'limits of the workspace',

@@ -38,7 +38,11 @@ async function cellThat(act: string): Promise<CellProcess> {
   return cell;
 }
 
-async function usageOf(act: string, limits: Partial<typeof DEFAULT_LIMITS> = {}) {
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+async function usageOf(act: string, limits: Partial<typeof DEFAULT_LIMITS> = {}, busyMs = 0) {
   const cell = await cellThat(act);
   const order = {
     operation: { name: 'run', export: 'run', effect: 'write', encoding: 'text' } as const,
@@ -46,7 +50,9 @@ async function usageOf(act: string, limits: Partial<typeof DEFAULT_LIMITS> = {})
     ...{ input: '', config: {}, seed: '0'.repeat(64), startTime: '2026-01-01T00:00:00.000Z' },
   };
   try {
-    const { outcome } = await runGuest(cell, order, EGRESS, new AbortController().signal);
+    const running = runGuest(cell, order, EGRESS, new AbortController().signal);
+    if (busyMs > 0) setImmediate(() => block(busyMs));
+    const { outcome } = await running;
     return { ...outcome.usage, code: outcome.error?.code };
   } finally {
     await cell.kill();
@@ -83,6 +89,12 @@ for (const [how, [act, code, limits]] of Object.entries(ENDS)) {
     if (act.includes('300 <<')) expect(used.memoryBytes).toBeGreaterThan(250 << 20);
   }, 30_000);
 }
+
+test('what an attempt used is known, also when nobody looked in between', async () => {
+  // The host is busy with something else from the guest's first instruction to its end.
+  const used = await usageOf('process.exit(0);', {}, 1_000);
+  expect(used.cpuMs).toBeGreaterThanOrEqual(BURNED_MS - 1);
+});
 
 test('an attempt does not pay for the one before it in the same process', async () => {
   const cell = await cellThat('say({ type: "result", hostCalls: 0 });');
