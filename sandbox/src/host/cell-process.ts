@@ -16,7 +16,12 @@ import {
 } from '../cell/messages.ts';
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
 import { ProcessMeter, type Reading } from './process-meter.ts';
-import { type Spent, type StartedProcess, startProcess } from './start-process.ts';
+import {
+  type Spent,
+  type StartCommand,
+  type StartedProcess,
+  startProcess,
+} from './start-process.ts';
 
 /** Room for a head (JSON of a request with its headers) beside the body. */
 const HEAD_BYTES = 4 * 1024 * 1024;
@@ -25,12 +30,7 @@ const STDERR_BYTES = 4_096;
 export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
 
 /** How the process of a cell is started. */
-export interface CellCommand {
-  readonly command: string;
-  readonly args: readonly string[];
-  /** All that its environment holds; nothing when left out. */
-  readonly environment?: Readonly<Record<string, string>>;
-}
+export type CellCommand = StartCommand;
 
 export interface GuestRun {
   readonly export: string;

@@ -3,7 +3,13 @@
  * to whoever waits for its end, and Node's interface does not tell it.
  */
 import { spawn } from 'node:child_process';
-import type { CellCommand } from './cell-process.ts';
+
+export interface StartCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** All that its environment holds; nothing when left out. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
 
 export interface ProcessEvents {
   onOutput(chunk: Uint8Array): void;
@@ -25,12 +31,12 @@ export interface StartedProcess {
   signal(name: 'SIGSTOP' | 'SIGKILL'): void;
 }
 
-export function startProcess(command: CellCommand, events: ProcessEvents): StartedProcess {
+export function startProcess(command: StartCommand, events: ProcessEvents): StartedProcess {
   return 'Bun' in globalThis ? startOnBun(command, events) : startOnNode(command, events);
 }
 
 function startOnBun(
-  { command, args, environment }: CellCommand,
+  { command, args, environment }: StartCommand,
   events: ProcessEvents,
 ): StartedProcess {
   // A process begins with the peak of the one that started it.
@@ -87,7 +93,7 @@ async function drain(
 }
 
 function startOnNode(
-  { command, args, environment }: CellCommand,
+  { command, args, environment }: StartCommand,
   events: ProcessEvents,
 ): StartedProcess {
   const child = spawn(command, [...args], {
