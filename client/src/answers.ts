@@ -189,7 +189,7 @@ export type ActionSummary = v.InferOutput<typeof ActionSummarySchema>;
 export const ActionSchema = v.looseObject({
   ...summary,
   /** What each of its attempts may use. */
-  limits: v.record(text, count),
+  limits: v.optional(v.record(text, count)),
   output: v.optional(v.unknown()),
   /** What a dry run would have sent. */
   writes: v.optional(v.array(WithheldWriteSchema)),
