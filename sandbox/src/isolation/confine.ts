@@ -1,0 +1,55 @@
+/**
+ * In the cell, before the first byte of a guest: gives up what it does not need, for good. A cell that
+ * can not must not go on.
+ */
+import { checkCompiler } from './compiler-check.ts';
+import { unexpectedDescriptors } from './descriptors.ts';
+import { type Kernel, openKernel } from './kernel.ts';
+import { systemCallFilter } from './system-call-filter.ts';
+import { INSTRUCTION_BYTES } from './bpf.ts';
+
+/** linux/prctl.h, linux/seccomp.h, asm-generic/resource.h. */
+const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_TSYNC = 1;
+const RLIMIT_NPROC = 6;
+
+export interface Confinement {
+  /** Threads at most, counted within its own namespace of users; unlimited without. */
+  readonly threads?: number;
+}
+
+/** @throws Error that says which layer is missing */
+export async function confine({ threads }: Confinement): Promise<Kernel> {
+  const kernel = await openKernel();
+  const unexpected = unexpectedDescriptors(kernel);
+  if (unexpected.length > 0) {
+    throw new Error(`the cell was started with descriptors of others: ${unexpected.join(', ')}`);
+  }
+  if (threads !== undefined) limitThreads(kernel, threads);
+  installFilter(kernel);
+  checkCompiler();
+  return kernel;
+}
+
+function limitThreads(kernel: Kernel, most: number): void {
+  const limit = new Uint8Array(new BigUint64Array([BigInt(most), BigInt(most)]).buffer);
+  if (kernel.call('prlimit64', 0, RLIMIT_NPROC, limit, 0) !== 0) {
+    throw new Error('the number of threads can not be limited');
+  }
+}
+
+/** For every thread that the runtime has started, and those that it will start. */
+function installFilter(kernel: Kernel): void {
+  const filter = systemCallFilter(kernel.architecture, kernel.call('getpid'));
+  // struct sock_fprog: the number of instructions, then where they are.
+  const program = new DataView(new ArrayBuffer(16));
+  program.setUint16(0, filter.length / INSTRUCTION_BYTES, true);
+  program.setBigUint64(8, kernel.address(filter), true);
+  const bytes = new Uint8Array(program.buffer);
+  if (kernel.call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) {
+    throw new Error('privileges can not be given up');
+  }
+  const done = kernel.call('seccomp', SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, bytes);
+  if (done !== 0) throw new Error('system calls can not be filtered: seccomp(2) refused');
+}
