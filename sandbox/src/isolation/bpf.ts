@@ -11,9 +11,9 @@ export type Step =
   | { readonly load: number }
   /** Keeps these bits of what was loaded. */
   | { readonly and: number }
-  | { readonly equal: number; readonly then?: string; readonly otherwise?: string }
+  | { readonly equal: number; readonly yes?: string; readonly no?: string }
   /** Unsigned. */
-  | { readonly atLeast: number; readonly then?: string; readonly otherwise?: string }
+  | { readonly atLeast: number; readonly yes?: string; readonly no?: string }
   /** Ends with this answer. */
   | { readonly answer: number };
 
@@ -57,10 +57,10 @@ function write(
   step: Exclude<Step, { label: string }>,
   distance: (label: string | undefined) => number,
 ): void {
-  const put = (code: number, operand: number, then = 0, otherwise = 0) => {
+  const put = (code: number, operand: number, yes = 0, no = 0) => {
     view.setUint16(at, code, true);
-    view.setUint8(at + 2, then);
-    view.setUint8(at + 3, otherwise);
+    view.setUint8(at + 2, yes);
+    view.setUint8(at + 3, no);
     view.setUint32(at + 4, operand, true);
   };
   if ('load' in step) put(CODES.load, step.load);
@@ -69,7 +69,7 @@ function write(
   else {
     const [code, operand] =
       'equal' in step ? [CODES.equal, step.equal] : [CODES.atLeast, step.atLeast];
-    put(code, operand, distance(step.then), distance(step.otherwise));
+    put(code, operand, distance(step.yes), distance(step.no));
   }
 }
 
@@ -84,7 +84,9 @@ function distanceTo(
   if (place === undefined) throw new Error(`there is no label ${label}`);
   const distance = place - index - 1;
   if (distance < 0 || distance > MAX_DISTANCE) {
-    throw new Error(`the jump to ${label} is ${distance} instructions far, not 0 to ${MAX_DISTANCE}`);
+    throw new Error(
+      `the jump to ${label} is ${distance} instructions far, not 0 to ${MAX_DISTANCE}`,
+    );
   }
   return distance;
 }

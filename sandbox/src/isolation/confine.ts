@@ -2,11 +2,12 @@
  * In the cell, before the first byte of a guest: gives up what it does not need, for good. A cell that
  * can not must not go on.
  */
+
+import { INSTRUCTION_BYTES } from './bpf.ts';
 import { checkCompiler } from './compiler-check.ts';
 import { unexpectedDescriptors } from './descriptors.ts';
 import { type Kernel, openKernel } from './kernel.ts';
 import { systemCallFilter } from './system-call-filter.ts';
-import { INSTRUCTION_BYTES } from './bpf.ts';
 
 /** linux/prctl.h, linux/seccomp.h, asm-generic/resource.h. */
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -17,6 +18,13 @@ const RLIMIT_NPROC = 6;
 export interface Confinement {
   /** Threads at most, counted within its own namespace of users; unlimited without. */
   readonly threads?: number;
+}
+
+/** What the host asks for by arguments: `--confined`, `--threads=N`. Undefined when it asks for nothing. */
+export function confinementAsked(args: readonly string[]): Confinement | undefined {
+  if (!args.includes('--confined')) return undefined;
+  const threads = args.find((argument) => argument.startsWith('--threads='))?.split('=')[1];
+  return threads === undefined ? {} : { threads: Number(threads) };
 }
 
 /** @throws Error that says which layer is missing */

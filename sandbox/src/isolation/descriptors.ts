@@ -44,7 +44,9 @@ function isOwn(kernel: Kernel, number: number, name: string): boolean {
   const credentials = new Uint8Array(12);
   const length = new Uint8Array(new Uint32Array([credentials.length]).buffer);
   const asked = kernel.call('getsockopt', number, SOL_SOCKET, SO_PEERCRED, credentials, length);
-  return asked === 0 && new DataView(credentials.buffer).getInt32(0, true) === kernel.call('getpid');
+  return (
+    asked === 0 && new DataView(credentials.buffer).getInt32(0, true) === kernel.call('getpid')
+  );
 }
 
 /** Reads `struct linux_dirent64`: inode, offset, length of the record, type, name. */

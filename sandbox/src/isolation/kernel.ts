@@ -2,7 +2,12 @@
  * System calls by the C library's `syscall`, through the foreign functions of the runtime: neither has
  * seccomp of its own. Used before the first byte of a guest, and by the attacks that test the filter.
  */
-import { type Architecture, architectureNamed, type SystemCall, systemCallNumber } from './system-calls.ts';
+import {
+  type Architecture,
+  architectureNamed,
+  type SystemCall,
+  systemCallNumber,
+} from './system-calls.ts';
 
 type Word = number | bigint;
 

@@ -31,7 +31,13 @@ const PERMITTED: readonly SystemCall[] = [
   ...(['read', 'write', 'readv', 'writev', 'close', 'fstat', 'lseek'] as const),
   // Waiting for them.
   ...(['poll', 'ppoll', 'epoll_create1', 'epoll_ctl', 'epoll_wait', 'epoll_pwait'] as const),
-  ...(['epoll_pwait2', 'eventfd2', 'timerfd_create', 'timerfd_settime', 'timerfd_gettime'] as const),
+  ...([
+    'epoll_pwait2',
+    'eventfd2',
+    'timerfd_create',
+    'timerfd_settime',
+    'timerfd_gettime',
+  ] as const),
   'recvfrom',
   // Its memory.
   ...(['mmap', 'munmap', 'mprotect', 'mremap', 'madvise', 'mincore', 'brk', 'membarrier'] as const),
@@ -117,15 +123,12 @@ function conditionalRules(pid: number): readonly ConditionalRule[] {
  *
  * @param pid of the cell as the cell itself sees it: only its own threads get its signals
  */
-export function systemCallFilter(
-  architecture: Architecture,
-  pid: number,
-): Uint8Array<ArrayBuffer> {
+export function systemCallFilter(architecture: Architecture, pid: number): Uint8Array<ArrayBuffer> {
   const steps: Step[] = [
     { load: ARCHITECTURE_AT },
-    { equal: AUDIT_ARCHITECTURE[architecture], otherwise: 'foreign' },
+    { equal: AUDIT_ARCHITECTURE[architecture], no: 'foreign' },
     { load: NUMBER_AT },
-    { atLeast: X32_BIT, otherwise: 'native' },
+    { atLeast: X32_BIT, no: 'native' },
     { label: 'foreign' },
     { answer: KILL_PROCESS },
     { label: 'native' },
@@ -133,7 +136,7 @@ export function systemCallFilter(
   const rule = (call: SystemCall, body: readonly Step[]) => {
     const number = systemCallNumber(call, architecture);
     if (number === undefined) return;
-    steps.push({ equal: number, otherwise: `after ${call}` }, ...body, { label: `after ${call}` });
+    steps.push({ equal: number, no: `after ${call}` }, ...body, { label: `after ${call}` });
   };
   for (const call of PERMITTED) rule(call, [{ answer: ALLOW }]);
   for (const [call, error] of Object.entries(REFUSED)) {
@@ -147,14 +150,14 @@ function checks({ call, conditions, otherwise }: ConditionalRule): readonly Step
   const refused = `${call} refused`;
   const steps = conditions.flatMap(({ argument, mask, upper, values }, index): Step[] => {
     const held = `${call} ${index} held`;
-    const tests = values.map((equal): Step => ({ equal, then: held }));
+    const tests = values.map((equal): Step => ({ equal, yes: held }));
     const last = tests.pop();
     if (last === undefined) return [];
     return [
       { load: ARGUMENTS_AT + 8 * argument + (upper ? 4 : 0) },
       ...(mask === undefined ? [] : [{ and: mask }]),
       ...tests,
-      { ...last, otherwise: refused },
+      { ...last, no: refused },
       { label: held },
     ];
   });

@@ -41,6 +41,7 @@ const NUMBERS = {
   nanosleep: [35, 101],
   getpid: [39, 172],
   socket: [41, 198],
+  connect: [42, 203],
   sendto: [44, 206],
   recvfrom: [45, 207],
   bind: [49, 200],
@@ -108,10 +109,7 @@ export type SystemCall = keyof typeof NUMBERS;
 export const SYSTEM_CALLS = Object.keys(NUMBERS) as readonly SystemCall[];
 
 /** Undefined where the architecture does not have the call. */
-export function systemCallNumber(
-  name: SystemCall,
-  architecture: Architecture,
-): number | undefined {
+export function systemCallNumber(name: SystemCall, architecture: Architecture): number | undefined {
   return NUMBERS[name][ARCHITECTURES.indexOf(architecture)];
 }
 
