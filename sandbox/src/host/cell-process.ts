@@ -280,11 +280,13 @@ export class CellProcess {
     this.#ready.resolve(true);
   }
 
+  /** What stands around the inner process waits for it, reaps it, and ends: so its end is both ends. */
   #kill(): void {
     if (this.#inner !== undefined && isChildOf(this.#inner, this.#child.pid ?? 0)) {
       process.kill(this.#inner, 'SIGKILL');
+    } else {
+      this.#child.kill('SIGKILL');
     }
-    this.#child.kill('SIGKILL');
   }
 
   #end(reason: string): void {
