@@ -4,7 +4,7 @@
  */
 import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
-import { confine, confinementAsked } from '../isolation/confine.ts';
+import { confineAsAsked } from '../isolation/confine.ts';
 import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
 import { extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
@@ -57,8 +57,7 @@ async function bind(module: Uint8Array): Promise<WebAssembly.Module | undefined>
 }
 
 async function serve(): Promise<void> {
-  const asked = confinementAsked(process.argv.slice(2));
-  if (asked) await confine(asked);
+  await confineAsAsked(process.argv.slice(2));
   say({ type: 'ready' });
   let compiled: WebAssembly.Module | undefined;
   for (;;) {

@@ -5,6 +5,7 @@ import { join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { CellStarter } from '../isolation/cell-command.ts';
+import { keepDescriptors } from '../isolation/descriptors.ts';
 import { type Measured, measureIsolation } from '../isolation/measure-isolation.ts';
 import { ownRuntime, type Runtime } from '../isolation/runtime.ts';
 import { makeCellFolder, removeOldCellFolders } from './cell-folders.ts';
@@ -40,6 +41,7 @@ export async function prepareCellProgram(
   searchPath: string,
   { runtime = ownRuntime(), attacked = false }: CellProgramOptions = {},
 ): Promise<CellProgram> {
+  await keepDescriptors().catch(() => undefined);
   await removeOldCellFolders(tmpdir());
   const folder = await makeCellFolder(tmpdir());
   const remove = () => rm(folder, { recursive: true, force: true });

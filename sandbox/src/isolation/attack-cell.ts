@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { ATTACKS, type AttackName, type AttackTarget } from './attacks.ts';
-import { confine, confinementAsked } from './confine.ts';
+import { confineAsAsked } from './confine.ts';
 import { openKernel } from './kernel.ts';
 
 const STDOUT = 1;
@@ -15,10 +15,10 @@ const order = JSON.parse(args.find((argument) => argument.startsWith('{')) ?? '{
   readonly attacks: readonly AttackName[];
   readonly target: AttackTarget;
 };
-const asked = confinementAsked(args);
 // Opened before the filter: code that broke out has functions of the C library in its reach.
-const kernel = asked ? await confine(asked) : await openKernel();
-say({ confined: asked !== undefined });
+const confined = await confineAsAsked(args);
+const kernel = confined ?? (await openKernel());
+say({ confined: confined !== undefined });
 for (const attack of order.attacks) {
   say({ attack, gained: ATTACKS[attack](kernel, order.target) });
 }

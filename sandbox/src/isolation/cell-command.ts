@@ -60,7 +60,8 @@ export type CommandResult =
 export class CellStarter {
   readonly #folder: string;
   readonly #searchPath: string;
-  #runtimes = new Map<string, Promise<Runtime>>();
+  readonly #runtimes = new Map<string, Promise<Runtime>>();
+  readonly #drop = mayDropPrivileges();
 
   constructor(folder: string, searchPath: string) {
     this.#folder = folder;
@@ -80,7 +81,7 @@ export class CellStarter {
 
   /** Where `setpriv` exists, no cell outlives its host. Neither runtime gets an environment of ours. */
   async #plain({ runtime, script, args = [] }: CellScript): Promise<CommandResult> {
-    const { executable } = await this.#runtime(runtime, false);
+    const { executable } = await this.#runtime(runtime);
     const flags = runtime.name === 'deno' ? DENO_FLAGS : BUN_FLAGS;
     const run = [executable, ...flags, script, ...args];
     const setpriv = await findExecutable('setpriv', this.#searchPath);
@@ -103,8 +104,8 @@ export class CellStarter {
     if (!prlimit || !setpriv) {
       return { ok: false, missing: 'prlimit and setpriv are not on PATH; install util-linux' };
     }
-    const drop = await mayDropPrivileges();
-    const { executable } = await this.#runtime(runtime, drop);
+    const drop = await this.#drop;
+    const { executable } = await this.#runtime(runtime);
     const deno = runtime.name === 'deno';
     const environment = deno ? { ...DENO_ENVIRONMENT, DENO_DIR: NO_CACHE } : BUN_ENVIRONMENT;
     // The filter is installed through a function of the C library.
@@ -128,11 +129,12 @@ export class CellStarter {
     return done([bwrap, ...(await bubblewrapArguments(enclosed))], {});
   }
 
-  #runtime(runtime: Runtime, byOthers: boolean): Promise<Runtime> {
-    const key = `${runtime.executable} ${byOthers}`;
-    const known = this.#runtimes.get(key) ?? cellRuntime(runtime, this.#folder, byOthers);
-    this.#runtimes.set(key, known);
-    return known;
+  async #runtime(runtime: Runtime): Promise<Runtime> {
+    const started =
+      this.#runtimes.get(runtime.executable) ??
+      this.#drop.then((drop) => cellRuntime(runtime, this.#folder, drop));
+    this.#runtimes.set(runtime.executable, started);
+    return started;
   }
 }
 
@@ -169,6 +171,7 @@ function privileges(drop: boolean): readonly string[] {
 
 /** Whether this process may become somebody else, as root may outside of a narrow container. */
 async function mayDropPrivileges(): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
   const status = await readFile('/proc/self/status', 'latin1');
   const effective = BigInt(`0x${/^CapEff:\s+(\w+)$/m.exec(status)?.[1] ?? '0'}`);
   return (effective & NEEDED_TO_DROP) === NEEDED_TO_DROP;

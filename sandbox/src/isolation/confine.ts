@@ -3,6 +3,7 @@
  * can not must not go on.
  */
 
+import { writeSync } from 'node:fs';
 import { INSTRUCTION_BYTES } from './bpf.ts';
 import { checkCompiler } from './compiler-check.ts';
 import { unexpectedDescriptors } from './descriptors.ts';
@@ -14,21 +15,26 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 const RLIMIT_NPROC = 6;
+const STDERR = 2;
 
-export interface Confinement {
-  /** Threads at most, counted within its own namespace of users; unlimited without. */
-  readonly threads?: number;
-}
-
-/** What the host asks for by arguments: `--confined`, `--threads=N`. Undefined when it asks for nothing. */
-export function confinementAsked(args: readonly string[]): Confinement | undefined {
+/**
+ * Does what the host asks for by arguments: `--confined`, and `--threads=N` for a limit on threads within
+ * an own namespace of users. Ends the process when a layer is missing.
+ *
+ * @returns the way to the kernel, opened before the filter was there; undefined when nothing is asked for
+ */
+export async function confineAsAsked(args: readonly string[]): Promise<Kernel | undefined> {
   if (!args.includes('--confined')) return undefined;
   const threads = args.find((argument) => argument.startsWith('--threads='))?.split('=')[1];
-  return threads === undefined ? {} : { threads: Number(threads) };
+  try {
+    return await confine(threads === undefined ? undefined : Number(threads));
+  } catch (error) {
+    writeSync(STDERR, error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  }
 }
 
-/** @throws Error that says which layer is missing */
-export async function confine({ threads }: Confinement): Promise<Kernel> {
+async function confine(threads: number | undefined): Promise<Kernel> {
   const kernel = await openKernel();
   const unexpected = unexpectedDescriptors(kernel);
   if (unexpected.length > 0) {

@@ -1,5 +1,8 @@
-/** In the cell: which descriptors it was started with. Asked of the kernel, since Deno has no permission to read. */
-import { cString, type Kernel } from './kernel.ts';
+/**
+ * Descriptors that a cell must not have. A cell looks at its own through the kernel: on Deno it has no
+ * permission to read.
+ */
+import { cString, type Kernel, openKernel } from './kernel.ts';
 
 const AT_FDCWD = -100;
 const O_DIRECTORY_CLOEXEC = { x86_64: 0x9_0000, aarch64: 0x8_4000 } as const;
@@ -10,6 +13,20 @@ const SO_PEERCRED = 17;
 
 /** Runtimes make these for their own event loop, and they lead nowhere else. */
 const OF_THE_RUNTIME = new Set(['anon_inode:[eventpoll]', 'anon_inode:[eventfd]', '/dev/null']);
+
+/** linux/close_range.h. */
+const CLOSE_RANGE_CLOEXEC = 4;
+const LAST_DESCRIPTOR = 0xffff_ffff;
+
+/**
+ * In the host: what it inherited itself, from a shell or a supervisor, does not go on to its cells. Bun
+ * sees to that by itself, Deno does not. Where it can not be done, cells refuse to start.
+ */
+export async function keepDescriptors(): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const kernel = await openKernel();
+  kernel.call('close_range', 3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC);
+}
 
 /**
  * What the process holds beside its three pipes and what its runtime made: names as of `/proc/self/fd`.

@@ -100,6 +100,7 @@ const NUMBERS = {
   io_uring_setup: [425, 425],
   pidfd_open: [434, 434],
   clone3: [435, 435],
+  close_range: [436, 436],
   openat2: [437, 437],
   faccessat2: [439, 439],
   epoll_pwait2: [441, 441],
