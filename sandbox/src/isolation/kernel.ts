@@ -70,7 +70,7 @@ async function openLibrary(): Promise<Foreign> {
       reason = error;
     }
   }
-  throw new Error('the C library can not be opened', { cause: reason });
+  throw new Error(`the C library can not be opened: ${reason}`);
 }
 
 function openInDeno(library: string): Foreign {

@@ -10,7 +10,7 @@ test('a level that is reached, or a better one, is no problem', () => {
 
 test('a weaker level is told with all that is missing up to what is asked for', () => {
   const missing = { seccomp: 'install util-linux', 'namespaces+seccomp': 'install bubblewrap' };
-  const problem = isolationProblem('seccomp', 'process', missing);
+  const problem = isolationProblem('seccomp', 'process', missing) ?? '';
   expect(problem).toContain(
     'SANDBOX_REQUIRE_ISOLATION asks for seccomp, and cells get process here',
   );
