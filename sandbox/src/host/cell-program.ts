@@ -65,6 +65,9 @@ export async function bundleScript(source: string, folder: string): Promise<stri
       entryPoints: [source],
       outfile: script,
       bundle: true,
+      // Less to parse; names stay, for messages.
+      minifyWhitespace: true,
+      minifySyntax: true,
       platform: 'node',
       format: 'esm',
       logLevel: 'silent',

@@ -29,8 +29,12 @@ const DENO_ENVIRONMENT = { DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' };
 /** No folder can be made there: a cache would be a file that the cell has open for writing. */
 const NO_CACHE = '/proc/none';
 
-/** V8 sets aside 512 MiB for compiled code. */
-const RESERVED_BYTES = { bun: 256 * 1024 * 1024, deno: 640 * 1024 * 1024 } as const;
+/**
+ * What a runtime sets aside beside the memory it uses. Bun takes 4 GiB of addresses for each WebAssembly
+ * memory, counted as data until it gives back its rights to them; where it may not, an attempt takes
+ * 1.0 ms instead of 0.2, and a memory that grows is copied. V8 takes 512 MiB for compiled code.
+ */
+const RESERVED_BYTES = { bun: 4.5 * 1024 ** 3, deno: 640 * 1024 ** 2 } as const;
 /** `nobody`, on every Linux that we know. */
 const NOBODY = 65_534;
 /** Threads of all cells of one user together; a runtime has about ten. */
@@ -109,7 +113,7 @@ export class CellStarter {
     const deno = runtime.name === 'deno';
     const environment = deno ? { ...DENO_ENVIRONMENT, DENO_DIR: NO_CACHE } : BUN_ENVIRONMENT;
     // The filter is installed through a function of the C library.
-    const flags = deno ? [...DENO_FLAGS, '--allow-ffi'] : BUN_FLAGS;
+    const flags = deno ? [...DENO_FLAGS, '--no-code-cache', '--allow-ffi'] : BUN_FLAGS;
     const before = [prlimit, ...limitsOf(runtime), setpriv, ...privileges(drop)];
     const args = [...(filtered ? ['--confined'] : []), ...(cell.args ?? [])];
     // Bubblewrap says where it starts.
@@ -146,8 +150,8 @@ function commandOf(
 }
 
 /**
- * What the kernel holds a cell to, whatever the engine does: the memory that the largest attempt may
- * have, no byte into any file, and an end.
+ * What the kernel holds a cell to, whatever the engine does: no byte into any file, an end, and so much
+ * memory that the largest attempt fits. The host's own watch holds each attempt to what it may have.
  */
 function limitsOf({ name }: Runtime): readonly string[] {
   const { memoryMiB, inputBytes, outputBytes, egressBytesIn } = MAX_LIMITS;

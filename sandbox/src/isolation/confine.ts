@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import { INSTRUCTION_BYTES } from './bpf.ts';
 import { checkCompiler } from './compiler-check.ts';
 import { unexpectedDescriptors } from './descriptors.ts';
-import { type Kernel, openKernel } from './kernel.ts';
+import { cString, type Kernel, openKernel } from './kernel.ts';
 import { systemCallFilter } from './system-call-filter.ts';
 
 /** linux/prctl.h, linux/seccomp.h, asm-generic/resource.h. */
@@ -15,6 +15,8 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 const RLIMIT_NPROC = 6;
+const AT_FDCWD = -100;
+const O_WRONLY = 1;
 const STDERR = 2;
 
 /**
@@ -41,9 +43,19 @@ async function confine(threads: number | undefined): Promise<Kernel> {
     throw new Error(`the cell was started with descriptors of others: ${unexpected.join(', ')}`);
   }
   if (threads !== undefined) limitThreads(kernel, threads);
+  offerToBeKilled(kernel);
   installFilter(kernel);
   checkCompiler();
   return kernel;
+}
+
+/** When the machine has no memory left, it takes it from cells, and from their host last. */
+function offerToBeKilled(kernel: Kernel): void {
+  const file = kernel.call('openat', AT_FDCWD, cString('/proc/self/oom_score_adj'), O_WRONLY);
+  const score = cString('1000').subarray(0, -1);
+  const written = kernel.call('write', file, score, score.length);
+  kernel.call('close', file);
+  if (written !== score.length) throw new Error('the cell can not offer to be killed first');
 }
 
 function limitThreads(kernel: Kernel, most: number): void {

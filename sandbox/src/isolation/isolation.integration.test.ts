@@ -155,7 +155,8 @@ for (const level of ['seccomp', 'namespaces+seccomp'] as const) {
         for (const [name, value] of Object.entries(LIMITS)) {
           expect(limits).toMatch(new RegExp(`${name} +${value} +${value} `));
         }
-        expect(limits).toMatch(/Max data size +2[\d]{9} +2[\d]{9} /);
+        expect(limits).toMatch(/Max data size +(\d{10}) +\1 /);
+        expect(readFileSync(`/proc/${cell.pid}/oom_score_adj`, 'latin1')).toBe('1000\n');
         const threads = level === 'seccomp' ? 8_192 : 64;
         expect(limits).toMatch(new RegExp(`Max processes +${threads} +${threads} `));
         expect(status).toMatch(/^CapEff:\s0+$/m);
