@@ -36,6 +36,13 @@ const AGAINST_THE_FILTER: readonly AttackName[] = [
 const INHERITED: AttackName = 'inherited descriptor';
 /** What namespaces have to stop even without the filter. */
 const AGAINST_NAMESPACES: readonly AttackName[] = ['file', 'environment', 'connection', 'signal'];
+/** What to do about a cell that does not come up at a level. */
+const ADVICE: Readonly<Record<IsolationLevel, string>> = {
+  process: 'see what the runtime says',
+  seccomp: 'allow seccomp(2) and /proc to this user, on x86-64 or arm64',
+  'namespaces+seccomp':
+    'allow user namespaces to this user (sysctl user.max_user_namespaces, AppArmor, or the RuntimeClass of the container)',
+};
 const START_TIMEOUT_MS = 10_000;
 
 export async function measureIsolation(starter: CellStarter, scripts: Scripts): Promise<Measured> {
@@ -61,7 +68,8 @@ async function levelProblem(
   scripts: Scripts,
 ): Promise<string | undefined> {
   const problem = await startProblem(command);
-  if (problem !== undefined || scripts.attack === undefined || level === 'process') return problem;
+  if (problem !== undefined) return `${problem}; ${ADVICE[level]}`;
+  if (scripts.attack === undefined || level === 'process') return undefined;
   const attacker = { runtime: scripts.runtime, script: scripts.attack };
   return attackProblem(starter, level, attacker);
 }
