@@ -1,6 +1,7 @@
 /**
  * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
- * `… replay BUNDLE` runs recorded attempts again, `… test` the cases of an author.
+ * `… replay BUNDLE` runs recorded attempts again, `… test` the cases of an author, `… isolation` tells how
+ * confined cells are on this machine.
  */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
 import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
@@ -16,6 +17,10 @@ async function main(): Promise<number> {
     const { replay } = await import('./replay/replay-command.ts');
     return replay(args, readSearchPath());
   }
+  if (role === 'isolation') {
+    const { showIsolation } = await import('./isolation/isolation-command.ts');
+    return showIsolation(readSearchPath());
+  }
   await configure({
     sinks: { console: getConsoleSink({ formatter: jsonLinesFormatter }) },
     loggers: [
@@ -25,9 +30,7 @@ async function main(): Promise<number> {
   });
   const log = getLogger(['portarium', 'sandbox']);
   if (role !== 'serve') {
-    log.error('unknown role; use: bun run sandbox/src/main.ts serve, replay BUNDLE, or test', {
-      role,
-    });
+    log.error('unknown role; use: serve, replay BUNDLE, test, or isolation', { role });
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });

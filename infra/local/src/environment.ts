@@ -162,7 +162,8 @@ function isConfiguring(name: string): boolean {
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
-const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
+const PLANE_TUNING =
+  /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|SANDBOX_REQUIRE_ISOLATION|OTEL_[A-Z_]+)$/;
 
 /** The tuning variables that the person who runs the launcher has set. */
 export function planeTuning(environment: LocalEnvironment): Record<string, string> {

@@ -4,6 +4,7 @@
  */
 import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
+import { confineAsAsked } from '../isolation/confine.ts';
 import { MemoryTooLarge } from './bound-module.ts';
 import type {
   FailedRequest,
@@ -73,6 +74,7 @@ function tell(result: GuestResult): void {
 }
 
 async function serve(): Promise<void> {
+  await confineAsAsked(process.argv.slice(2));
   say({ type: 'ready' });
   let compiled: CompiledGuest | undefined;
   let next: GuestInstance | undefined;

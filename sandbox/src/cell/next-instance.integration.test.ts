@@ -9,7 +9,8 @@ import {
 } from '@portarium/admission/testing/wasm-builder';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { CellProcess, type RunResult } from '../host/cell-process.ts';
-import { type CellProgram, ownRuntime, prepareCellProgram } from '../host/cell-program.ts';
+import { type CellProgram, prepareCellProgram } from '../host/cell-program.ts';
+import { ownRuntime } from '../isolation/runtime.ts';
 import { denoBinary } from '../replay/deno-binary.ts';
 
 /**
@@ -78,7 +79,7 @@ const cells: CellProcess[] = [];
 beforeAll(async () => {
   const deno = { name: 'deno', executable: denoBinary() } as const;
   for (const runtime of [ownRuntime(), deno]) {
-    programs.push(await prepareCellProgram(process.env.PATH ?? '', runtime));
+    programs.push(await prepareCellProgram(process.env.PATH ?? '', { runtime }));
   }
 }, 60_000);
 

@@ -15,6 +15,8 @@ const program: CellProgram = {
   command: '/bin/sh',
   args: ['-c', `printf '${READY}'; head -c 1 >/dev/null; printf '${BOUND}'; exec cat >/dev/null`],
   diesWithHost: false,
+  isolation: 'process',
+  missing: {},
   remove: async () => undefined,
 };
 
@@ -69,7 +71,11 @@ class Watched {
 
   die(place: number): void {
     const attempt = this.#running[place];
-    if (attempt) process.kill(attempt.lease.process.pid, 'SIGKILL');
+    try {
+      if (attempt) process.kill(attempt.lease.process.pid, 'SIGKILL');
+    } catch {
+      // It was killed a step before.
+    }
   }
 
   /** Ends attempts until everybody who came was served. */

@@ -2,6 +2,7 @@
  * The host's side of one cell. Every message of a cell is treated as hostile: it is length-capped,
  * numbered, parsed, and allowed only where the protocol has it; anything else ends the cell.
  */
+import { readFileSync } from 'node:fs';
 import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
 import type { FailedRequest, GuestResponse } from '../cell/engine.ts';
@@ -15,6 +16,7 @@ import {
   type Refusal,
 } from '../cell/messages.ts';
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
+import type { Confirmation } from '../isolation/confirm-cell.ts';
 import { ProcessMeter, type Reading } from './process-meter.ts';
 import {
   type Spent,
@@ -28,9 +30,14 @@ const HEAD_BYTES = 4 * 1024 * 1024;
 const STDERR_BYTES = 4_096;
 /** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
 export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
+/** CPU of a cell in its whole life: twelve of the largest attempts; the kernel ends it there. */
+export const CELL_CPU_SECONDS = 3_600;
 
 /** How the process of a cell is started. */
-export type CellCommand = StartCommand;
+export interface CellCommand extends StartCommand {
+  /** Asked about the started process once the cell says that it is ready; anything but a yes ends it. */
+  readonly confirm?: (pid: number) => Confirmation;
+}
 
 export interface GuestRun {
   readonly export: string;
@@ -77,7 +84,7 @@ const NOTHING: Reading = { mainMs: 0, allMs: 0, residentBytes: 0, peakBytes: 0 }
 
 export class CellProcess {
   readonly #process: StartedProcess;
-  readonly #meter: ProcessMeter;
+  #meter: ProcessMeter;
   readonly #frames = new FrameReader(HEAD_BYTES);
   readonly #ready = Promise.withResolvers<boolean>();
   readonly #ended = Promise.withResolvers<void>();
@@ -95,6 +102,8 @@ export class CellProcess {
   #peak = 0;
   #kernelPeak = false;
   #stderr = '';
+  /** The process that runs the guest, where another was started around it. */
+  #inner: number | undefined;
 
   constructor(program: CellCommand) {
     this.#handler = (message) => {
@@ -103,7 +112,7 @@ export class CellProcess {
         return;
       }
       this.#handler = undefined;
-      this.#ready.resolve(true);
+      this.#confirm(program);
     };
     this.#process = startProcess(program, {
       onOutput: (chunk) => this.#receive(chunk),
@@ -115,8 +124,9 @@ export class CellProcess {
     this.#meter = new ProcessMeter(this.#process.pid);
   }
 
+  /** The process that runs the guest; until it is ready, the one that was started. */
   get pid(): number {
-    return this.#process.pid;
+    return this.#inner ?? this.#process.pid;
   }
 
   get alive(): boolean {
@@ -131,6 +141,11 @@ export class CellProcess {
   /** Resolves to whether the process came up. */
   get ready(): Promise<boolean> {
     return this.#ready.promise;
+  }
+
+  /** CPU of all its attempts, as it was read last. */
+  get lifeCpuMs(): number {
+    return Math.max(this.#latest.mainMs, this.#latest.allMs);
   }
 
   /** Resolves once the process is gone. */
@@ -234,9 +249,9 @@ export class CellProcess {
   #strike(): void {
     if (this.#gone || this.#struck) return;
     this.#struck = true;
-    this.#process.signal('SIGSTOP');
+    this.#signal('SIGSTOP');
     this.usage();
-    this.#process.signal('SIGKILL');
+    this.#signal('SIGKILL');
   }
 
   async #answer(run: GuestRun, message: CellMessage & { type: 'fetch' }, body: Uint8Array) {
@@ -285,6 +300,31 @@ export class CellProcess {
     this.#strike();
   }
 
+  /** Resolves {@link ready}, unless the kernel says of the process what the cell did not. */
+  #confirm({ confirm }: CellCommand): void {
+    const confirmed = confirm?.(this.pid) ?? { ok: true, pid: this.pid };
+    if (!confirmed.ok) {
+      this.#lost ??= { reason: `the cell is not confined: ${confirmed.problem}`, violation: true };
+      this.#strike();
+      return;
+    }
+    if (confirmed.pid !== this.pid) {
+      this.#inner = confirmed.pid;
+      this.#meter.close();
+      this.#meter = new ProcessMeter(confirmed.pid);
+    }
+    this.#ready.resolve(true);
+  }
+
+  /** What stands around the inner process waits for it, reaps it, and ends: so its end is both ends. */
+  #signal(name: 'SIGSTOP' | 'SIGKILL'): void {
+    if (this.#inner !== undefined && isChildOf(this.#inner, this.#process.pid)) {
+      process.kill(this.#inner, name);
+    } else {
+      this.#process.signal(name);
+    }
+  }
+
   #end(reason: string, spent?: Spent): void {
     if (this.#gone) return;
     this.#gone = true;
@@ -308,6 +348,16 @@ export class CellProcess {
       : this.#latest.mainMs + (this.#struck ? 0 : performance.now() - this.#readAt);
     this.#latest = { ...this.#latest, mainMs: Math.max(this.#latest.mainMs, total) };
     this.#peak = Math.max(this.#peak, spent?.peakBytes ?? 0);
+  }
+}
+
+/** A number may have gone to another process since: `man 5 proc_pid_stat`, field 4. */
+function isChildOf(pid: number, parent: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
+  } catch {
+    return false;
   }
 }
 

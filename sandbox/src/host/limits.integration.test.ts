@@ -7,12 +7,13 @@ import { EgressRuleSchema } from '@portarium/contracts/egress-rule';
 import { type AttemptLimits, DEFAULT_LIMITS, MAX_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
+import { ownRuntime, type Runtime } from '../isolation/runtime.ts';
 import { denoBinary } from '../replay/deno-binary.ts';
 import { compileGuest, HTTP_HEAD } from '../testing/assemblyscript.ts';
 import { EgressRigs } from '../testing/egress-rig.ts';
 import { CellPool } from './cell-pool.ts';
 import { CellProcess } from './cell-process.ts';
-import { type CellProgram, ownRuntime, prepareCellProgram, type Runtime } from './cell-program.ts';
+import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { runGuest } from './run-guest.ts';
 
 const GUEST = `${HTTP_HEAD}
@@ -79,9 +80,6 @@ const HITS: Readonly<Record<string, Hit>> = {
   allocations: { export: 'allocate', limits: { allocations: 99 }, code: 'limit.hostcalls' },
 };
 
-/** What a process may have in all, too little for a guest of 512 MiB. */
-const DATA_BYTES = { bun: 400_000_000, deno: 650_000_000 };
-
 const RUNTIMES: readonly Runtime[] = [ownRuntime(), { name: 'deno', executable: denoBinary() }];
 
 let module: Uint8Array;
@@ -94,7 +92,7 @@ const pools: CellPool[] = [];
 beforeAll(async () => {
   await rigs.start();
   for (const runtime of RUNTIMES) {
-    programs.set(runtime.name, await prepareCellProgram(process.env.PATH ?? '', runtime));
+    programs.set(runtime.name, await prepareCellProgram(process.env.PATH ?? '', { runtime }));
   }
   const manifest = v.parse(ManifestSchema, {
     ...{ schema: 1, name: 'guest', version: '1.0.0' },
@@ -121,6 +119,22 @@ function programOf({ name }: Runtime): CellProgram {
   const program = programs.get(name);
   if (!program) throw new Error(`no program for ${name}`);
   return program;
+}
+
+/** What a process may have in all, too little for a guest of 512 MiB. */
+const DATA_BYTES = { bun: 400_000_000, deno: 650_000_000 };
+
+/** The cell as a bare process that may not have more. */
+function poorCell(runtime: Runtime): CellProcess {
+  const { name, executable } = runtime;
+  const script = programOf(runtime).args.find((arg) => /^\/tmp\/.*\.mjs$/.test(arg)) ?? '';
+  const flags =
+    name === 'deno' ? ['--no-prompt', '--cached-only', '--no-config', '--ignore-env'] : [];
+  return new CellProcess({
+    command: 'prlimit',
+    args: [`--data=${DATA_BYTES[name]}`, executable, 'run', ...flags, script],
+    environment: { PATH: process.env.PATH ?? '', BUN_JSC_useWasmFastMemory: '0' },
+  });
 }
 
 async function run(cell: CellProcess, hit: Hit) {
@@ -166,14 +180,9 @@ for (const runtime of RUNTIMES) {
   }, 120_000);
 
   test(`a growth that fails below the limit is the machine’s fault, on ${runtime.name}`, async () => {
-    const { command, args, environment } = programOf(runtime);
-    const cell = new CellProcess({
-      command: 'prlimit',
-      args: [`--data=${DATA_BYTES[runtime.name]}`, command, ...args],
-      ...(environment ? { environment } : {}),
-    });
+    const cell = poorCell(runtime);
     try {
-      expect(await cell.ready).toBe(true);
+      expect([await cell.ready, cell.lostReason]).toEqual([true, undefined]);
       expect(await cell.bind(module, 512)).toEqual({ ok: true });
       const hit = { export: 'insist', limits: { memoryMiB: 512 }, input: '8000' };
       const ended = await run(cell, hit);
