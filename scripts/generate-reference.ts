@@ -77,6 +77,14 @@ const PLATFORM_LIMIT_TEXT = {
   labels: 'labels of an action',
   journalCharacters:
     'an action’s journal over all attempts: path and response headers of each call, and 2,048 characters beside',
+  rolloutVersions: 'versions of a plugin that share its actions',
+  rolloutWeight: 'weight of one of them',
+  crashesToQuarantine:
+    'crashes of a version within the window that quarantine it, unless the workspace says otherwise',
+  crashWindowMs: 'that window, unless the workspace says otherwise',
+  mostCrashesToQuarantine: 'crashes that a workspace may choose, at most',
+  mostCrashWindowMs: 'window that a workspace may choose, at most',
+  publisherKeys: 'keys of publishers that a workspace has trusted, revoked ones too',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

@@ -99,6 +99,21 @@ export const API_ERRORS = {
     'This version of the plugin was not approved',
     'Name a version that runs, or none; portarium plugin approve NAME VERSION shows what is to be approved.',
   ],
+  'plugin.quarantined': [
+    409,
+    'This version of the plugin is quarantined',
+    'Name a version that runs, or none; portarium plugin versions NAME shows which are quarantined, and why.',
+  ],
+  'plugin.signature-required': [
+    422,
+    'This workspace takes plugins with a publisher’s signature only',
+    'Have the plugin signed by a publisher whom portarium publisher list names: portarium plugin sign, then push --signature.',
+  ],
+  'plugin.signature-refused': [
+    422,
+    'The signature is not one of a trusted publisher over this plugin',
+    'Follow the detail: sign exactly this module and plugin.json, or have an administrator trust the key: portarium publisher trust.',
+  ],
   'plugin.not-admitted': [
     422,
     'The module was not admitted',
@@ -155,7 +170,10 @@ export const ATTEMPT_ERRORS = {
     'What is stored of the action is not what was requested',
     'Look who changed the database; ask for the action anew.',
   ],
-  'plugin.quarantined': ['The plugin version is quarantined', 'Use another version.'],
+  'plugin.quarantined': [
+    'The plugin version was quarantined before the action was done',
+    'See why: portarium plugin versions NAME. Ask for the action again with a version that runs.',
+  ],
   'attempts.exhausted': ['Every attempt was lost', 'Look at the sandbox hosts; then ask again.'],
   'dispatch.failed': [
     'No attempt could be made',
@@ -200,6 +218,16 @@ export const RETRYABLE_ATTEMPT_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
   'host.lost',
   'host.resource',
   'answer.lost',
+]);
+
+/**
+ * Errors by which the guest itself broke down, each without waiting for anybody: counted, they quarantine a
+ * version. A cell that breaks the protocol with its host ends as a trap.
+ */
+export const CRASH_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
+  'guest.trap',
+  'limit.cpu',
+  'limit.memory',
 ]);
 
 /** A problem document (RFC 9457) as this API sends it. */

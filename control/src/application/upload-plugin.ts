@@ -15,6 +15,7 @@ import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
 import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
+import { checkSignature, holdKey, type SignatureCheck } from './check-signature.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { compareVersion, growthData } from './plugin-approval.ts';
@@ -23,10 +24,13 @@ import type { PluginApprovalRecord } from './ports/plugin-approval-store.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
+import { takeOver } from './take-over.ts';
 
 export interface Upload {
   readonly manifestText: string;
   readonly module: Uint8Array;
+  /** A signed note of a publisher. */
+  readonly signature?: string | undefined;
 }
 
 /** Media type of the artifact that `plugin.admitted` names: the manifest as canonical JSON. */
@@ -41,6 +45,15 @@ export async function uploadPlugin(
   const parsed = parseManifest(upload.manifestText);
   if (!parsed.ok) return parsed;
   const manifest = parsed.value;
+  const { name, version } = manifest;
+  const manifestText = new TextEncoder().encode(canonicalText(manifest as unknown as JsonValue));
+  const manifestDigest = await digestOf(manifestText);
+  const digest = await digestOf(upload.module);
+  const uploaded = { name, version, digest, manifestDigest };
+  const signed = await context.store.read(workspace, (tx) =>
+    checkSignature(tx, uploaded, upload.signature),
+  );
+  if (!signed.ok) return unsigned(context, caller, workspace, uploaded, signed);
   const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits));
   if (!admission.ok) {
     return rejected(context, caller, workspace, upload, manifest, admission.findings);
@@ -48,8 +61,6 @@ export async function uploadPlugin(
   const earlier = await context.store.read(workspace, (tx) =>
     tx.findPlugin(manifest.name, manifest.version),
   );
-  const manifestText = new TextEncoder().encode(canonicalText(manifest as unknown as JsonValue));
-  const manifestDigest = await digestOf(manifestText);
   if (earlier) return existing(earlier, admission.digest, manifestDigest);
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
@@ -66,11 +77,20 @@ export async function uploadPlugin(
     manifestDigest,
     admission: { ...admission.report, moduleBytes: admission.module.length },
     state: 'active',
+    quarantine: null,
+    liftedAt: null,
+    signature: signed.signature,
     uploadedBy: caller.key.id,
     createdAt: timeText(context.clock.nowMs()),
   };
   return submitAs(context, caller, workspace, async (tx) => {
     await tx.lockPluginVersions(admitted.name);
+    const held = await holdKey(tx, admitted.signature);
+    if (!held.ok) {
+      appendRejection(tx, caller, admitted, [held.rule]);
+      return held.failure;
+    }
+    const runs = await tx.findPlugin(admitted.name);
     const approval = await approvalOf(tx, workspace, admitted);
     const plugin: PluginRecord = approval ? { ...admitted, state: 'pending-approval' } : admitted;
     if (!(await tx.insertPlugin(plugin))) {
@@ -79,10 +99,7 @@ export async function uploadPlugin(
       return existing(winner, plugin.digest, plugin.manifestDigest);
     }
     if (approval) await tx.insertPluginApproval(approval);
-    // Whoever uploads a version means it to run; a choice of before does not outlive it.
-    else if (await tx.currentVersion(plugin.name)) {
-      await tx.putCurrentVersion(plugin.name, plugin.version, caller.key.id, plugin.createdAt);
-    }
+    else await takeOver(tx, plugin, runs, { by: caller.key.id, at: plugin.createdAt });
     appendUpload(tx, caller, plugin, [upload.module.length, manifestText.length], approval);
     return success(plugin);
   });
@@ -96,12 +113,15 @@ function appendUpload(
   sizes: readonly [module: number, manifest: number],
   approval: PluginApprovalRecord | undefined,
 ): void {
-  const { name, version, digest, manifestDigest, moduleDigest, rewriter } = plugin;
+  const { name, version, digest, manifestDigest, moduleDigest, rewriter, signature } = plugin;
   const [module, manifest] = sizes;
   const [actor, subject] = [actorOf(caller), { plugin: digest }];
   tx.append({
     ...{ type: 'plugin.admitted', actor, subject, trace: caller.trace },
-    data: { name, version, manifestDigest, moduleDigest, rewriter },
+    data: {
+      ...{ name, version, manifestDigest, moduleDigest, rewriter },
+      ...(signature === null ? {} : { signature }),
+    },
     artifacts: [
       { digest, bytes: module, mediaType: 'application/wasm', retention: 'compliance' },
       {
@@ -177,6 +197,35 @@ function parseManifest(text: string): Result<Manifest> {
   });
 }
 
+/** @param rules what it breaks */
+function appendRejection(
+  tx: WriteTransaction,
+  caller: Caller,
+  { name, version, digest }: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
+  rules: readonly string[],
+): void {
+  tx.append({
+    type: 'plugin.rejected',
+    actor: actorOf(caller),
+    subject: { plugin: digest },
+    data: { name, version, rules },
+    trace: caller.trace,
+  });
+}
+
+async function unsigned(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  uploaded: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
+  { rule, failure: refused }: Extract<SignatureCheck, { ok: false }>,
+): Promise<Failure> {
+  await context.store.submit(workspace, async (tx) => {
+    appendRejection(tx, caller, uploaded, [rule]);
+  });
+  return refused;
+}
+
 async function rejected(
   context: Context,
   caller: Caller,
@@ -186,18 +235,10 @@ async function rejected(
   findings: readonly { readonly rule: string; readonly message: string; readonly hint: string }[],
 ): Promise<Failure> {
   const digest = await digestOf(upload.module);
+  const { name, version } = manifest;
+  const rules = [...new Set(findings.map((finding) => finding.rule))];
   await context.store.submit(workspace, async (tx) => {
-    tx.append({
-      type: 'plugin.rejected',
-      actor: actorOf(caller),
-      subject: { plugin: digest },
-      data: {
-        name: manifest.name,
-        version: manifest.version,
-        rules: [...new Set(findings.map((finding) => finding.rule))],
-      },
-      trace: caller.trace,
-    });
+    appendRejection(tx, caller, { name, version, digest }, rules);
   });
   return failure(
     'plugin.not-admitted',

@@ -18,6 +18,7 @@ import { InFlight } from './in-flight.ts';
 import { internalRoutes } from './internal.ts';
 import { keyRoutes } from './keys.ts';
 import { pluginRoutes } from './plugins.ts';
+import { publisherRoutes } from './publishers.ts';
 import { ProblemError, problemResponse } from './problems.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
 import { usageRoutes } from './usage.ts';
@@ -78,6 +79,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   workspaceRoutes(app, context);
   keyRoutes(app, context);
   pluginRoutes(app, context);
+  publisherRoutes(app, context);
   actionRoutes(app, context);
   approvalRoutes(app, context);
   credentialRoutes(app, context);

@@ -23,6 +23,7 @@ import type {
   PluginRecord,
   PolicyRecord,
 } from './records.ts';
+import type { VersionReads, VersionWrites } from './version-store.ts';
 
 export interface WorkspaceStore {
   /** Runs `query` in a read-only transaction bound to `workspace`. Sees committed state only. */
@@ -57,8 +58,12 @@ export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
     PluginApprovalReads,
+    VersionReads,
     CredentialReads {
-  /** Without a version the current one: what was chosen, else the newest. */
+  /**
+   * Without a version the current one that may run: of those with weights the one with the greatest, else
+   * what was chosen, else the newest.
+   */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */
   listVersions(name: string): Promise<readonly PluginRecord[]>;
@@ -187,6 +192,7 @@ export interface WriteTransaction
     JournalWrites,
     ApprovalWrites,
     PluginApprovalWrites,
+    VersionWrites,
     CredentialWrites,
     RateWrites {
   /** @returns false when the id is taken */
@@ -201,7 +207,12 @@ export interface WriteTransaction
   append(entry: EntryDraft): void;
   /** Nobody else adds or chooses a version of it until the commit. */
   lockPluginVersions(name: string): Promise<void>;
-  putCurrentVersion(name: string, version: string, by: KeyId, at: string): Promise<CurrentVersion>;
+  putCurrentVersion(
+    name: string,
+    chosen: Pick<CurrentVersion, 'version' | 'weights'>,
+    by: KeyId,
+    at: string,
+  ): Promise<CurrentVersion>;
   /** @returns false when that name and version exist already */
   insertPlugin(plugin: PluginRecord): Promise<boolean>;
   /** The grant; nobody else changes it, or sets a first one, until the commit. */

@@ -11,6 +11,7 @@ import { readJournal } from './journal-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
+import { readVersions } from './version-tables.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -23,6 +24,9 @@ export const PLUGIN_COLUMNS = [
   'manifest_digest',
   'admission',
   'state',
+  'quarantine',
+  'lifted_at',
+  'signature',
   'uploaded_by',
   'created_at',
 ];
@@ -75,8 +79,10 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     async findPlugin(name, version) {
       const [row] =
         version === undefined
-          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active'
-              ORDER BY (SELECT c.version = p.version FROM plugin_current c WHERE c.workspace_id = ${workspace} AND c.plugin = ${name}) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
+          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p
+              LEFT JOIN (SELECT version AS chosen, weights FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}) c ON true
+              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' AND (c.weights IS NULL OR c.weights ? version)
+              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, (c.chosen = version) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
     },
@@ -87,7 +93,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     async currentVersion(name) {
       const [row] =
-        await tx`SELECT version, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
+        await tx`SELECT version, weights, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
       return row && currentOf(row);
     },
     async isPluginActive(name, version) {
@@ -194,6 +200,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
     ...readPluginApprovals(tx, workspace),
+    ...readVersions(tx, workspace),
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),
