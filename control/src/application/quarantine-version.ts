@@ -1,6 +1,7 @@
 /**
  * Quarantine of a plugin version: nothing runs it until a person lifts that. Attempts that run are stopped at
- * their next call, actions that are dispatched fail at the claim, and those that wait for people go on waiting.
+ * the next call that they need leave for, actions that are dispatched fail at the claim, and those that wait
+ * for people go on waiting.
  */
 import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import * as v from 'valibot';
