@@ -46,7 +46,8 @@ export class Plugins {
     form.append('manifest', new Blob([text], { type: 'application/json' }), 'plugin.json');
     const wasm = new Blob([new Uint8Array(module)], { type: 'application/wasm' });
     form.append('module', wasm, 'plugin.wasm');
-    if (signature !== undefined) form.append('signature', signature);
+    // As a file: the line ends of a field would be changed on the way.
+    if (signature !== undefined) form.append('signature', new Blob([signature]), 'plugin.sig');
     const path = this.#transport.inWorkspace('/plugins');
     return this.#transport.json({ method: 'POST', path, form, waitMs: UPLOAD_MS }, PluginSchema);
   }

@@ -185,7 +185,9 @@ async function readUpload(request: Request): Promise<Upload> {
   }
   const manifestText = typeof manifest === 'string' ? manifest : await manifest.text();
   const signature = form.get('signature');
-  const note = signature === null || typeof signature === 'string' ? signature : signature.text();
+  // Senders of forms write the line ends of a field, unlike those of a file, as CR LF.
+  const note =
+    typeof signature === 'string' ? signature.replaceAll('\r\n', '\n') : signature?.text();
   return {
     manifestText,
     module: new Uint8Array(await module.arrayBuffer()),
