@@ -13,6 +13,8 @@ import { registerDown } from './commands/down.ts';
 import { registerEvidence } from './commands/evidence.ts';
 import { registerKey } from './commands/key.ts';
 import { registerPlugin } from './commands/plugin.ts';
+import { registerPluginRules } from './commands/plugin-rules.ts';
+import { registerPublisher } from './commands/publisher.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
@@ -28,6 +30,8 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerConsole,
   registerDoctor,
   registerPlugin,
+  registerPluginRules,
+  registerPublisher,
   registerCredential,
   registerAction,
   registerApprove,

@@ -22,7 +22,7 @@ export function verifyText(name: string, report: VerifyReport): string {
 }
 
 function summary(report: VerifyReport): string {
-  const { checkpoint, artifacts, modules } = report;
+  const { checkpoint, artifacts, modules, signedVersions } = report;
   return table([
     [
       '  log',
@@ -34,7 +34,7 @@ function summary(report: VerifyReport): string {
       : []),
     ['  actions', `${report.actions}, ${report.openActions} of them not ended`],
     ['  artifacts', `${artifacts.included} included, ${artifacts.omitted} left out`],
-    ['  plugins', `${modules} included`],
+    ['  plugins', `${modules} included, ${signedVersions} uploads with a publisher’s signature`],
   ]);
 }
 
