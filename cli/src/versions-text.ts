@@ -6,7 +6,8 @@ import { table } from './output.ts';
 
 export function versionsText(found: PluginVersions): string {
   const rows = found.items.map((one) => [
-    ...[one.version === found.current ? '*' : ' ', one.version, shareText(found, one), one.state],
+    ...[one.version === found.current && one.state === 'active' ? '*' : ' ', one.version],
+    ...[shareText(found, one), one.state],
     ...[one.signature?.publisher ?? '', one.digest, one.createdAt ?? ''],
   ]);
   const heads = ['', 'VERSION', 'SHARE', 'STATE', 'SIGNED BY', 'DIGEST', 'UPLOADED'];
@@ -16,7 +17,8 @@ export function versionsText(found: PluginVersions): string {
   return [table([heads, ...rows]), ...notes].join('\n');
 }
 
-function shareText({ current, weights, items }: PluginVersions, { version }: Plugin): string {
+function shareText({ current, weights, items }: PluginVersions, { version, state }: Plugin) {
+  if (state !== 'active') return '';
   if (weights === undefined) return version === current ? '100 %' : '';
   const active = items.filter(({ state }) => state === 'active');
   const running = runnable(weights, new Set(active.map((one) => one.version)));
