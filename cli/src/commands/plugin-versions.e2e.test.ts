@@ -87,39 +87,42 @@ test('a publisher makes a key and signs; what a workspace demands is pushed, sho
   expect((await cli(...bundle, key.replace('acme', 'other'), '--pin', pin)).code).toBe(2);
 });
 
-test.skipIf(Bun.which('openssl') === null)('a key that OpenSSL made signs as well, and is trusted from its PEM', async () => {
-  execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', 'ossl.pem'], {
-    cwd: folder,
-  });
-  execFileSync('openssl', ['pkey', '-in', 'ossl.pem', '-pubout', '-out', 'ossl.pub'], {
-    cwd: folder,
-  });
-  write('1.1.0');
-  const trusted = await cli(
-    'publisher',
-    'trust',
-    '--pem',
-    'ossl.pub',
-    '--name',
-    'widgets',
-    '--json',
-  );
-  expect(trusted.code).toBe(0);
-  const sign = ['plugin', 'sign', ...PARTS, '--publisher', 'widgets', '--key', 'ossl.pem'];
-  expect((await cli(...sign)).code).toBe(0);
-  const pushed = await push('--signature', 'plugin.sig', '--json');
-  expect(JSON.parse(pushed.out).signature).toMatchObject({
-    ...{ publisher: 'widgets', note: readFileSync(join(folder, 'plugin.sig'), 'utf8') },
-  });
-  const { fingerprint } = JSON.parse(trusted.out) as { fingerprint: string };
-  const fate = ['--versions', 'quarantine', '--rationale', 'a stolen laptop'];
-  expect((await cli('publisher', 'revoke', fingerprint, ...fate)).out).toContain('revoked');
-  expect((await cli('publisher', 'list')).out).toMatch(/widgets .* by /);
-  const { out } = await cli('plugin', 'versions', 'signed');
-  expect(out).toMatch(/\* +1\.0\.0 +100 %/);
-  expect(out).toContain('the key that signed it was revoked');
-  expect(out).toContain('a stolen laptop');
-});
+test.skipIf(Bun.which('openssl') === null)(
+  'a key that OpenSSL made signs as well, and is trusted from its PEM',
+  async () => {
+    execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', 'ossl.pem'], {
+      cwd: folder,
+    });
+    execFileSync('openssl', ['pkey', '-in', 'ossl.pem', '-pubout', '-out', 'ossl.pub'], {
+      cwd: folder,
+    });
+    write('1.1.0');
+    const trusted = await cli(
+      'publisher',
+      'trust',
+      '--pem',
+      'ossl.pub',
+      '--name',
+      'widgets',
+      '--json',
+    );
+    expect(trusted.code).toBe(0);
+    const sign = ['plugin', 'sign', ...PARTS, '--publisher', 'widgets', '--key', 'ossl.pem'];
+    expect((await cli(...sign)).code).toBe(0);
+    const pushed = await push('--signature', 'plugin.sig', '--json');
+    expect(JSON.parse(pushed.out).signature).toMatchObject({
+      ...{ publisher: 'widgets', note: readFileSync(join(folder, 'plugin.sig'), 'utf8') },
+    });
+    const { fingerprint } = JSON.parse(trusted.out) as { fingerprint: string };
+    const fate = ['--versions', 'quarantine', '--rationale', 'a stolen laptop'];
+    expect((await cli('publisher', 'revoke', fingerprint, ...fate)).out).toContain('revoked');
+    expect((await cli('publisher', 'list')).out).toMatch(/widgets .* by /);
+    const { out } = await cli('plugin', 'versions', 'signed');
+    expect(out).toMatch(/\* +1\.0\.0 +100 %/);
+    expect(out).toContain('the key that signed it was revoked');
+    expect(out).toContain('a stolen laptop');
+  },
+);
 
 test('a version is rolled out by weight, quarantined, let go, and rolled back', async () => {
   await cli('plugin-rules', '--signature', 'optional');

@@ -3,13 +3,14 @@
  * all but `versions` change that; each gives a reason, which stands in the evidence.
  */
 import type { PluginVersions } from '@portarium/client/answers';
+import { quarantineText } from '@portarium/client/version-text';
 import { WeightsSchema } from '@portarium/contracts/rollout';
 import { type Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
-import { versionsText, whyText } from '../versions-text.ts';
+import { versionsText } from '../versions-text.ts';
 
 interface ReasonOptions extends ConnectionOptions {
   readonly rationale: string;
@@ -105,7 +106,7 @@ async function quarantine(
   const found = await plugins.setQuarantine(name, version, wanted);
   if (options.json) return printJson(found);
   print(`${found.name}@${found.version}  ${found.state}`);
-  if (found.quarantine) tell(whyText(found.quarantine));
+  if (found.quarantine) tell(quarantineText(found.quarantine));
 }
 
 function show(found: PluginVersions, options: ConnectionOptions): void {
