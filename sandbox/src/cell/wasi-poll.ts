@@ -55,11 +55,10 @@ export function poll(
     if (!event) return ERRNO.inval;
     all.push(event);
   }
-  const earliest = all.map(({ due = now }) => due).reduce((a, b) => (b < a ? b : a));
-  const then = earliest > now ? earliest : now;
+  const [earliest = now] = all.map(({ due = now }) => due).toSorted((a, b) => (a < b ? -1 : 1));
   memory.setU32(written, 0);
-  clock.moveTo(then);
-  const ready = all.filter(({ due = now }) => due <= then);
+  clock.moveTo(earliest);
+  const ready = all.filter(({ due = now }) => due <= now || due === earliest);
   const told = memory.view(events, EVENT_BYTES * ready.length);
   for (const [index, event] of ready.entries()) writeEvent(told, index * EVENT_BYTES, event);
   memory.setU32(written, ready.length);
@@ -81,7 +80,7 @@ function readSubscription(
     const timeout = (view.getBigUint64(at + 24, true) + NANOS_PER_MICRO - 1n) / NANOS_PER_MICRO;
     const absolute = (view.getUint16(at + 40, true) & ABSOLUTE) !== 0;
     const due = absolute ? timeout : now + timeout;
-    return { userdata, type, error: ERRNO.success, due: due < LAST_MICROS ? due : LAST_MICROS };
+    return { userdata, type, error: ERRNO.success, due: due > LAST_MICROS ? LAST_MICROS : due };
   }
   if (type === TYPE.read) {
     const ends = subject === 0 && open.has(subject);
