@@ -1,9 +1,11 @@
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REPOSITORY_ROOT } from '@portarium/local/repository';
+import { LANGUAGES } from '@portarium/sdk/new-plugin';
+import { toolchainLack } from '@portarium/sdk/testing/toolchain-lack';
 
 setDefaultTimeout(120_000);
 const folder = mkdtempSync(join(tmpdir(), 'portarium-author-'));
@@ -21,17 +23,8 @@ function cases(name: string, list: readonly object[]): string {
   return file;
 }
 
-/** Why no plugin in Rust can be built here; undefined where one can. */
-function rustLack(): string | undefined {
-  if (Bun.which('cargo') === null || Bun.which('rustc') === null) return 'there is no cargo';
-  const { stdout } = spawnSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' });
-  const target = join(stdout.trim(), 'lib/rustlib/wasm32-unknown-unknown');
-  return existsSync(target) ? undefined : `Rust has no target: there is no ${target}`;
-}
-
-for (const language of ['assemblyscript', 'rust']) {
-  const lack = language === 'rust' ? rustLack() : undefined;
-  if (lack !== undefined) console.warn(`The test of a plugin in Rust is skipped: ${lack}.`);
+for (const language of LANGUAGES) {
+  const lack = toolchainLack(language);
   test.skipIf(lack !== undefined)(
     `a new plugin in ${language} builds, would be admitted, and passes its cases as it is`,
     () => {

@@ -12,8 +12,8 @@ import { ActionRandom } from './action-random.ts';
 import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
 import { GuestInstance } from './guest-instance.ts';
 import { GuestLimits } from './guest-limits.ts';
-import { GuestError, OperationResult } from './operation-result.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
+import { GuestError, OperationResult } from './operation-result.ts';
 import { Wasi } from './wasi.ts';
 import { WasiExit } from './wasi-exit.ts';
 
