@@ -39,7 +39,7 @@ export async function buildPlugin(dir: string, outDir?: string): Promise<BuiltPl
   const manifestFile = join(root, 'plugin.json');
   const manifestText = await readText(manifestFile);
   const manifest = readManifest(manifestText, manifestFile);
-  const module = await compile(root);
+  const module = await compileModule(root);
   await assertFits(module, manifest);
   await mkdir(out, { recursive: true });
   await writeFile(join(out, 'plugin.wasm'), module);
@@ -47,7 +47,11 @@ export async function buildPlugin(dir: string, outDir?: string): Promise<BuiltPl
   return { manifest, manifestText, module, outDir: out };
 }
 
-function compile(root: string): Promise<Uint8Array> {
+/**
+ * Compiles the folder, whatever it exports.
+ * @throws Error with the compiler's own text, or saying what is missing on this machine
+ */
+export function compileModule(root: string): Promise<Uint8Array> {
   if (existsSync(join(root, 'Cargo.toml'))) return compileRust(root);
   if (existsSync(join(root, 'go.mod'))) return compileGo(root);
   return compileAssemblyScript(root);

@@ -40,6 +40,10 @@ fn judge(statement: &Statement) -> Reviewed {
         relations.insert(name.to_string());
         ControlFlow::<()>::Continue(())
     });
+    // The names that it drops are no relations to the parser.
+    if let Statement::Drop { names, .. } = statement {
+        relations.extend(names.iter().map(ToString::to_string));
+    }
     let mut effect = Effect::Read;
     let mut risks = Vec::new();
     let _ = visit_statements(statement, |part| {
