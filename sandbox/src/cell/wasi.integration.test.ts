@@ -10,30 +10,11 @@ import {
   text,
 } from '@portarium/admission/testing/wasm-builder';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
-import { compileGuest, HTTP_HEAD } from '../testing/assemblyscript.ts';
+import { compileGuest, HTTP_HEAD, WASI_HEAD } from '../testing/assemblyscript.ts';
 import { admitted, BothEngines, type GuestRunner } from '../testing/both-engines.ts';
 
 // Cells of both runtimes are started, and a guest is compiled.
 setDefaultTimeout(60_000);
-
-const WASI_HEAD = `
-@external("wasi_snapshot_preview1", "clock_time_get")
-declare function clock_time_get(id: i32, precision: i64, at: usize): i32;
-@external("wasi_snapshot_preview1", "random_get")
-declare function random_get(at: usize, length: i32): i32;
-@external("wasi_snapshot_preview1", "fd_write")
-declare function fd_write(fd: i32, vectors: usize, count: i32, written: usize): i32;
-@external("wasi_snapshot_preview1", "proc_exit")
-declare function proc_exit(code: i32): void;
-const at = memory.data(64, 8);
-function now(): i64 { clock_time_get(0, 0, at); return load<i64>(at); }
-function print(fd: i32, text: string): void {
-  const bytes = String.UTF8.encode(text);
-  store<usize>(at, changetype<usize>(bytes));
-  store<i32>(at + 4, bytes.byteLength);
-  fd_write(fd, at, 1, at + 8);
-}
-`;
 
 const GUEST = `${HTTP_HEAD}${WASI_HEAD}
 const began: i64 = now();
