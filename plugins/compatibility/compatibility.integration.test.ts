@@ -134,11 +134,13 @@ async function here(guest: GuestRunner, calls: Calls): Promise<End[]> {
 
 function contractOf() {
   const { port } = new URL(address);
-  const rule: EgressRule = {
-    ...{ id: 'main', methods: ['POST'], scheme: 'http', host: '127.0.0.1', port: Number(port) },
+  const rule = (id: string, port: number): EgressRule => ({
+    ...{ id, methods: ['POST'], scheme: 'http', host: '127.0.0.1', port },
     ...{ path: '/answers', contentTypes: ['text/plain'] },
-  };
-  return { plugin: [rule], operator: [rule], networks: ['loopback'], approval: [] };
+  });
+  // Nobody listens at port 1.
+  const rules = [rule('main', Number(port)), rule('closed', 1)];
+  return { plugin: rules, operator: rules, networks: ['loopback'], approval: [] };
 }
 
 /** Why this language can not be compared here. */
@@ -200,6 +202,12 @@ for (const language of LANGUAGES) {
       expect(ours.map(({ text }) => text).slice(0, 2)).toEqual(['0', '0']);
       expect(there[3]?.text).toContain('first');
       expect(ours[3]?.text).not.toContain('first');
+      const failing: Calls = [['requests', 'http://127.0.0.1:1/answers']];
+      const [failed] = await here(guest, failing);
+      expect(failed?.text).toStartWith('0 ');
+      expect(failed?.logs.join()).toStartWith('error: http_request: ');
+      const [ended] = await plain(language, module, failing);
+      expect(ended?.error).toBeDefined();
       const [crash] = await here(guest, [['crashes']]);
       expect(crash?.error).toBe('guest.trap');
       const [under] = await plain(language, module, [['crashes']]);

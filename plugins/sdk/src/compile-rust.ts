@@ -11,13 +11,13 @@ const BUILD = [
 ];
 
 /**
- * @param root folder with Cargo.toml; build products go to its `target/`
+ * @param root folder with Cargo.toml; build products go to its `target/`, or to `CARGO_TARGET_DIR`
  * @throws Error with the compiler's own text, or saying what is missing on this machine
  */
 export async function compileRust(root: string): Promise<Uint8Array> {
   const file = join(root, 'Cargo.toml');
   const { code, stdout, output } = await runCompiler(
-    ['cargo', ...BUILD, '--target-dir', join(root, 'target')],
+    ['cargo', ...BUILD, '--target-dir', process.env.CARGO_TARGET_DIR ?? join(root, 'target')],
     root,
     REMEDY,
   );
