@@ -36,7 +36,7 @@ export function registerPlugin(program: Command): void {
   registerPluginAuthor(plugin);
   plugin
     .command('build')
-    .argument('<dir>', 'folder with plugin.json and assembly/index.ts or Cargo.toml')
+    .argument('<dir>', 'folder with plugin.json and assembly/index.ts, Cargo.toml or go.mod')
     .description('check and compile a plugin into <dir>/build')
     .option('--out <dir>', 'folder for plugin.wasm and plugin.json')
     .option('--json', 'print one line {name, version, bytes, outDir}')

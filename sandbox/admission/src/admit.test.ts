@@ -8,6 +8,7 @@ import { EXTISM_FUNCTIONS, HOST_FUNCTIONS } from './module-rules.ts';
 import { readModule } from './read-module.ts';
 import { HEADER, SECTION } from './sections.ts';
 import {
+  type Bytes,
   buildModule,
   exportFunction,
   importFunction,
@@ -120,7 +121,7 @@ test('each function of the Extism kit may be imported, and nothing else', async 
   const exports = [exportFunction('run', known.length)];
   expect(await rules({ types: [type], imports: known, exports })).toEqual([]);
   const foreign = [
-    importFunction('wasi_snapshot_preview1', 'fd_write'),
+    importFunction('wasi_unstable', 'fd_write'),
     importFunction('env', 'abort'),
     importFunction('extism:host/env', 'exec'),
   ];
@@ -159,6 +160,83 @@ test('the action’s clock and random stream may be imported with exactly their 
     'import.unknown',
     'import.unknown',
   ]);
+});
+
+/** Its exports are `run`, function 0 behind the imports, and the memory. */
+function wasiModule(imports: readonly Bytes[], over: ModuleParts = {}): Uint8Array {
+  const exports = [exportFunction('run', imports.length), [...text('memory'), 2, 0]];
+  return plainModule({ imports, exports, ...over });
+}
+
+test('functions of WASI preview 1 are admitted with exactly their types, and named anew', async () => {
+  const errno = [0x60, 0, 1, 0x7f];
+  const pointers = [0x60, 2, 0x7f, 0x7f, 1, 0x7f];
+  const types = [PROCEDURE, errno, pointers];
+  const of = (name: string, type: number) => importFunction('wasi_snapshot_preview1', name, type);
+  const imports = [
+    of('random_get', 2),
+    importFunction('extism:host/env', 'free'),
+    of('sched_yield', 1),
+  ];
+  const admission = await admit(wasiModule(imports, { types }), manifest(), LIMITS);
+  if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
+  expect(admission.rewriter).toBe('portarium-rewriter/2');
+  expect(admission.report.imports[0]).toBe('wasi_snapshot_preview1#random_get');
+  const read = readModule(admission.module);
+  expect(read.imports.map(({ module, name, type }) => [module, name, type])).toEqual([
+    ['portarium:wasi/p1', 'random_get', 2],
+    ['extism:host/env', 'free', 0],
+    ['portarium:wasi/p1', 'sched_yield', 1],
+  ]);
+  expect(WebAssembly.validate(admission.module as Uint8Array<ArrayBuffer>)).toBe(true);
+  expect(await rulesOf(wasiModule([of('random_get', 1)], { types }))).toEqual(['import.type']);
+  expect(await rulesOf(wasiModule([of('thread_spawn', 1)], { types }))).toEqual(['import.unknown']);
+  const exports = [exportFunction('run', 1)];
+  expect(await rulesOf(wasiModule([of('random_get', 2)], { types, exports }))).toEqual([
+    'memory.export',
+  ]);
+});
+
+test('the module that a rewrite names can not be imported by an author', async () => {
+  const own = [importFunction('portarium:wasi/p1', 'sched_yield')];
+  expect(await rulesOf(wasiModule(own))).toEqual(['import.unknown']);
+});
+
+test('what a start section names becomes an export, and no start section is left', async () => {
+  // Function 0 stores what function 1 gives back.
+  const parts: ModuleParts = {
+    types: [PROCEDURE, STATUS],
+    functions: [0, 1],
+    exports: [exportFunction('run', 1)],
+    start: 0,
+    bodies: [
+      [0, 0x41, 0, 0x41, 7, 0x36, 2, 0, 0x0b],
+      [0, 0x41, 0, 0x28, 2, 0, 0x0b],
+    ],
+  };
+  const admission = await admit(plainModule(parts), manifest(), LIMITS);
+  if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
+  const read = readModule(admission.module);
+  expect(read.start).toBeUndefined();
+  expect(read.exports.map(({ name, index }) => [name, index])).toEqual([
+    ['run', 1],
+    ['portarium:start', 0],
+  ]);
+  const { instance } = await WebAssembly.instantiate(admission.module as Uint8Array<ArrayBuffer>);
+  const { run, 'portarium:start': start } = instance.exports as Record<string, () => number>;
+  expect(run?.()).toBe(0);
+  start?.();
+  expect(run?.()).toBe(7);
+  expect(await rulesOf(plainModule({ ...parts, start: 1 }))).toEqual(['start.signature']);
+  expect(await rulesOf(plainModule({ ...parts, start: 2 }))).toEqual(['start.signature']);
+});
+
+test('exports that begin like the sandbox’s own are refused', async () => {
+  for (const name of ['portarium:start', 'portarium:other']) {
+    const exports = [exportFunction('run', 0), exportFunction(name, 0)];
+    expect(await rules({ exports })).toEqual(['export.reserved']);
+    expect(await rules({ exports, start: 0 })).toEqual(['export.reserved']);
+  }
 });
 
 test('what asks for the machine’s clock or chance is told of the action’s', async () => {

@@ -2,6 +2,7 @@
 import type { Manifest } from '@portarium/contracts/manifest';
 import type { Finding } from './finding.ts';
 import { type FunctionType, I32, I64, type WasmModule } from './read-module.ts';
+import { WASI_FUNCTIONS, WASI_MODULE } from './wasi-functions.ts';
 
 export const EXTISM_MODULE = 'extism:host/env';
 
@@ -42,11 +43,24 @@ export const HOST_FUNCTIONS: ReadonlyMap<string, FunctionType> = new Map([
   ['random_bytes', { params: [I64], results: [I64] }],
 ]);
 
+/** Functions whose type is checked, since the cell relies on it, by the module that they are of. */
+const TYPED: ReadonlyMap<string, ReadonlyMap<string, FunctionType>> = new Map([
+  [HOST_MODULE, HOST_FUNCTIONS],
+  [WASI_MODULE, WASI_FUNCTIONS],
+]);
+
+/** Exports of this prefix are the rewriter's to make. */
+const RESERVED_PREFIX = 'portarium:';
+
 /** 64 KiB pages of WebAssembly in a mebibyte. */
 export const PAGES_PER_MIB = 16;
 
 /** Most entries of a table. Engines differ widely above 10,000,000; plugins need hundreds. */
 export const MAX_TABLE_ENTRIES = 10_000;
+
+export function importsWasi(module: WasmModule): boolean {
+  return module.imports.some(({ module: from }) => from === WASI_MODULE);
+}
 
 export function checkModule(module: WasmModule, manifest: Manifest, memoryMiB: number): Finding[] {
   return [
@@ -59,6 +73,7 @@ export function checkModule(module: WasmModule, manifest: Manifest, memoryMiB: n
     ),
     ...checkImports(module),
     ...checkExports(module, manifest),
+    ...checkStart(module),
     ...checkMemory(module, memoryMiB),
     ...checkTables(module),
   ];
@@ -75,12 +90,12 @@ function checkImports(module: WasmModule): Finding[] {
         hint: 'Only functions may be imported; define memory, tables and globals in the module.',
         at,
       });
-    } else if (from === HOST_MODULE && HOST_FUNCTIONS.has(name)) {
-      if (hasType(module, type, HOST_FUNCTIONS.get(name))) continue;
+    } else if (TYPED.get(from)?.has(name)) {
+      if (hasType(module, type, TYPED.get(from)?.get(name))) continue;
       findings.push({
         rule: 'import.type',
         message: `the import ${name} has another type than the host's function`,
-        hint: 'Declare clock_time as () -> i64 and random_bytes as (i64) -> i64, or use the kit’s clock and random.',
+        hint: TYPE_HINTS[from] ?? '',
         at,
       });
     } else if (from !== EXTISM_MODULE || !EXTISM_FUNCTIONS.has(name)) {
@@ -94,6 +109,12 @@ function checkImports(module: WasmModule): Finding[] {
   }
   return findings;
 }
+
+const TYPE_HINTS: Readonly<Record<string, string>> = {
+  [HOST_MODULE]:
+    'Declare clock_time as () -> i64 and random_bytes as (i64) -> i64, or use the kit’s clock and random.',
+  [WASI_MODULE]: 'Declare it as preview 1 of WASI does, or leave it to your language’s library.',
+};
 
 function hasType(
   module: WasmModule,
@@ -111,7 +132,7 @@ const MACHINE_STATE = /^(seed|Date\.|performance\.|crypto\.)/;
 
 function importHint(from: string, name: string): string {
   if (from.startsWith('wasi')) {
-    return 'WASI is not available; build for wasm32-unknown-unknown or without the standard library.';
+    return `Of WASI, preview 1 is served (${WASI_MODULE}); build for wasip1 or for wasm32-unknown-unknown.`;
   }
   if (from === 'env' && MACHINE_STATE.test(name)) {
     return `Use random.number() instead of Math.random(), and clock.nowMs() instead of Date.now(), both of @portarium/sdk/assembly; other languages import random_bytes and clock_time from ${HOST_MODULE}.`;
@@ -152,6 +173,32 @@ function checkExports(module: WasmModule, manifest: Manifest): Finding[] {
   return findings;
 }
 
+function checkStart(module: WasmModule): Finding[] {
+  const findings: Finding[] = module.exports
+    .filter(({ name }) => name.startsWith(RESERVED_PREFIX))
+    .map(({ name }) => ({
+      rule: 'export.reserved',
+      message: `the module exports ${name}`,
+      hint: `Give it another name: those that begin with ${RESERVED_PREFIX} are kept for the sandbox.`,
+      at: `export ${name}`,
+    }));
+  // With refused features the types are not all known; the feature is what the author mends.
+  if (module.features.length > 0) return findings;
+  // The engine checks this of a start section only, which the rewritten module has not.
+  if (module.start !== undefined && !isProcedure(typeOf(module, module.start))) {
+    findings.push({
+      rule: 'start.signature',
+      message: `the start section names function ${module.start}, which is absent, takes parameters or returns something`,
+      hint: 'The start function has the type () -> (); build the module again.',
+    });
+  }
+  return findings;
+}
+
+function isProcedure(type: FunctionType | undefined): boolean {
+  return type !== undefined && type.params.length === 0 && type.results.length === 0;
+}
+
 function returnsStatus(results: readonly number[]): boolean {
   return results.length === 0 || (results.length === 1 && results[0] === I32);
 }
@@ -172,6 +219,14 @@ function checkMemory(module: WasmModule, memoryMiB: number): Finding[] {
       rule: 'memory.count',
       message: `the module has ${module.memories.length} memories`,
       hint: 'Use one memory; switch multi-memory off in your compiler.',
+    });
+  }
+  const exported = module.exports.some(({ name, kind }) => name === 'memory' && kind === 'memory');
+  if (importsWasi(module) && !exported) {
+    findings.push({
+      rule: 'memory.export',
+      message: 'the module imports WASI and exports no memory of the name memory',
+      hint: 'Export the memory as memory: the functions of WASI read and write there.',
     });
   }
   const pages = memoryMiB * PAGES_PER_MIB;

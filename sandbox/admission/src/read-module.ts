@@ -41,6 +41,8 @@ export interface WasmModule {
     readonly kind: ExternalKind;
     readonly index: number;
   }[];
+  /** Index of the function that the start section names. */
+  readonly start: number | undefined;
   /** Parts of WebAssembly that are refused, named for the author. */
   readonly features: readonly string[];
 }
@@ -75,6 +77,7 @@ interface Draft {
   tables: WasmModule['tables'][number][];
   memories: Limits[];
   exports: WasmModule['exports'][number][];
+  start: number | undefined;
   codes: number;
   features: Set<string>;
 }
@@ -89,6 +92,7 @@ export function readModule(bytes: Uint8Array): WasmModule {
     tables: [],
     memories: [],
     exports: [],
+    start: undefined,
     codes: 0,
     features: new Set(),
   };
@@ -135,6 +139,10 @@ const READERS: { readonly [id: number]: SectionReader } = {
       const name = reader.name();
       draft.exports.push({ name, kind: readKind(reader), index: reader.u32() });
     }
+    return undefined;
+  },
+  [SECTION.start]: (reader, draft) => {
+    draft.start = reader.u32();
     return undefined;
   },
   [SECTION.code]: (reader, draft) => {

@@ -1,5 +1,6 @@
 /**
- * Extism in the foreground: no workers, no WASI, no network of its own, a fresh instance per call.
+ * Extism in the foreground: no workers, no WASI of its own, no network of its own, a fresh instance
+ * per call.
  * Measured on 2.0.0-rc13: an own `http_request` is ignored, so requests leave through `fetch`;
  * `maxPages` is not set, because it bounds nothing and makes each allocation cost all blocks.
  */
@@ -9,14 +10,17 @@ import { plainText } from '@portarium/contracts/plain-text';
 import { ActionClock } from './action-clock.ts';
 import { ActionRandom } from './action-random.ts';
 import type { Engine, GuestCall, GuestHost, GuestResult } from './engine.ts';
+import { GuestInstance } from './guest-instance.ts';
 import { GuestLimits } from './guest-limits.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
+import { GuestError, OperationResult } from './operation-result.ts';
+import { Wasi } from './wasi.ts';
+import { WasiExit } from './wasi-exit.ts';
 
 /** Bytes of all variables together; Extism's own default in other SDKs. */
 const MAX_VAR_BYTES = 1024 * 1024;
 /** Most bytes of one `random_bytes`; a guest that needs more asks again. */
 const MAX_RANDOM_BYTES = 65_536n;
-const GUEST_ERROR = 'Plugin-originated error: ';
 const EMPTY = new Uint8Array();
 
 /** What belongs to the action and to none of its attempts. */
@@ -39,16 +43,30 @@ export const extismEngine: Engine<WebAssembly.Module> = {
       clock: new ActionClock(call.startTime),
       random: new ActionRandom(call.seed),
     };
+    const wasi = new Wasi({ ...state, limits, log: (...line) => call.host.log(...line) });
+    const set = new OperationResult();
     try {
-      const options = optionsOf(call, limits, state);
+      const options = optionsOf(call, { limits, state, wasi, set });
       const plugin = await createPlugin({ wasm: [{ module: compiled }] }, options);
-      const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
-      return resultOf(output, call, limits);
+      const guest: unknown = await plugin.getInstance();
+      if (!(guest instanceof GuestInstance)) throw new Error('the instance began by itself');
+      wasi.attach(guest.memory);
+      await guest.begin();
+      set.open();
+      await plugin.call(call.export, call.input).catch(unlessDone);
+      return resultOf(set.take(), call, limits);
     } catch (error) {
       return failed(limits, classify(error));
+    } finally {
+      wasi.flush();
     }
   },
 };
+
+/** A guest that exits with code 0 has done what it was called for. */
+function unlessDone(error: unknown): void {
+  if (!(error instanceof WasiExit) || error.exitCode !== 0) throw error;
+}
 
 function resultOf(output: Uint8Array, call: GuestCall, limits: GuestLimits): GuestResult {
   if (limits.broken) return failed(limits, limits.broken);
@@ -74,12 +92,17 @@ function failed(
 
 function classify(error: unknown): { readonly code: CellError; readonly message: string } {
   const message = error instanceof Error ? error.message : String(error);
-  return message.startsWith(GUEST_ERROR)
-    ? { code: 'guest.error', message: message.slice(GUEST_ERROR.length) }
-    : { code: 'guest.trap', message };
+  return { code: error instanceof GuestError ? 'guest.error' : 'guest.trap', message };
 }
 
-function optionsOf(call: GuestCall, limits: GuestLimits, state: ActionState): ExtismPluginOptions {
+interface GuestState {
+  readonly limits: GuestLimits;
+  readonly state: ActionState;
+  readonly wasi: Wasi;
+  readonly set: OperationResult;
+}
+
+function optionsOf(call: GuestCall, { limits, state, wasi, set }: GuestState): ExtismPluginOptions {
   const last: LastResponse = { status: 0, headers: {} };
   return {
     useWasi: false,
@@ -92,8 +115,9 @@ function optionsOf(call: GuestCall, limits: GuestLimits, state: ActionState): Ex
     logger: loggerTo(call.host, limits),
     logLevel: 'trace',
     functions: {
-      'extism:host/env': countedFunctions(call.config, limits, last),
+      'extism:host/env': { ...countedFunctions(call.config, limits, last), ...set.functions() },
       'portarium:host/v1': actionFunctions(state, limits),
+      'portarium:wasi/p1': wasi.functions(),
     },
   };
 }

@@ -1,13 +1,10 @@
 /** Builds small modules byte by byte, so that tests can break exactly one thing. */
-import { concatBytes, encodeU32 } from '../byte-writer.ts';
+import { concatBytes, encodeName, encodeU32 } from '../byte-writer.ts';
 import { HEADER, SECTION } from '../sections.ts';
 
 export type Bytes = readonly number[];
 
-export function text(value: string): number[] {
-  const bytes = [...new TextEncoder().encode(value)];
-  return [...encodeU32(bytes.length), ...bytes];
-}
+export const text = encodeName;
 
 export function vector(items: readonly Bytes[]): number[] {
   return [...encodeU32(items.length), ...items.flat()];
@@ -20,6 +17,8 @@ export interface ModuleParts {
   tables?: readonly Bytes[];
   memories?: readonly Bytes[];
   exports?: readonly Bytes[];
+  /** Index of the start function. */
+  start?: number;
   bodies?: readonly Bytes[];
   /** Raw sections appended at the end. */
   extra?: readonly { id: number; contents: Bytes }[];
@@ -55,11 +54,13 @@ export function buildModule(parts: ModuleParts): Uint8Array {
     [SECTION.table, parts.tables],
     [SECTION.memory, parts.memories],
     [SECTION.export, parts.exports],
-    [SECTION.code, parts.bodies?.map((body) => [...encodeU32(body.length), ...body])],
   ];
+  const bodies = parts.bodies?.map((body) => [...encodeU32(body.length), ...body]);
   return concatBytes([
     HEADER,
     ...listed.flatMap(([id, items]) => (items ? [section(id, vector(items))] : [])),
+    ...(parts.start === undefined ? [] : [section(SECTION.start, encodeU32(parts.start))]),
+    ...(bodies ? [section(SECTION.code, vector(bodies))] : []),
     ...(parts.extra ?? []).map(({ id, contents }) => section(id, contents)),
   ]);
 }
