@@ -134,7 +134,12 @@ export const texts: Family = {
     plainAnswer('that is no JSON', 'Whoever parses it', '{', INVALID),
     plainAnswer('with a number beyond all numbers', 'Infinity, which is no JSON', '1e999', INVALID),
     plainAnswer('with half a pair of UTF-16', 'Parsers refuse it', '"\\ud800"', INVALID),
-    plainAnswer('with a zero', 'PostgreSQL can not store it', '"\\u0000"', INVALID),
+    plainAnswer(
+      'with a zero',
+      'PostgreSQL can not store it as text',
+      '"\\u0000"',
+      says('"\\u0000"'),
+    ),
     answer('that is no UTF-8', 'A decoder that throws', {
       parts: ['"', [0xff], '"'],
       text: '"\ufffd"',

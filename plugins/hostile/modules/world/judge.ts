@@ -5,6 +5,8 @@ import type { ModuleCase, Verdict } from '../module-case.ts';
 import type { CaseEnd } from './in-cell.ts';
 
 const MIB = 1024 * 1024;
+/** In characters: a screen full. */
+const LONGEST_TEXT = 10_000;
 /** A cell at rest, its engine, and what it keeps of blocks and output. */
 const OVERHEAD_MIB = 768;
 
@@ -19,6 +21,18 @@ export function problemsOf(one: ModuleCase, ends: readonly CaseEnd[]): string[] 
   const cells = new Set(ends.map(({ pid }) => pid));
   if (cells.size > 1) problems.push('its attempts ran in several cells, and tell nothing');
   return problems;
+}
+
+/** The same for the whole product, where an engine's refusal comes at admission too. */
+export function problemsInProduct(one: ModuleCase, ends: readonly CaseEnd[]): string[] {
+  const expected = one.inProduct ?? one.expect;
+  return ends.flatMap((end) => [
+    ...(expected.stage === 'manifest' && !end.codes.includes(expected.code)
+      ? [`was answered with ${end.codes.join(', ')}`]
+      : []),
+    ...verdictProblems(expected, end),
+    ...textProblems(end),
+  ]);
 }
 
 function verdictProblems(expected: Verdict, end: CaseEnd): string[] {
@@ -43,10 +57,14 @@ function verdictProblems(expected: Verdict, end: CaseEnd): string[] {
 
 const shorten = (text: string) => JSON.stringify(text.slice(0, 200));
 
-function invariantProblems({ limits: asked }: ModuleCase, end: CaseEnd): string[] {
-  const problems = end.texts
-    .filter((text) => plainText(text, 10_000) !== text)
+function textProblems({ texts }: CaseEnd): string[] {
+  return texts
+    .filter((text) => plainText(text, LONGEST_TEXT) !== text)
     .map((text) => `a text is not fit for a screen: ${shorten(text)}`);
+}
+
+function invariantProblems({ limits: asked }: ModuleCase, end: CaseEnd): string[] {
+  const problems = textProblems(end);
   const { usage } = end;
   if (usage === undefined) return problems;
   const limits = effectiveLimits(asked);
