@@ -6,8 +6,8 @@ import type { ManifestInput } from '@portarium/contracts/manifest';
 
 /** Where a case ends, and how. */
 export type Verdict =
-  /** The manifest is no manifest: the upload is answered with this code, and nothing else is looked at. */
-  | { readonly stage: 'manifest'; readonly code: ApiErrorCode }
+  /** Not looked at: the upload is answered with this code, as a rule because its manifest is none. */
+  | { readonly stage: 'upload'; readonly code: ApiErrorCode }
   /** Not admitted: one of the findings has this rule. */
   | { readonly stage: 'admission'; readonly rule: AdmissionRule | ComingRule }
   /** The attempt fails. */
@@ -53,14 +53,14 @@ export const refused = (rule: AdmissionRule | ComingRule): Verdict => ({
   stage: 'admission',
   rule,
 });
-export const unread = (code: ApiErrorCode): Verdict => ({ stage: 'manifest', code });
+export const unread = (code: ApiErrorCode): Verdict => ({ stage: 'upload', code });
 export const fails = (code: AttemptErrorCode): Verdict => ({ stage: 'run', code });
 export const says = (output: string): Verdict => ({ stage: 'run', output });
 /** The guest looked for itself, and found that its attack came to nothing. */
 export const HELD: Verdict = says('held');
 
 export function verdictText(verdict: Verdict): string {
-  if (verdict.stage === 'manifest') return `manifest refused: \`${verdict.code}\``;
+  if (verdict.stage === 'upload') return `upload refused: \`${verdict.code}\``;
   if (verdict.stage === 'admission') return `not admitted: \`${verdict.rule}\``;
   return 'code' in verdict ? `fails: \`${verdict.code}\`` : 'succeeds, and gains nothing';
 }

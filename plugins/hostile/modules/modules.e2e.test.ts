@@ -6,10 +6,9 @@ import { callStack } from '@portarium/local/testing/stack-calls';
 import fc from 'fast-check';
 import { ATTACKS, type Attack, FAMILIES, titleOf } from './corpus.ts';
 import { PENDING } from './pending.ts';
-import { healthProblems, watchHealth } from './world/health-watch.ts';
+import { type HealthReport, healthProblems, watchHealth } from './world/health-watch.ts';
 import { carryOutInProduct, type ProductEnd } from './world/in-product.ts';
 import { problemsInProduct } from './world/judge.ts';
-import type { HealthReport } from './world/watch-health.ts';
 
 const SEED = 20_261_128;
 /** At once; the stack's own pool may have fewer places. */

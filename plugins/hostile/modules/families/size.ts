@@ -8,7 +8,7 @@ import {
   vector,
 } from '@portarium/admission/testing/wasm-builder';
 import { many, oneBody, plainWith, repeat, section } from '../guest-bytes.ts';
-import { type Family, type ModuleCase, refused } from '../module-case.ts';
+import { type Family, type ModuleCase, refused, unread } from '../module-case.ts';
 
 const MILLION = 1_000_000;
 const MIB = 1024 * 1024;
@@ -89,10 +89,21 @@ export const size: Family = {
       expect: refused('code.size'),
     },
     {
+      name: 'a module of a byte more than 16 MiB',
+      danger: 'Compiles for seconds',
+      module: () => {
+        const rest = 16 * MIB + 1 - plainWith({ custom: text('debug') }).length;
+        // The section's own size takes three bytes more than that of an almost empty one.
+        return plainWith({ custom: concatBytes([text('debug'), new Uint8Array(rest - 3)]) });
+      },
+      expect: refused('module.size'),
+    },
+    {
       name: 'a module of 17 MiB',
       danger: 'Compiles for seconds',
       module: () => plainWith({ custom: concatBytes([text('debug'), new Uint8Array(17 * MIB)]) }),
       expect: refused('module.size'),
+      inProduct: unread('body.too-large'),
     },
     {
       name: 'a custom section of 8 MiB',

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import type { HealthReport } from './watch-health.ts';
 
+export type { HealthReport };
+
 export interface HealthWatch {
   /** Ends the watch. */
   report(): Promise<HealthReport>;

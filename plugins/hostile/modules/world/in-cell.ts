@@ -2,6 +2,7 @@
  * Carries cases out as one sandbox host would, without a Control Plane: admission, the pool of cells,
  * and one attempt or several. Requests are judged by the broker's rules, and none leaves.
  */
+import { readFileSync } from 'node:fs';
 import { admit } from '@portarium/admission/admit';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import { effectiveLimits } from '@portarium/contracts/limits';
@@ -18,15 +19,15 @@ const SEED = '5e'.repeat(32);
 const START_TIME = '2026-11-23T10:00:00.000Z';
 
 export interface CaseEnd {
-  readonly stage: 'manifest' | 'admission' | 'run';
+  readonly stage: 'upload' | 'admission' | 'run';
   /** Rules of the findings, or the attempt's error. */
   readonly codes: readonly string[];
   readonly output?: string;
   /** Every text that a person may be shown. */
   readonly texts: readonly string[];
   readonly usage?: GuestOutcome['outcome']['usage'];
-  /** Process of the cell. */
-  readonly pid?: number;
+  /** The cell that it ran in: its process, which no other one is ever called. */
+  readonly cell?: string;
 }
 
 export interface Admitted {
@@ -51,7 +52,7 @@ export async function attemptsOf(
 
 export async function admitCase(one: ModuleCase): Promise<Admitted | CaseEnd> {
   const manifest = readManifest(manifestOf(one));
-  if (!manifest) return { stage: 'manifest', codes: [], texts: [] };
+  if (!manifest) return { stage: 'upload', codes: [], texts: [] };
   const admission = await admit(await moduleOf(one), manifest, effectiveLimits(manifest.limits));
   if (admission.ok) return { manifest, ...admission };
   const { findings } = admission;
@@ -84,7 +85,7 @@ export async function attemptOf(
   const limits = effectiveLimits(manifest.limits);
   const contract = { plugin: [], operator: [], networks: [], approval: [] };
   const { cell } = acquired;
-  const { pid } = cell.process;
+  const name = processName(cell.process.pid);
   let reusable = false;
   try {
     const run = await runGuest(
@@ -98,9 +99,19 @@ export async function attemptOf(
       new AbortController().signal,
     );
     reusable = run.reusable;
-    return { stage: 'run', pid, ...endOf(run) };
+    return { stage: 'run', cell: name, ...endOf(run) };
   } finally {
     await cell.release(reusable);
+  }
+}
+
+/** The id with the time at which it started: ids are used again (`man 5 proc_pid_stat`, field 22). */
+function processName(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return `${pid}@${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return String(pid);
   }
 }
 

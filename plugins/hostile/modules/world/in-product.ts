@@ -47,7 +47,7 @@ export async function carryOutInProduct(
 }
 
 function refusedEnd({ code, detail = '', admission }: Problem): CaseEnd {
-  if (code !== 'plugin.not-admitted') return { stage: 'manifest', codes: [code], texts: [detail] };
+  if (code !== 'plugin.not-admitted') return { stage: 'upload', codes: [code], texts: [detail] };
   const findings = admission?.findings ?? [];
   return {
     stage: 'admission',

@@ -18,7 +18,7 @@ export function problemsOf(one: ModuleCase, ends: readonly CaseEnd[]): string[] 
   ]);
   const outputs = new Set(ends.map(({ output }) => output));
   if (outputs.size > 1) problems.push('its attempts do not agree on the output');
-  const cells = new Set(ends.map(({ pid }) => pid));
+  const cells = new Set(ends.map(({ cell }) => cell));
   if (cells.size > 1) problems.push('its attempts ran in several cells, and tell nothing');
   return problems;
 }
@@ -27,7 +27,7 @@ export function problemsOf(one: ModuleCase, ends: readonly CaseEnd[]): string[] 
 export function problemsInProduct(one: ModuleCase, ends: readonly CaseEnd[]): string[] {
   const expected = one.inProduct ?? one.expect;
   return ends.flatMap((end) => [
-    ...(expected.stage === 'manifest' && !end.codes.includes(expected.code)
+    ...(expected.stage === 'upload' && !end.codes.includes(expected.code)
       ? [`was answered with ${end.codes.join(', ')}`]
       : []),
     ...verdictProblems(expected, end),
@@ -41,10 +41,10 @@ function verdictProblems(expected: Verdict, end: CaseEnd): string[] {
     `ended at ${end.stage} with ${told}: ${end.texts.slice(0, 3).map(shorten).join(' | ')}`,
   ];
   // What an engine has to say comes from a cell.
-  const byCell = expected.stage === 'admission' && end.stage === 'run' && end.pid === undefined;
+  const byCell = expected.stage === 'admission' && end.stage === 'run' && end.cell === undefined;
   if (end.stage !== expected.stage && !byCell) return wrong;
   switch (expected.stage) {
-    case 'manifest':
+    case 'upload':
       return [];
     case 'admission':
       return end.codes.includes(expected.rule) ? [] : wrong;
