@@ -33,7 +33,7 @@ export const ATTACKS: readonly Attack[] = FAMILIES.flatMap(({ name: family, case
 /** Unique in the corpus. */
 export const titleOf = ({ family, name }: Attack): string => `${family}: ${name}`;
 
-export async function moduleOf({ module }: ModuleCase): Promise<Uint8Array> {
+export async function moduleOf({ module }: Pick<ModuleCase, 'module'>): Promise<Uint8Array> {
   return typeof module === 'string' ? await assemble(guestText(module)) : module();
 }
 

@@ -1,5 +1,4 @@
 /** Text format of a guest, completed with what it uses: imports of the host's functions, and a few words. */
-import wabt from 'wabt';
 
 /** Types of the host's functions, as the Extism kits and ours declare them. */
 const HOST_TYPES: Readonly<Record<string, readonly [module: string, type: string]>> = {
@@ -110,11 +109,12 @@ const FEATURES = {
 };
 
 /** Loaded when it is asked for: that takes a quarter of a second. */
-let assembler: ReturnType<typeof wabt> | undefined;
+let assembler: ReturnType<typeof loadAssembler> | undefined;
+const loadAssembler = async () => (await import('wabt')).default();
 
 /** Assembles a module in text format; what it means is not checked. */
 export async function assemble(text: string): Promise<Uint8Array> {
-  assembler ??= wabt();
+  assembler ??= loadAssembler();
   const parsed = (await assembler).parseWat('guest.wat', text, FEATURES);
   try {
     return parsed.toBinary({ write_debug_names: false }).buffer.slice();

@@ -1,6 +1,9 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
+import { createPlugin } from '@extism/extism';
 import { runCount } from '@portarium/contracts/testing/run-count';
+import { moduleOf } from './corpus.ts';
+import { CANARY, inputOf, markerOf } from './world/canary.ts';
 import { healthProblems } from './world/health-watch.ts';
 import type { MixedReport } from './world/mixed-run.ts';
 
@@ -18,6 +21,39 @@ async function mixedRun(runtime: 'bun' | 'deno'): Promise<MixedReport> {
   expect(await host.exited).toBe(0);
   console.log(`mixed attempts in cells of ${runtime}: ${text.trim()}`);
   return JSON.parse(text) as MixedReport;
+}
+
+test('the guest of these attempts sees what was left, where an instance is used again', async () => {
+  const whole = CANARY.module as string;
+  expect(await twice(whole)).toEqual([markerOf(1), 'trap']);
+  // One place at a time: the others are not looked at.
+  const taken = '(memory.init $once (i32.const 0) (i32.const 0) (i32.const 1))';
+  const places = {
+    memory: '(call $inMemory)',
+    table: '(call $inTable)',
+    globals: '(i64.or (global.get $first) (global.get $second))',
+    variables: '(call $var_get (call $key))',
+  };
+  for (const [place, look] of Object.entries(places)) {
+    const others = Object.values(places).filter((other) => other !== look);
+    const only = others.reduce((text, other) => text.replace(other, '(i64.const 0)'), whole);
+    expect(only).toContain(look);
+    expect([place, ...(await twice(only.replace(taken, '')))]).toEqual([
+      ...[place, markerOf(1), 'won!'],
+    ]);
+  }
+});
+
+/** What a guest says in two calls of one instance of Extism alone. */
+async function twice(text: string): Promise<string[]> {
+  const data = await moduleOf({ module: text });
+  const plugin = await createPlugin({ wasm: [{ data }] }, { useWasi: false });
+  const said: string[] = [];
+  for (const attempt of [1, 2]) {
+    const output = plugin.call('run', inputOf(attempt, 'o'));
+    said.push(await output.then((bytes) => bytes?.string() ?? '').catch(() => 'trap'));
+  }
+  return said;
 }
 
 for (const runtime of ['bun', 'deno'] as const) {

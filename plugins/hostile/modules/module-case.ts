@@ -62,5 +62,5 @@ export const HELD: Verdict = says('held');
 export function verdictText(verdict: Verdict): string {
   if (verdict.stage === 'upload') return `upload refused: \`${verdict.code}\``;
   if (verdict.stage === 'admission') return `not admitted: \`${verdict.rule}\``;
-  return 'code' in verdict ? `fails: \`${verdict.code}\`` : 'succeeds, and gains nothing';
+  return 'code' in verdict ? `fails: \`${verdict.code}\`` : 'succeeds';
 }

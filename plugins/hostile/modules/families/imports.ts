@@ -6,7 +6,7 @@ import { type Family, HELD, type ModuleCase, refused, says } from '../module-cas
 const RUN = '(func (export "run"))';
 
 const unknown = (module: string, name: string, danger: string, type = ''): ModuleCase => ({
-  name: `imports ${name} from ${module}`,
+  name: `imports ${name || 'nothing'} from ${module || 'nowhere'}`,
   danger,
   module: `(import "${module}" "${name}" (func ${type})) ${RUN}`,
   expect: refused('import.unknown'),
