@@ -1,5 +1,9 @@
 /** The corpus of hostile modules: every family, and what each case is uploaded and run as. */
-import type { LimitsRequest } from '@portarium/contracts/limits';
+import {
+  type AttemptLimits,
+  effectiveLimits,
+  type LimitsRequest,
+} from '@portarium/contracts/limits';
 import { control } from './families/control.ts';
 import { depth } from './families/depth.ts';
 import { features } from './families/features.ts';
@@ -36,6 +40,10 @@ export const titleOf = ({ family, name }: Attack): string => `${family}: ${name}
 export async function moduleOf({ module }: Pick<ModuleCase, 'module'>): Promise<Uint8Array> {
   return typeof module === 'string' ? await assemble(guestText(module)) : module();
 }
+
+/** What a case is run under. */
+export const limitsOf = ({ limits }: Pick<ModuleCase, 'limits'>): AttemptLimits =>
+  effectiveLimits({ ...AMPLE, ...limits });
 
 /** So that no verdict depends on how busy the machine is, unless it is about time. */
 const AMPLE = { wallMs: 120_000, cpuMs: 60_000 } satisfies LimitsRequest;

@@ -86,13 +86,13 @@ export const depth: Family = {
       name: 'more blocks are opened than closed',
       danger: 'A reader runs on into the next function',
       module: () => plainWith({ code: oneBody(repeat(50, BLOCK)) }),
-      expect: refused('module.invalid'),
+      expect: refused('module.malformed'),
     },
     {
       name: 'more blocks are closed than opened',
       danger: 'A reader’s stack runs empty',
       module: () => plainWith({ code: oneBody(repeat(50, END)) }),
-      expect: refused('module.invalid'),
+      expect: refused('module.malformed'),
     },
   ],
 };

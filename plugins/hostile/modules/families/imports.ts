@@ -71,7 +71,7 @@ export const imports: Family = {
       name: 'imports a tag of exceptions',
       danger: 'Exceptions of the host are caught, and with them its refusals',
       module: `(import "extism:host/env" "tag" (tag)) ${RUN}`,
-      expect: refused('import.kind'),
+      expect: refused('module.feature'),
     },
     ofType('portarium:host/v1', 'clock_time', '(param i64) (result i64)'),
     ofType('portarium:host/v1', 'random_bytes', '(param f64) (result i64)'),

@@ -100,7 +100,7 @@ export const memory: Family = {
       name: 'has a data segment and no memory',
       danger: 'A segment without a place',
       module: '(data (i32.const 0) "x") (func (export "run"))',
-      expect: refused('module.invalid'),
+      expect: refused('module.malformed'),
     },
     {
       name: 'has more than 100,000 data segments',

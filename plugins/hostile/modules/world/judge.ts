@@ -1,6 +1,6 @@
 /** What is wrong with how a case ended: by its verdict, and by what holds for every attempt whatever it does. */
-import { effectiveLimits } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
+import { limitsOf } from '../corpus.ts';
 import type { ModuleCase, Verdict } from '../module-case.ts';
 import type { CaseEnd } from './in-cell.ts';
 
@@ -63,11 +63,11 @@ function textProblems({ texts }: CaseEnd): string[] {
     .map((text) => `a text is not fit for a screen: ${shorten(text)}`);
 }
 
-function invariantProblems({ limits: asked }: ModuleCase, end: CaseEnd): string[] {
+function invariantProblems(one: ModuleCase, end: CaseEnd): string[] {
   const problems = textProblems(end);
   const { usage } = end;
   if (usage === undefined) return problems;
-  const limits = effectiveLimits(asked);
+  const limits = limitsOf(one);
   if (usage.logLines > limits.logLines) problems.push(`${usage.logLines} log lines were kept`);
   const most = (limits.memoryMiB * 2 + OVERHEAD_MIB) * MIB;
   if (usage.memoryBytes > most) problems.push(`its cell took ${usage.memoryBytes} bytes`);
