@@ -19,12 +19,13 @@ import { schemas } from './families/schemas.ts';
 import { size } from './families/size.ts';
 import { table } from './families/table.ts';
 import { texts } from './families/text.ts';
+import { wasi } from './families/wasi.ts';
 import { assemble, guestText } from './guest-text.ts';
 import type { Family, ModuleCase } from './module-case.ts';
 
 export const FAMILIES: readonly Family[] = [
   ...[control, loops, memory, table, depth, size, malformedModules, features, imports],
-  ...[floods, hostCalls, leftovers, probes, texts, schemas],
+  ...[wasi, floods, hostCalls, leftovers, probes, texts, schemas],
 ];
 
 /** A case with the family that it is of. */

@@ -22,6 +22,8 @@ type ComingRule =
   | 'data.range'
   | 'element.range'
   | 'export.duplicate'
+  | 'export.reserved'
+  | 'memory.export'
   | 'start.type';
 
 export interface ModuleCase {

@@ -140,10 +140,16 @@ export const imports: Family = {
       danger: 'Code runs before, beside or instead of what is called',
       module: `(global $called (mut i32) (i32.const 0))
         (func $mark (global.set $called (i32.const 1)))
-        (export "portarium:start" (func $mark)) (export "main" (func $mark))
+        (export "main" (func $mark)) (export "then" (func $mark))
         (export "toString" (func $mark)) (export "valueOf" (func $mark))
         (func (export "run") (call $verdict (i32.eqz (global.get $called))))`,
       expect: HELD,
+    },
+    {
+      name: 'has an export of a name that only the rewriter writes',
+      danger: 'The host calls it, as if it had been the start section',
+      module: '(func (export "portarium:start")) (func (export "run"))',
+      expect: refused('export.reserved'),
     },
     {
       name: 'has exports of the names that all objects have',
