@@ -60,7 +60,6 @@ export const PENDING: ReadonlyMap<string, string> = new Map([
     'wasi',
     'host-call: sends a request in its start section',
     'import: has an export of a name that only the rewriter writes',
-    'wasi: wasi',
     'wasi: opens a file of the machine, below every descriptor',
     'wasi: looks for directories that were opened for it',
     'wasi: deletes a file below every descriptor',
