@@ -120,10 +120,10 @@ async function admitAll() {
 async function runMixed(from: number, to: number): Promise<number> {
   let next = from;
   let hostileCount = 0;
-  const work = async () => {
+  // Each asks for one workspace, so that a cell has the next attempt of its own to serve.
+  const work = async (workspace: string) => {
     while (next < to) {
       const attempt = next++;
-      const workspace = WORKSPACES[attempt % WORKSPACES.length] ?? '';
       if (attempt % HOSTILE_EVERY === 0) {
         hostileCount++;
         await attackOnce(attempt / HOSTILE_EVERY, workspace);
@@ -131,7 +131,9 @@ async function runMixed(from: number, to: number): Promise<number> {
       if (attempt % 50 === 0) countProcesses();
     }
   };
-  await Promise.all(Array.from({ length: PLACES }, work));
+  await Promise.all(
+    Array.from({ length: PLACES }, (_, i) => work(WORKSPACES[i % WORKSPACES.length] ?? '')),
+  );
   return hostileCount;
 }
 
