@@ -30,7 +30,7 @@ export function watchHealth(url: string): HealthWatch {
 export function healthProblems({ answers, late, excused, failed }: HealthReport): string[] {
   const most = Math.max(2, Math.floor(answers / 50));
   return [
-    ...(answers < 20 ? [`only ${answers} answers came`] : []),
+    ...(answers < 5 ? [`only ${answers} answers came`] : []),
     ...(failed > 0 ? [`${failed} requests had no answer`] : []),
     ...(late - excused > most ? [`${late - excused} of ${answers} answers were late`] : []),
   ];
