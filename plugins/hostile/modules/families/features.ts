@@ -56,7 +56,7 @@ export const features: Family = {
       name: 'gives pages back',
       danger: 'Memory that is not what an engine thinks',
       module: () => plainWith({ code: oneBody([0x41, 0, 0x41, 0, 0xfc, 0x12, 0]) }),
-      expect: refused('module.malformed'),
+      expect: refused('module.feature'),
     },
     feature('multiplies to 128 bits', 'Known to one engine and not to another', () =>
       plainWith({ code: oneBody([0x42, 0, 0x42, 0, 0xfc, 0x16, 0x1a, 0x1a]) }),

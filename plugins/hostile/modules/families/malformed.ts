@@ -209,7 +209,7 @@ export const malformedModules: Family = {
       name: 'a global that refers to itself',
       danger: 'A reader that never comes to an end',
       module: () => plainWith({ global: vector([[0x7f, 0, 0x23, 0, 0x0b]]) }),
-      expect: refused('module.feature'),
+      expect: refused('module.malformed'),
     },
     malformed('an import of a type that does not exist', 'A look-up behind the end', () =>
       plainWith({
