@@ -15,6 +15,7 @@ import { cliPage } from './reference/cli-page.ts';
 import { configurationPage } from './reference/configuration-page.ts';
 import { egressPage } from './reference/egress-page.ts';
 import { errorPages } from './reference/error-pages.ts';
+import { hostilePage } from './reference/hostile-page.ts';
 import { NOTICE } from './reference/notice.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -172,6 +173,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/cli.md', cliPage()],
     ['docs/reference/permissions.md', permissionsPage()],
     ['docs/reference/egress.md', egressPage()],
+    ['docs/reference/hostile-modules.md', hostilePage()],
   ]);
 }
 

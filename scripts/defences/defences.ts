@@ -31,6 +31,12 @@ function missedBy(family: string): Pick<Defence, 'tests' | 'watching' | 'needs'>
   return { tests: REQUESTS, watching, needs: namespaceProblem };
 }
 
+/** Missed when a family of hostile modules no longer gets its verdicts. */
+function missedByModules(family: string): Pick<Defence, 'tests' | 'watching'> {
+  const watching = `every module of the family ${family} gets its verdict, in cells of Bun and of Deno`;
+  return { tests: 'plugins/hostile/modules/modules.integration.test.ts', watching };
+}
+
 export const DEFENCES: readonly Defence[] = [
   {
     name: 'fencing',
@@ -389,5 +395,26 @@ export const DEFENCES: readonly Defence[] = [
     without: '[WASI_MODULE, new Map()],',
     tests: 'sandbox/admission/src/admit.test.ts',
     watching: 'functions of WASI preview 1 are admitted with exactly their types',
+  },
+  {
+    name: 'the maximum that is written into tables',
+    file: 'sandbox/admission/src/rewrite.ts',
+    source: 'return Math.min(limits.maximum ?? most, most);',
+    without: 'return limits.maximum ?? 2 * most;',
+    ...missedByModules('table'),
+  },
+  {
+    name: 'the clock of the action',
+    file: 'sandbox/src/cell/action-clock.ts',
+    source: 'return this.#micros++;',
+    without: 'return BigInt(Date.now()) * MICROS_PER_MS;',
+    ...missedByModules('probe'),
+  },
+  {
+    name: 'the cleaning of log lines',
+    file: 'sandbox/src/cell/log-budget.ts',
+    source: 'const message = plainText(text, MAX_LOG_CHARACTERS);',
+    without: 'const message = plainText(text) === text ? text : text.slice(0, MAX_LOG_CHARACTERS);',
+    ...missedByModules('text'),
   },
 ];
