@@ -1,7 +1,10 @@
 /** What a module may import, must export and may hold. Pure checks over a module that was read. */
 import type { Manifest } from '@portarium/contracts/manifest';
+import { FEATURES } from './features.ts';
 import type { Finding } from './finding.ts';
-import { type FunctionType, I32, I64, type WasmModule } from './read-module.ts';
+import type { FunctionType, WasmModule } from './read-module.ts';
+import type { Segment } from './read-segments.ts';
+import { I32, I64 } from './read-types.ts';
 
 export const EXTISM_MODULE = 'extism:host/env';
 
@@ -51,16 +54,19 @@ export const MAX_TABLE_ENTRIES = 10_000;
 export function checkModule(module: WasmModule, manifest: Manifest, memoryMiB: number): Finding[] {
   return [
     ...module.features.map(
-      (feature): Finding => ({
+      ({ feature, offset }): Finding => ({
         rule: 'module.feature',
         message: `the module uses ${feature}`,
-        hint: 'Build for plain WebAssembly 2.0: switch that feature off in your compiler.',
+        hint: FEATURES[feature],
+        at: `byte 0x${offset.toString(16)}`,
       }),
     ),
     ...checkImports(module),
     ...checkExports(module, manifest),
+    ...checkStart(module),
     ...checkMemory(module, memoryMiB),
     ...checkTables(module),
+    ...checkSegments(module),
   ];
 }
 
@@ -123,7 +129,7 @@ function importHint(from: string, name: string): string {
 }
 
 function checkExports(module: WasmModule, manifest: Manifest): Finding[] {
-  const findings: Finding[] = [];
+  const findings = duplicateExports(module);
   for (const [index, operation] of manifest.operations.entries()) {
     const at = `/operations/${index}/export`;
     const found = module.exports.find(({ name }) => name === operation.export);
@@ -152,11 +158,37 @@ function checkExports(module: WasmModule, manifest: Manifest): Finding[] {
   return findings;
 }
 
+function duplicateExports({ exports }: WasmModule): Finding[] {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const { name } of exports) (seen.has(name) ? twice : seen).add(name);
+  return [...twice].map((name) => ({
+    rule: 'export.duplicate',
+    message: `more than one export has the name ${JSON.stringify(name)}`,
+    hint: 'Give each export a name of its own.',
+    at: `export ${name}`,
+  }));
+}
+
+function checkStart(module: WasmModule): Finding[] {
+  if (module.start === undefined || module.features.length > 0) return [];
+  const type = typeOf(module, module.start);
+  if (type && type.params.length === 0 && type.results.length === 0) return [];
+  return [
+    {
+      rule: 'start.type',
+      message: 'the start function takes parameters or returns something',
+      hint: 'Let the start section name a function () -> (), or leave it out.',
+      at: `function ${module.start}`,
+    },
+  ];
+}
+
 function returnsStatus(results: readonly number[]): boolean {
   return results.length === 0 || (results.length === 1 && results[0] === I32);
 }
 
-function typeOf(module: WasmModule, functionIndex: number): WasmModule['types'][number] {
+function typeOf(module: WasmModule, functionIndex: number): FunctionType | undefined {
   const imported = module.imports.filter(({ kind }) => kind === 'function');
   const typeIndex =
     functionIndex < imported.length
@@ -179,8 +211,8 @@ function checkMemory(module: WasmModule, memoryMiB: number): Finding[] {
     if (memory.shared || memory.wide) {
       findings.push({
         rule: 'memory.kind',
-        message: `the memory is ${memory.shared ? 'shared' : '64-bit'}`,
-        hint: 'Build without threads and without memory64.',
+        message: `the memory is ${memory.shared ? 'shared (threads)' : '64-bit (memory64)'}`,
+        hint: FEATURES[memory.shared ? 'threads and atomics' : 'memory64'],
       });
     } else if (memory.initial > pages) {
       findings.push({
@@ -204,4 +236,40 @@ function checkTables(module: WasmModule): Finding[] {
       },
     ];
   });
+}
+
+const PAGE_BYTES = 65_536;
+
+/** An engine would trap over these when the module starts, each time anew. */
+function checkSegments({ memories, tables, data, elements }: WasmModule): Finding[] {
+  return [
+    ...data.flatMap((segment, index) => {
+      const bytes = (memories[segment.target ?? 0]?.initial ?? 0) * PAGE_BYTES;
+      const finding = outside(segment, bytes, {
+        rule: 'data.range',
+        message: `data segment ${index} ends at byte`,
+        hint: `Raise the initial memory (now ${bytes} bytes) to hold all data, or move the data.`,
+      });
+      return memories.length === 0 ? [] : finding;
+    }),
+    ...elements.flatMap((segment, index) => {
+      const entries = tables[segment.target ?? 0]?.limits.initial ?? 0;
+      const finding = outside(segment, entries, {
+        rule: 'element.range',
+        message: `element segment ${index} ends at entry`,
+        hint: `Raise the initial size of the table (now ${entries}), or move the elements.`,
+      });
+      return tables.length === 0 ? [] : finding;
+    }),
+  ];
+}
+
+function outside(
+  { at, target, offset, length }: Segment,
+  size: number,
+  finding: Omit<Finding, 'at'>,
+): Finding[] {
+  if (target === undefined || offset === undefined || offset + length <= size) return [];
+  const message = `${finding.message} ${offset + length}, outside of the ${size} there are at the start`;
+  return [{ ...finding, message, at: `byte 0x${at.toString(16)}` }];
 }

@@ -4,7 +4,8 @@
  */
 import { concatBytes, encodeU32 } from './byte-writer.ts';
 import { MAX_TABLE_ENTRIES, PAGES_PER_MIB } from './module-rules.ts';
-import type { Limits, WasmModule } from './read-module.ts';
+import type { WasmModule } from './read-module.ts';
+import type { Limits } from './read-types.ts';
 import { HEADER, SECTION } from './sections.ts';
 
 /** Part of the key of rewritten bytes: raise it whenever equal input gives other output. */
