@@ -77,6 +77,8 @@ const PLATFORM_LIMIT_TEXT = {
   labels: 'labels of an action',
   journalCharacters:
     'an action’s journal over all attempts: path and response headers of each call, and 2,048 characters beside',
+  candidateMs: 'time that an upload waits for a sandbox host to try its module',
+  candidates: 'modules of one workspace that are tried at once',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

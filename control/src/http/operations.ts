@@ -162,7 +162,7 @@ export const OPERATIONS = {
       'Upload a version of a plugin; it is admitted, or refused with findings; one that grew waits for approval',
     upload: true,
     answers: { 201: 'Plugin' },
-    errors: ['plugin.version-exists', 'plugin.not-admitted'],
+    errors: ['plugin.version-exists', 'plugin.not-admitted', 'plugin.not-tried'],
   },
   listPlugins: {
     id: 'listPlugins',

@@ -8,6 +8,7 @@ import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
+import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
@@ -57,6 +58,7 @@ export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
     PluginApprovalReads,
+    CandidateReads,
     CredentialReads {
   /** Without a version the current one: what was chosen, else the newest. */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
@@ -187,6 +189,7 @@ export interface WriteTransaction
     JournalWrites,
     ApprovalWrites,
     PluginApprovalWrites,
+    CandidateWrites,
     CredentialWrites,
     RateWrites {
   /** @returns false when the id is taken */
