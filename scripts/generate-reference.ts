@@ -1,5 +1,5 @@
 /**
- * Writes the pages of limits, errors, permissions, configuration and commands under `docs/reference/` from
+ * Writes the pages of limits, errors, permissions, configuration, commands, egress and admission under `docs/reference/` from
  * code; with `--check` it writes nothing and fails when a page, or the list of dependencies, has drifted.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import {
   PLATFORM_LIMITS,
 } from '@portarium/contracts/limits';
 import { INSTANCE_ONLY, PERMISSIONS, ROLES } from '@portarium/control/domain/permissions';
+import { admissionPage } from './reference/admission-page.ts';
 import { cliPage } from './reference/cli-page.ts';
 import { configurationPage } from './reference/configuration-page.ts';
 import { egressPage } from './reference/egress-page.ts';
@@ -166,6 +167,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/cli.md', cliPage()],
     ['docs/reference/permissions.md', permissionsPage()],
     ['docs/reference/egress.md', egressPage()],
+    ['docs/reference/admission.md', admissionPage()],
   ]);
 }
 

@@ -1,5 +1,6 @@
 /** Bounds-checked reading of WebAssembly bytes. Never reads past its end and never loops unbounded. */
 
+import { MODULE_BOUNDS } from './bounds.ts';
 import type { Feature } from './features.ts';
 import type { AdmissionRule } from './finding.ts';
 
@@ -49,9 +50,6 @@ export function inFunction<T>(index: number, read: () => T): T {
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Longest import or export name, in bytes; real tool chains stay far below. */
-const MAX_NAME_BYTES = 4_096;
 
 export class ByteReader {
   readonly #bytes: Uint8Array;
@@ -173,8 +171,11 @@ export class ByteReader {
 
   name(): string {
     const length = this.u32();
-    if (length > MAX_NAME_BYTES) {
-      this.fail(`a name of ${length} bytes, at most ${MAX_NAME_BYTES} are taken`, 'module.count');
+    if (length > MODULE_BOUNDS.nameBytes) {
+      this.fail(
+        `a name of ${length} bytes, at most ${MODULE_BOUNDS.nameBytes} are taken`,
+        'module.count',
+      );
     }
     const bytes = this.take(length);
     try {

@@ -3,6 +3,7 @@
  * what it names is there. One pass without recursion; whether operands have the right types is left to
  * the engine. Gives the thread back every few milliseconds.
  */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader, inFunction, MalformedModule } from './byte-reader.ts';
 import type { Feature } from './features.ts';
 import {
@@ -18,11 +19,6 @@ import type { Body } from './read-code.ts';
 import { countsOf, type WasmModule } from './read-module.ts';
 import { readIndex } from './read-segments.ts';
 import { readBlockType, readReferenceType, readValueType } from './read-types.ts';
-
-/** Deeper ones take an engine's compiler time that grows faster than the code. */
-export const MAX_NESTING = 5_000;
-/** Both engines take about that many. */
-const MAX_LABELS = 50_000;
 
 /** How long the caller's thread is held at once. */
 const SLICE_MS = 10;
@@ -85,7 +81,7 @@ function spacesOf(module: WasmModule): Spaces {
 }
 
 /** Open blocks of the function that is read: 1 an `if` that may have an `else`, 0 any other. */
-const open = new Uint8Array(MAX_NESTING + 1);
+const open = new Uint8Array(MODULE_BOUNDS.nesting + 1);
 
 function readBody(reader: ByteReader, body: Body, params: number, spaces: Spaces): void {
   const locals = params + body.locals;
@@ -108,8 +104,8 @@ function readBody(reader: ByteReader, body: Body, params: number, spaces: Spaces
       case OPERAND.block: {
         const type = readBlockType(reader);
         if (type !== undefined && type >= spaces.types) reader.fail(`there is no type ${type}`);
-        if (++depth > MAX_NESTING) {
-          const message = `blocks stand more than ${MAX_NESTING} deep in each other`;
+        if (++depth > MODULE_BOUNDS.nesting) {
+          const message = `blocks stand more than ${MODULE_BOUNDS.nesting} deep in each other`;
           throw new MalformedModule(message, at, 'code.nesting');
         }
         open[depth] = opcode === 0x04 ? 1 : 0;
@@ -140,7 +136,7 @@ function readLabel(reader: ByteReader, depth: number): void {
 }
 
 function readLabels(reader: ByteReader, depth: number): void {
-  const count = reader.count(MAX_LABELS, 'places of one br_table');
+  const count = reader.count(MODULE_BOUNDS.branches, 'places of one br_table');
   for (let label = 0; label <= count; label++) readLabel(reader, depth);
 }
 

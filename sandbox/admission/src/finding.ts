@@ -99,7 +99,7 @@ export const ADMISSION_RULES = {
   'schema.depth': ['A schema nests too deep.', 'Flatten the schema.'],
   'schema.keyword': [
     'A schema has a keyword that is not known here.',
-    'Leave it out, or use one of those that docs/reference/manifest.md lists.',
+    'Correct it, leave it out, or name an annotation of your own x-….',
   ],
   'schema.ref': [
     'A reference of a schema leads nowhere, outside, or in a circle.',

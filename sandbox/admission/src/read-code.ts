@@ -2,14 +2,9 @@
  * Reads how large each function body is and how many locals it declares; its instructions are read by
  * `check-code.ts`. Six bytes can declare 50,000 locals, which an engine then holds one by one.
  */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { type ByteReader, inFunction } from './byte-reader.ts';
 import { readValueType } from './read-types.ts';
-
-/** Real functions have hundreds; an interpreter's main loop some thousands. */
-export const MAX_LOCALS = 10_000;
-export const MAX_LOCALS_TOTAL = 1_000_000;
-/** Keeps what one body can put on the engine's stack below some hundred mebibytes. */
-export const MAX_BODY_BYTES = 1024 * 1024;
 
 export interface Body {
   /** Offset of the first instruction. */
@@ -24,15 +19,15 @@ export interface Body {
  * @returns the bodies, which fill the section to its end
  * @throws MalformedModule
  */
-export function readCode(reader: ByteReader, mostFunctions: number, imported: number): Body[] {
-  const count = reader.count(mostFunctions, 'function bodies');
+export function readCode(reader: ByteReader, imported: number): Body[] {
+  const count = reader.count(MODULE_BOUNDS.functions, 'function bodies');
   const bodies: Body[] = [];
   let total = 0;
   for (let index = 0; index < count; index++) {
     const body = inFunction(imported + index, () => readBody(reader));
     total += body.locals;
-    if (total > MAX_LOCALS_TOTAL) {
-      const message = `the functions declare more than ${MAX_LOCALS_TOTAL} locals together`;
+    if (total > MODULE_BOUNDS.localsOfAll) {
+      const message = `the functions declare more than ${MODULE_BOUNDS.localsOfAll} locals together`;
       reader.fail(message, 'code.locals');
     }
     bodies.push(body);
@@ -42,8 +37,8 @@ export function readCode(reader: ByteReader, mostFunctions: number, imported: nu
 
 function readBody(reader: ByteReader): Body {
   const size = reader.u32();
-  if (size > MAX_BODY_BYTES) {
-    const message = `the function has ${size} bytes of code, at most ${MAX_BODY_BYTES} are taken`;
+  if (size > MODULE_BOUNDS.functionBytes) {
+    const message = `the function has ${size} bytes of code, at most ${MODULE_BOUNDS.functionBytes} are taken`;
     reader.fail(message, 'code.size');
   }
   const end = reader.offset + size;
@@ -59,14 +54,17 @@ function readLocals(reader: ByteReader): number {
   let locals = 0;
   for (let group = 0; group < groups; group++) {
     // An empty group declares nothing, but costs an engine as much as one that does.
-    if (group >= MAX_LOCALS) tooMany(reader);
+    if (group >= MODULE_BOUNDS.locals) tooMany(reader);
     locals += reader.u32();
-    if (locals > MAX_LOCALS) tooMany(reader);
+    if (locals > MODULE_BOUNDS.locals) tooMany(reader);
     readValueType(reader);
   }
   return locals;
 }
 
 function tooMany(reader: ByteReader): never {
-  return reader.fail(`the function declares more than ${MAX_LOCALS} locals`, 'code.locals');
+  return reader.fail(
+    `the function declares more than ${MODULE_BOUNDS.locals} locals`,
+    'code.locals',
+  );
 }

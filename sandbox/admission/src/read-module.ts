@@ -2,6 +2,7 @@
  * Reads a module section by section: everything but instructions, with bounds on whatever makes an
  * engine work. What is read is well-formed; whether its code type-checks is for the engine to say.
  */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { Feature } from './features.ts';
 import { type Body, readCode } from './read-code.ts';
@@ -62,31 +63,6 @@ export interface WasmModule {
   readonly bodies: readonly Body[];
   readonly features: readonly FoundFeature[];
 }
-
-/** Real modules of 16 MiB stay below each of these; engines spend time and memory on each item. */
-const MOST = {
-  types: 20_000,
-  /** An engine handles each of them again wherever a call or a block has the type. */
-  params: 100,
-  /** Each is a value that two bytes of code put on the engine's stack. */
-  results: 16,
-  imports: 1_000,
-  functions: 100_000,
-  exports: 10_000,
-  globals: 10_000,
-  elementSegments: 10_000,
-  elementEntries: 100_000,
-  dataSegments: 100_000,
-  /** Tables, memories. */
-  entries: 100,
-};
-/** Bytes of the sections whose items are of any length; a table has 10,000 entries. */
-const MOST_BYTES = {
-  globals: 1024 * 1024,
-  elements: 1024 * 1024,
-  /** Names of a large program, and the debug data of a small one. */
-  custom: 8 * 1024 * 1024,
-};
 
 interface Draft {
   types: FunctionType[];
@@ -154,13 +130,13 @@ const READERS: { readonly [id: number]: SectionReader } = {
   [SECTION.type]: readTypes,
   [SECTION.import]: readImports,
   [SECTION.function]: (reader, draft) => {
-    const count = reader.count(MOST.functions, 'functions');
+    const count = reader.count(MODULE_BOUNDS.functions, 'functions');
     for (let i = 0; i < count; i++) draft.functions.push(readTypeIndex(reader, draft));
     return undefined;
   },
   [SECTION.table]: readTables,
   [SECTION.memory]: (reader, draft) => {
-    const count = reader.count(MOST.entries, 'memories');
+    const count = reader.count(MODULE_BOUNDS.tables, 'memories');
     for (let i = 0; i < count; i++) draft.memories.push(readLimits(reader));
     return undefined;
   },
@@ -169,8 +145,8 @@ const READERS: { readonly [id: number]: SectionReader } = {
     return 'partly';
   },
   [SECTION.global]: (reader, draft) => {
-    boundBytes(reader, MOST_BYTES.globals, 'globals');
-    const count = reader.count(MOST.globals, 'globals');
+    boundBytes(reader, MODULE_BOUNDS.globalBytes, 'globals');
+    const count = reader.count(MODULE_BOUNDS.globals, 'globals');
     const counts = countsOf(draft);
     for (let i = 0; i < count; i++) readGlobal(reader, counts);
     draft.globals = count;
@@ -182,11 +158,11 @@ const READERS: { readonly [id: number]: SectionReader } = {
     return undefined;
   },
   [SECTION.element]: (reader, draft) => {
-    boundBytes(reader, MOST_BYTES.elements, 'element segments');
-    const count = reader.count(MOST.elementSegments, 'element segments');
+    boundBytes(reader, MODULE_BOUNDS.elementBytes, 'element segments');
+    const count = reader.count(MODULE_BOUNDS.elementSegments, 'element segments');
     const counts = countsOf(draft);
     for (let i = 0; i < count; i++) {
-      draft.elements.push(readElementSegment(reader, counts, MOST.elementEntries));
+      draft.elements.push(readElementSegment(reader, counts));
     }
     return undefined;
   },
@@ -196,11 +172,11 @@ const READERS: { readonly [id: number]: SectionReader } = {
   },
   [SECTION.code]: (reader, draft) => {
     const imported = countsOf(draft).functions - draft.functions.length;
-    draft.bodies = readCode(reader, MOST.functions, imported);
+    draft.bodies = readCode(reader, imported);
     return undefined;
   },
   [SECTION.data]: (reader, draft) => {
-    const count = reader.count(MOST.dataSegments, 'data segments');
+    const count = reader.count(MODULE_BOUNDS.dataSegments, 'data segments');
     const counts = countsOf(draft);
     for (let i = 0; i < count; i++) draft.data.push(readDataSegment(reader, counts));
     return undefined;
@@ -235,16 +211,16 @@ function boundBytes(reader: ByteReader, most: number, what: string): void {
 
 function readCustom(reader: ByteReader, draft: Draft): 'partly' {
   draft.customBytes += reader.left;
-  if (draft.customBytes > MOST_BYTES.custom) {
-    const message = `debug data and other custom sections have more than ${MOST_BYTES.custom} bytes`;
+  if (draft.customBytes > MODULE_BOUNDS.customBytes) {
+    const message = `debug data and other custom sections have more than ${MODULE_BOUNDS.customBytes} bytes`;
     reader.fail(message, 'custom.size');
   }
-  if (reader.name() === 'name') readNames(reader, MOST.functions + MOST.imports);
+  if (reader.name() === 'name') readNames(reader);
   return 'partly';
 }
 
 function readTypes(reader: ByteReader, draft: Draft): 'partly' | undefined {
-  const count = reader.count(MOST.types, 'types');
+  const count = reader.count(MODULE_BOUNDS.types, 'types');
   for (let i = 0; i < count; i++) {
     const form = reader.peek() ?? 0;
     if (form >= 0x4d && form <= 0x5f) {
@@ -253,8 +229,8 @@ function readTypes(reader: ByteReader, draft: Draft): 'partly' | undefined {
       return 'partly';
     }
     if (reader.byte() !== 0x60) reader.fail(`unknown kind of type 0x${form.toString(16)}`);
-    const params = readValueTypes(reader, MOST.params, 'parameters');
-    draft.types.push({ params, results: readValueTypes(reader, MOST.results, 'results') });
+    const params = readValueTypes(reader, MODULE_BOUNDS.parameters, 'parameters');
+    draft.types.push({ params, results: readValueTypes(reader, MODULE_BOUNDS.results, 'results') });
   }
   return undefined;
 }
@@ -272,7 +248,7 @@ function readTypeIndex(reader: ByteReader, { types, features }: Draft): number {
 }
 
 function readImports(reader: ByteReader, draft: Draft): undefined {
-  const count = reader.count(MOST.imports, 'imports');
+  const count = reader.count(MODULE_BOUNDS.imports, 'imports');
   for (let i = 0; i < count; i++) {
     const module = reader.name();
     const name = reader.name();
@@ -294,7 +270,7 @@ function readImports(reader: ByteReader, draft: Draft): undefined {
 }
 
 function readTables(reader: ByteReader, draft: Draft): undefined {
-  const count = reader.count(MOST.entries, 'tables');
+  const count = reader.count(MODULE_BOUNDS.tables, 'tables');
   for (let i = 0; i < count; i++) {
     // A table with an initial value for its entries.
     if (reader.peek() === 0x40) reader.failFeature('typed references');
@@ -304,7 +280,7 @@ function readTables(reader: ByteReader, draft: Draft): undefined {
 }
 
 function readExports(reader: ByteReader, draft: Draft): undefined {
-  const count = reader.count(MOST.exports, 'exports');
+  const count = reader.count(MODULE_BOUNDS.exports, 'exports');
   const { functions, tables, memories, globals } = countsOf(draft);
   const counts = { function: functions, table: tables, memory: memories, global: globals };
   for (let i = 0; i < count; i++) {

@@ -3,30 +3,31 @@
  * of one function for a finding. Names are for people only, and were chosen by who made the module.
  */
 import { plainText } from '@portarium/contracts/plain-text';
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader, MalformedModule } from './byte-reader.ts';
 import { SECTION, splitSections } from './sections.ts';
 
 const FUNCTION_NAMES = 1;
 const MAX_SHOWN_CHARACTERS = 120;
-/** Real tool chains stay far below; generics of Go and Rust have the longest. */
-const MAX_NAME_BYTES = 16_384;
+const MOST_NAMES = MODULE_BOUNDS.functions + MODULE_BOUNDS.imports;
 
 /**
  * Reads what stands behind the section's own name.
- * @param mostFunctions functions that can have a name
  * @throws MalformedModule `custom.names`
  */
-export function readNames(reader: ByteReader, mostFunctions: number): void {
+export function readNames(reader: ByteReader): void {
   try {
     for (const part of partsOf(reader)) {
       if (part.id !== FUNCTION_NAMES) continue;
       const count = part.reader.u32();
-      if (count > mostFunctions) part.reader.fail(`${count} functions have a name`);
+      if (count > MOST_NAMES) part.reader.fail(`${count} functions have a name`);
       for (let entry = 0; entry < count; entry++) {
         part.reader.u32();
         const length = part.reader.u32();
-        if (length > MAX_NAME_BYTES) {
-          part.reader.fail(`a name of ${length} bytes, at most ${MAX_NAME_BYTES} are taken`);
+        if (length > MODULE_BOUNDS.debugNameBytes) {
+          part.reader.fail(
+            `a name of ${length} bytes, at most ${MODULE_BOUNDS.debugNameBytes} are taken`,
+          );
         }
         part.reader.skip(length);
       }

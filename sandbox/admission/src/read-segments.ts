@@ -2,6 +2,7 @@
  * Reads globals and the segments that fill memory and tables: their constant expressions, where they
  * lie, and how long they are.
  */
+import { MODULE_BOUNDS } from './bounds.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { readReferenceType, readValueType } from './read-types.ts';
 
@@ -122,7 +123,7 @@ function readBytes(reader: ByteReader): number {
 }
 
 /** Flags: 1 not active, 2 a table's index or declared only, 4 expressions (core specification, 5.5.12). */
-export function readElementSegment(reader: ByteReader, counts: Counts, most: number): Segment {
+export function readElementSegment(reader: ByteReader, counts: Counts): Segment {
   const at = reader.offset;
   const flags = reader.u32();
   if (flags > 7) reader.fail(`unknown kind of element segment ${flags}`);
@@ -134,7 +135,7 @@ export function readElementSegment(reader: ByteReader, counts: Counts, most: num
     if (expressions) readReferenceType(reader);
     else if (reader.byte() !== 0) reader.fail('unknown kind of elements');
   }
-  const length = reader.count(most, 'entries of a segment');
+  const length = reader.count(MODULE_BOUNDS.elementEntries, 'entries of a segment');
   for (let entry = 0; entry < length; entry++) {
     if (expressions) readConstant(reader, counts);
     else readIndex(reader, counts.functions, 'function');

@@ -1,4 +1,5 @@
 /** Splits a module into its sections and checks their order. Never looks inside one. */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader } from './byte-reader.ts';
 
 export const SECTION = {
@@ -35,9 +36,6 @@ const ORDER: readonly number[] = [
   SECTION.data,
 ];
 
-/** Custom sections carry names and debug data; this many are plenty. */
-const MAX_SECTIONS = 256;
-
 /** As the core specification calls it, for messages. */
 export function sectionName(id: number): string {
   return Object.entries(SECTION).find(([, known]) => known === id)?.[0] ?? String(id);
@@ -59,8 +57,8 @@ export function splitSections(bytes: Uint8Array): readonly Section[] {
   const sections: Section[] = [];
   let last = -1;
   while (!reader.done) {
-    if (sections.length >= MAX_SECTIONS) {
-      reader.fail(`more than ${MAX_SECTIONS} sections`, 'module.count');
+    if (sections.length >= MODULE_BOUNDS.sections) {
+      reader.fail(`more than ${MODULE_BOUNDS.sections} sections`, 'module.count');
     }
     const id = reader.byte();
     if (id !== SECTION.custom) {

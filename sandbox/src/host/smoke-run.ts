@@ -19,14 +19,19 @@ const MIB = 1024 * 1024;
  * What the module costs a host is measured as CPU time, so that a busy machine refuses nobody. A module
  * of 16 MiB within the rules takes some 2 s, ones that were made to be slow 40 s.
  */
-export const SMOKE_CPU_MS = 10_000;
+const SMOKE_CPU_MS = 10_000;
 /** The control over a cell that neither computes nor ends. */
 const SMOKE_WALL_MS = 25_000;
 const WATCH_MS = 25;
 /** Resident bytes per byte of a module: compiled code and the engine's tables. */
 const FACTOR = 16;
 
-export async function smokeRun(cell: CellProcess, module: Uint8Array): Promise<SmokeEnd> {
+/** @param cpuMs what making an instance may cost */
+export async function smokeRun(
+  cell: CellProcess,
+  module: Uint8Array,
+  cpuMs: number = SMOKE_CPU_MS,
+): Promise<SmokeEnd> {
   let killed: { readonly costly?: string } | undefined;
   const end = (why: { readonly costly?: string }) => {
     killed ??= why;
@@ -38,7 +43,7 @@ export async function smokeRun(cell: CellProcess, module: Uint8Array): Promise<S
     if (!(await cell.ready)) {
       return { end: 'lost', crashed: false, reason: cell.lostReason ?? 'no cell started' };
     }
-    watch = watchCost(cell, module, end);
+    watch = watchCost(cell, module, cpuMs, end);
     const compiled = await cell.bind(module);
     if (!compiled.ok) return failed(compiled, 'module.invalid', killed);
     const made = await cell.tryInstance();
@@ -53,6 +58,7 @@ export async function smokeRun(cell: CellProcess, module: Uint8Array): Promise<S
 function watchCost(
   cell: CellProcess,
   module: Uint8Array,
+  cpuMs: number,
   end: (why: { readonly costly: string }) => void,
 ): ReturnType<typeof setInterval> {
   const before = cell.usage()?.cpuMs ?? 0;
@@ -61,8 +67,8 @@ function watchCost(
     const used = cell.usage();
     if (!used) return;
     if (used.residentBytes > most) end({ costly: `${Math.ceil(most / MIB)} MiB of memory` });
-    if (used.cpuMs - before > SMOKE_CPU_MS) {
-      end({ costly: `${SMOKE_CPU_MS / 1_000} s of CPU time` });
+    if (used.cpuMs - before > cpuMs) {
+      end({ costly: `${cpuMs / 1_000} s of CPU time` });
     }
   }, WATCH_MS);
 }
