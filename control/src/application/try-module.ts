@@ -35,6 +35,7 @@ export async function tryModule(
 ): Promise<Result<Trial>> {
   const { plugin } = candidate;
   const { candidates, candidateMs } = PLATFORM_LIMITS;
+  const deadlineMs = context.clock.nowMs() + candidateMs;
   const kept = await context.store.submit(workspace, (tx) =>
     tx.insertCandidate(candidate, candidates, candidateMs + SLACK_MS),
   );
@@ -48,7 +49,7 @@ export async function tryModule(
       () => false,
     );
     if (!started) return notTried('Temporal, which calls a sandbox host for it, did not answer.');
-    const tried = await waitForVerdict(context, workspace, plugin, candidateMs);
+    const tried = await waitForVerdict(context, workspace, plugin, deadlineMs);
     if (tried?.verdict && tried.takenBy) {
       return success({ host: tried.takenBy, finding: findingOf(tried.verdict.finding) });
     }
@@ -71,9 +72,8 @@ async function waitForVerdict(
   context: Context,
   workspace: WorkspaceId,
   plugin: PluginId,
-  waitMs: number,
+  deadlineMs: number,
 ): Promise<CandidateRecord | undefined> {
-  const deadlineMs = context.clock.nowMs() + waitMs;
   for (;;) {
     // Subscribe before reading, so that a commit between the two is not missed.
     const leftMs = deadlineMs - context.clock.nowMs();
