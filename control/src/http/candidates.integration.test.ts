@@ -138,7 +138,7 @@ test('an upload is told of, and kept, only after a host said so; until then noth
   expect((await tell(other, 'verdicts', { plugin, moduleDigest })).status).toBe(204);
   const response = await uploaded;
   expect(response.status).toBe(201);
-  expect(((await response.json()) as { id: string }).id).toBe(plugin);
+  expect((await stored()).plugins).toBe(before.plugins + 1);
   expect((await claim(other, plugin)).status).toBe(404);
   expect((await tell(other, 'verdicts', { plugin, moduleDigest })).status).toBe(404);
 });

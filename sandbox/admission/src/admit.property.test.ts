@@ -11,6 +11,7 @@ import {
   exportFunction,
   importFunction,
   limits,
+  PROCEDURE,
   plainModule,
   text,
 } from './testing/wasm-builder.ts';
@@ -23,7 +24,11 @@ const manifest = v.parse(ManifestSchema, {
 });
 
 const rich = plainModule({
-  imports: [importFunction('extism:host/env', 'alloc'), importFunction('extism:host/env', 'free')],
+  types: [PROCEDURE, [0x60, 1, 0x7e, 1, 0x7e], [0x60, 1, 0x7e, 0]],
+  imports: [
+    importFunction('extism:host/env', 'alloc', 1),
+    importFunction('extism:host/env', 'free', 2),
+  ],
   tables: [[0x70, ...limits(1, 5)]],
   memories: [limits(1, 9)],
   exports: [exportFunction('run', 2), [...text('memory'), 2, 0]],

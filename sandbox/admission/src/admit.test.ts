@@ -115,10 +115,17 @@ test('a module over the size limit is refused before it is read', async () => {
 });
 
 test('each function of the Extism kit may be imported, and nothing else', async () => {
-  const type: readonly number[] = PROCEDURE;
-  const known = [...EXTISM_FUNCTIONS].map((name) => importFunction('extism:host/env', name));
+  const types = [...EXTISM_FUNCTIONS.values()].map(({ params, results }) => [
+    ...[0x60, params.length, ...params, results.length, ...results],
+  ]);
+  const known = [...EXTISM_FUNCTIONS.keys()].map((name, type) =>
+    importFunction('extism:host/env', name, type + 1),
+  );
   const exports = [exportFunction('run', known.length)];
-  expect(await rules({ types: [type], imports: known, exports })).toEqual([]);
+  const kit = { types: [PROCEDURE, ...types], imports: known, exports };
+  expect(await rules(kit)).toEqual([]);
+  const wrong = [...EXTISM_FUNCTIONS.keys()].map((name) => importFunction('extism:host/env', name));
+  expect(new Set(await rules({ ...kit, imports: wrong }))).toEqual(new Set(['import.type']));
   const foreign = [
     importFunction('wasi_snapshot_preview1', 'fd_write'),
     importFunction('env', 'abort'),
@@ -198,6 +205,9 @@ test('memories are at most one, unshared, 32-bit and within the limit', async ()
   expect(await rules({ memories: [limits(1, 2, 2)] })).toEqual(['memory.kind']);
   expect(await rules({ memories: [limits(1, undefined, 4)] })).toEqual(['memory.kind']);
   expect(await rules({ memories: [limits(33)] })).toEqual(['memory.limit']);
+  expect(await rules({ memories: [limits(2, 1)] })).toEqual(['module.invalid']);
+  expect(await rules({ memories: [limits(1, 65_537)] })).toEqual(['module.invalid']);
+  expect(await rules({ memories: [limits(1, 65_536)] })).toEqual([]);
 });
 
 test('exception handling and garbage-collected types are named as features', async () => {
@@ -216,7 +226,7 @@ test('sections out of order, twice, cut off or too long are malformed', async ()
     { functions: [0, 0] },
     { memories: [[...limits(1), 0]] },
     { functions: [0], bodies: [] },
-    { imports: [importFunction('extism:host/env', 'alloc', 9)] },
+    { imports: [importFunction('extism:host/env', 'free', 9)] },
     { dataCount: 1 },
     { exports: [exportFunction('run', 1)] },
     { start: 1 },

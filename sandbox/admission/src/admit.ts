@@ -73,7 +73,30 @@ export async function admit(
 const MAX_FINDINGS = 100;
 
 function refused(findings: readonly Finding[]): Admission {
-  return { ok: false, findings: findings.slice(0, MAX_FINDINGS) };
+  return { ok: false, findings: findings.slice(0, MAX_FINDINGS).map(shown) };
+}
+
+/** Names that whoever made the module chose stand in findings: on one line, with nothing hidden, bounded. */
+function shown(finding: Finding): Finding {
+  const { message, hint, at } = finding;
+  return {
+    ...finding,
+    message: visible(message),
+    hint: visible(hint),
+    ...(at === undefined ? {} : { at: visible(at) }),
+  };
+}
+
+const MAX_TEXT = 500;
+const NOT_SHOWN = /[^\p{L}\p{N}\p{P}\p{S} ]/gu;
+
+function visible(text: string): string {
+  const head = text.slice(0, MAX_TEXT).toWellFormed();
+  const whole = head.length === text.length ? head : `${head}…`;
+  return whole.replaceAll(NOT_SHOWN, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
 }
 
 /** What is read of instructions makes sense only where everything else is known. */

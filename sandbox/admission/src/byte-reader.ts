@@ -9,6 +9,7 @@ export type ReadingRule = Extract<
   AdmissionRule,
   | 'module.malformed'
   | 'module.feature'
+  | 'module.invalid'
   | 'module.count'
   | 'code.size'
   | 'code.locals'

@@ -63,7 +63,16 @@ test('each feature that is refused is named, with the function and the byte wher
     ['multi-memory', code(0x41, 0, 0x28, 0x42, 1, 0, 0x1a)],
     ['custom page sizes', { memories: [[8, 1, 0]] }],
     ['extended constant expressions', { globals: [[0x7f, 0, 0x41, 1, 0x41, 1, 0x6a, 0x0b]] }],
-    ['extended constant expressions', { globals: [[0x7f, 0, 0x23, 0, 0x0b]] }],
+    [
+      'extended constant expressions',
+      {
+        globals: [
+          [0x7f, 0, 0x41, 0, 0x0b],
+          [0x7f, 0, 0x23, 0, 0x0b],
+        ],
+      },
+    ],
+    ['memory control', code(0x41, 0, 0x41, 0, 0xfc, 0x12, 0)],
     ['wide arithmetic', code(0x42, 0, 0x42, 0, 0xfc, 0x15)],
     ['stack switching', code(0xe0, 0)],
     ['stack switching', { types: [PROCEDURE, [0x5d, 0]] }],
@@ -133,7 +142,7 @@ test('code that names what is not there, or ends elsewhere than it should, is ma
     code(0x27),
     code(0xff),
     code(0xfd, 0x9a, 1),
-    code(0xfc, 0x12),
+    code(0xfc, 0x17),
     code(0xfc, 9, 0),
     { ...code(0xfc, 9, 0), data: [[1, 0]] },
     code(0xfc, 13, 0),
@@ -169,11 +178,13 @@ const names = (entries: readonly (readonly [number, string])[], end: Bytes = [])
 
 test('a finding calls the function by the name that the module gives it, made safe to show', async () => {
   const at = async (parts: ModuleParts) => (await findings(parts))[0]?.at;
-  const imports = [importFunction('extism:host/env', 'alloc')];
-  const parts = { ...code(0xfe, 3, 0), imports, exports: [exportFunction('run', 1)] };
+  const imports = [importFunction('extism:host/env', 'free', 1)];
+  const types = [PROCEDURE, [0x60, 1, 0x7e, 0]];
+  const exports = [exportFunction('run', 1)];
+  const parts = { ...code(0xfe, 3, 0), types, imports, exports };
   expect(await at(parts)).toStartWith('function 1, byte 0x');
   const named = names([
-    [0, 'alloc'],
+    [0, 'free'],
     [1, 'main.run'],
   ]);
   expect(await at({ ...parts, ...named })).toStartWith('function 1 "main.run", byte 0x');

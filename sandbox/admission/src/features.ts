@@ -19,6 +19,7 @@ export const FEATURES = {
   'custom page sizes': 'Use pages of 64 KiB; switch custom-page-sizes off in your compiler.',
   'extended constant expressions':
     'Switch extended-const off, and link without position-independent code.',
+  'memory control': 'Switch memory-control off in your compiler.',
   'wide arithmetic': 'Switch wide-arithmetic off in your compiler.',
   'stack switching': 'Switch stack-switching off in your compiler.',
   'half-precision floats': 'Switch fp16 off in your compiler.',

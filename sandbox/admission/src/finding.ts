@@ -2,8 +2,8 @@
 
 /**
  * Every rule: what a finding of it says, and what an author does about it. Codes are stable, messages are
- * not. The last three are found on a sandbox host, which compiles and instantiates the module; all others
- * from the bytes alone.
+ * not. The last three are found on a sandbox host, which compiles the module and makes an instance of it;
+ * all others from the bytes alone.
  */
 export const ADMISSION_RULES = {
   'module.size': [
@@ -110,7 +110,7 @@ export const ADMISSION_RULES = {
     'Write it without back-references and look-around, and shorter.',
   ],
   'module.invalid': [
-    'The engine refuses the module: as a rule, code that does not type-check.',
+    'The module is not valid: as a rule code that does not type-check, or a size above its own maximum.',
     'Build the module again with a released compiler; hand-written code has to pass a validator such as wasm-validate.',
   ],
   'module.costly': [
@@ -136,4 +136,16 @@ export interface Finding {
    * into the manifest.
    */
   readonly at?: string;
+}
+
+/**
+ * Three lines for a terminal: rule and place, what is wrong, what to do.
+ * @param safe makes a part fit for it, on one line
+ */
+export function findingText(
+  { rule, message, hint, at }: Omit<Finding, 'rule'> & { readonly rule: string },
+  safe: (text: string) => string = (text) => text,
+): string {
+  const place = at === undefined ? '' : `  at ${safe(at)}`;
+  return [`  ${safe(rule)}${place}`, `      ${safe(message)}`, `      → ${safe(hint)}`].join('\n');
 }

@@ -101,6 +101,7 @@ export const BULK: readonly (readonly Named[])[] = [
 ];
 
 export function featureOfBulk(code: number): Feature | undefined {
+  if (code === 18) return 'memory control';
   if (code >= 19 && code <= 22) return 'wide arithmetic';
   return code === 0x30 || code === 0x31 ? 'half-precision floats' : undefined;
 }

@@ -8,33 +8,33 @@ import { I32, I64 } from './read-types.ts';
 
 export const EXTISM_MODULE = 'extism:host/env';
 
-/** The functions of the Extism plugin development kits, which the cell serves. */
-export const EXTISM_FUNCTIONS: ReadonlySet<string> = new Set([
-  'alloc',
-  'config_get',
-  'error_set',
-  'free',
-  'get_log_level',
-  'http_headers',
-  'http_request',
-  'http_status_code',
-  'input_length',
-  'input_load_u64',
-  'input_load_u8',
-  'length',
-  'length_unsafe',
-  'load_u64',
-  'load_u8',
-  'log_debug',
-  'log_error',
-  'log_info',
-  'log_trace',
-  'log_warn',
-  'output_set',
-  'store_u64',
-  'store_u8',
-  'var_get',
-  'var_set',
+/** The functions of the Extism plugin development kits, which the cell serves, as the kits declare them. */
+export const EXTISM_FUNCTIONS: ReadonlyMap<string, FunctionType> = new Map([
+  ['alloc', { params: [I64], results: [I64] }],
+  ['config_get', { params: [I64], results: [I64] }],
+  ['error_set', { params: [I64], results: [] }],
+  ['free', { params: [I64], results: [] }],
+  ['get_log_level', { params: [], results: [I32] }],
+  ['http_headers', { params: [], results: [I64] }],
+  ['http_request', { params: [I64, I64], results: [I64] }],
+  ['http_status_code', { params: [], results: [I32] }],
+  ['input_length', { params: [], results: [I64] }],
+  ['input_load_u64', { params: [I64], results: [I64] }],
+  ['input_load_u8', { params: [I64], results: [I32] }],
+  ['length', { params: [I64], results: [I64] }],
+  ['length_unsafe', { params: [I64], results: [I64] }],
+  ['load_u64', { params: [I64], results: [I64] }],
+  ['load_u8', { params: [I64], results: [I32] }],
+  ['log_debug', { params: [I64], results: [] }],
+  ['log_error', { params: [I64], results: [] }],
+  ['log_info', { params: [I64], results: [] }],
+  ['log_trace', { params: [I64], results: [] }],
+  ['log_warn', { params: [I64], results: [] }],
+  ['output_set', { params: [I64, I64], results: [] }],
+  ['store_u64', { params: [I64, I64], results: [] }],
+  ['store_u8', { params: [I64, I32], results: [] }],
+  ['var_get', { params: [I64], results: [I64] }],
+  ['var_set', { params: [I64, I64], results: [] }],
 ]);
 
 export const HOST_MODULE = 'portarium:host/v1';
@@ -43,6 +43,12 @@ export const HOST_MODULE = 'portarium:host/v1';
 export const HOST_FUNCTIONS: ReadonlyMap<string, FunctionType> = new Map([
   ['clock_time', { params: [], results: [I64] }],
   ['random_bytes', { params: [I64], results: [I64] }],
+]);
+
+/** Functions that may be imported, by the module that they are of. */
+const SERVED: ReadonlyMap<string, ReadonlyMap<string, FunctionType>> = new Map([
+  [EXTISM_MODULE, EXTISM_FUNCTIONS],
+  [HOST_MODULE, HOST_FUNCTIONS],
 ]);
 
 /** 64 KiB pages of WebAssembly in a mebibyte. */
@@ -81,15 +87,18 @@ function checkImports(module: WasmModule): Finding[] {
         hint: 'Only functions may be imported; define memory, tables and globals in the module.',
         at,
       });
-    } else if (from === HOST_MODULE && HOST_FUNCTIONS.has(name)) {
-      if (hasType(module, type, HOST_FUNCTIONS.get(name))) continue;
+      continue;
+    }
+    const served = SERVED.get(from)?.get(name);
+    if (served) {
+      if (hasType(module, type, served)) continue;
       findings.push({
         rule: 'import.type',
         message: `the import ${name} has another type than the host's function`,
-        hint: 'Declare clock_time as () -> i64 and random_bytes as (i64) -> i64, or use the kit’s clock and random.',
+        hint: `Declare it as ${typeText(served)}, or let the kit do so.`,
         at,
       });
-    } else if (from !== EXTISM_MODULE || !EXTISM_FUNCTIONS.has(name)) {
+    } else {
       findings.push({
         rule: 'import.unknown',
         message: `unknown import ${name}`,
@@ -101,15 +110,18 @@ function checkImports(module: WasmModule): Finding[] {
   return findings;
 }
 
-function hasType(
-  module: WasmModule,
-  index: number | undefined,
-  expected: FunctionType | undefined,
-): boolean {
+function hasType(module: WasmModule, index: number | undefined, expected: FunctionType): boolean {
   // With refused features the types are not all known; the feature is what the author mends.
   if (module.features.length > 0) return true;
   const type = index === undefined ? undefined : module.types[index];
   return type !== undefined && JSON.stringify(type) === JSON.stringify(expected);
+}
+
+const VALUE_NAMES: Readonly<Record<number, string>> = { [I32]: 'i32', [I64]: 'i64' };
+
+function typeText({ params, results }: FunctionType): string {
+  const names = (types: readonly number[]) => types.map((type) => VALUE_NAMES[type]).join(', ');
+  return `(${names(params)}) -> ${results.length === 0 ? '()' : names(results)}`;
 }
 
 /** What AssemblyScript imports for `Math.random`, `Date.now` and the like. */
@@ -138,7 +150,12 @@ function checkExports(module: WasmModule, manifest: Manifest): Finding[] {
       findings.push({
         rule: 'export.missing',
         message: `operation ${operation.name} names the export ${operation.export}, which is ${found ? `a ${found.kind}` : 'absent'}`,
-        hint: `Export a function of that name; the module exports ${names.slice(0, 20).join(', ') || 'no function'}.`,
+        hint: `Export a function of that name; the module exports ${
+          names
+            .slice(0, 20)
+            .map((name) => name.slice(0, 60))
+            .join(', ') || 'no function'
+        }.`,
         at,
       });
       continue;

@@ -64,6 +64,9 @@ export interface WasmModule {
   readonly features: readonly FoundFeature[];
 }
 
+/** A memory of 4 GiB. */
+const MEMORY_PAGES = 65_536;
+
 interface Draft {
   types: FunctionType[];
   imports: WasmModule['imports'][number][];
@@ -137,7 +140,7 @@ const READERS: { readonly [id: number]: SectionReader } = {
   [SECTION.table]: readTables,
   [SECTION.memory]: (reader, draft) => {
     const count = reader.count(MODULE_BOUNDS.tables, 'memories');
-    for (let i = 0; i < count; i++) draft.memories.push(readLimits(reader));
+    for (let i = 0; i < count; i++) draft.memories.push(readLimits(reader, MEMORY_PAGES));
     return undefined;
   },
   [SECTION.tag]: (reader, draft) => {
@@ -148,7 +151,9 @@ const READERS: { readonly [id: number]: SectionReader } = {
     boundBytes(reader, MODULE_BOUNDS.globalBytes, 'globals');
     const count = reader.count(MODULE_BOUNDS.globals, 'globals');
     const counts = countsOf(draft);
-    for (let i = 0; i < count; i++) readGlobal(reader, counts);
+    for (let i = 0; i < count; i++) {
+      readGlobal(reader, { ...counts, globals: counts.importedGlobals + i });
+    }
     draft.globals = count;
     return undefined;
   },
@@ -255,7 +260,7 @@ function readImports(reader: ByteReader, draft: Draft): undefined {
     const kind = readKind(reader);
     let type: number | undefined;
     if (kind === 'function') type = readTypeIndex(reader, draft);
-    else if (kind === 'memory') readLimits(reader);
+    else if (kind === 'memory') readLimits(reader, MEMORY_PAGES);
     else if (kind === 'table') {
       readReferenceType(reader);
       readLimits(reader);

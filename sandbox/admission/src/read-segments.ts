@@ -33,6 +33,7 @@ interface Constant {
 
 const OTHER: Constant = { kind: 'other', value: undefined };
 
+/** @param counts `globals` counts those before it */
 export function readGlobal(reader: ByteReader, counts: Counts): void {
   readValueType(reader);
   if (reader.byte() > 1) reader.fail('a global is neither constant nor mutable');
@@ -69,7 +70,7 @@ function readConstantInstruction(reader: ByteReader, counts: Counts): Constant {
       reader.skip(8);
       return OTHER;
     case 0x23:
-      if (reader.u32() >= counts.importedGlobals) {
+      if (readIndex(reader, counts.globals, 'global') >= counts.importedGlobals) {
         return reader.failFeature('extended constant expressions');
       }
       return { kind: 'i32', value: undefined };

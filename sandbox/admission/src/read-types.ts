@@ -62,8 +62,11 @@ export interface Limits {
   readonly wide: boolean;
 }
 
-/** Flags: 1 maximum, 2 shared, 4 64-bit, 8 a page size of its own. */
-export function readLimits(reader: ByteReader): Limits {
+/**
+ * Flags: 1 maximum, 2 shared, 4 64-bit, 8 a page size of its own.
+ * @param most the largest maximum of a 32-bit one
+ */
+export function readLimits(reader: ByteReader, most = Number.POSITIVE_INFINITY): Limits {
   const flags = reader.peek() ?? 0;
   if (flags >= 8 && flags < 16) return reader.failFeature('custom page sizes');
   if (flags > 7) return reader.fail(`unknown limits flags 0x${flags.toString(16)}`);
@@ -72,6 +75,12 @@ export function readLimits(reader: ByteReader): Limits {
   const read = () => (wide ? readWide(reader) : reader.u32());
   const initial = read();
   const maximum = (flags & 1) !== 0 ? read() : undefined;
+  if (maximum !== undefined && initial > maximum) {
+    reader.fail(`it starts with ${initial}, above its own maximum of ${maximum}`, 'module.invalid');
+  }
+  if (!wide && Math.max(initial, maximum ?? 0) > most) {
+    reader.fail(`a memory has at most ${most} pages`, 'module.invalid');
+  }
   return { initial, maximum, shared: (flags & 2) !== 0, wide };
 }
 
