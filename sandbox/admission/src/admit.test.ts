@@ -294,3 +294,38 @@ test('schemas are bounded in size, depth, references and patterns', async () => 
   expect(await of({ patternProperties: { '(?=a)': {} } })).toEqual(['schema.pattern']);
   expect(await of({ properties: { pattern: { type: 'string' }, $ref: {} } })).toEqual([]);
 });
+
+test('references lead to a schema, and following them for one value comes to an end', async () => {
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const tree = { type: 'object', properties: { left: { $ref: '#' }, right: { $ref: '#' } } };
+  expect(await of(tree)).toEqual([]);
+  expect(await of({ $ref: '#/$defs/a', $defs: { a: { items: { $ref: '#/$defs/a' } } } })).toEqual(
+    [],
+  );
+  expect(await of({ $ref: '#' })).toEqual(['schema.ref']);
+  expect(await of({ enum: [{ $ref: '#' }], default: { $ref: '#' } })).toEqual([]);
+  const circle = { a: { $ref: '#/$defs/b' }, b: { not: { $ref: '#/$defs/a' } } };
+  expect(await of({ items: { $ref: '#/$defs/a' }, $defs: circle })).toEqual(['schema.ref']);
+  expect(await of({ $ref: '#/$defs/none' })).toEqual(['schema.ref']);
+  expect(await of({ $ref: '#/constructor' })).toEqual(['schema.ref']);
+  const doubling = Array.from({ length: 30 }, (_, i) => {
+    const half = { $ref: `#/$defs/a${i - 1}` };
+    return [`a${i}`, i === 0 ? { type: 'string' } : { allOf: [half, half] }];
+  });
+  const chain = Array.from({ length: 2_000 }, (_, i) => [`c${i}`, { $ref: `#/$defs/c${i + 1}` }]);
+  expect(await of({ $defs: Object.fromEntries(doubling) })).toEqual(['schema.ref']);
+  const long = Object.fromEntries([...chain, ['c2000', {}]]);
+  expect(await of({ $ref: '#/$defs/c0', $defs: long })).toEqual(['schema.ref']);
+});
+
+test('keywords have the values that they can have', async () => {
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const wrong = { type: 7, properties: [], minimum: 'a', maxLength: -1, required: [1], allOf: {} };
+  const more = { uniqueItems: 1, multipleOf: 0, enum: 'a', items: 'x', $ref: 1, $defs: { a: 1 } };
+  for (const [keyword, value] of Object.entries({ ...wrong, ...more })) {
+    expect([keyword, await of({ [keyword]: value })]).toEqual([keyword, ['schema.keyword']]);
+  }
+  expect(await of({ type: ['string', 'null'], minimum: -1.5, maxLength: 3, items: false })).toEqual(
+    [],
+  );
+});
