@@ -153,6 +153,12 @@ test('code that names what is not there, or ends elsewhere than it should, is ma
     code(0x20, 0x80, 0x80, 0x80, 0x80, 0x10),
     code(0x41),
     { bodies: [[0, 0x41, 0, 0x1a]] },
+    // What mutation found that the reader had let through.
+    code(0x41, 0, 0x28, 3, 0, 0x1a),
+    code(0x41, 0, 0x28, 63, 0, 0x1a),
+    code(0x41, 0, 0xfd, 0, 5, 0, 0x1a),
+    code(0xfd, 12, ...V128, 0xfd, 21, 16, 0x1a),
+    code(0xfd, 12, ...V128, 0xfd, 12, ...V128, 0xfd, 13, ...V128.with(15, 32), 0x1a),
   ];
   for (const [index, parts] of broken.entries()) {
     const expected = index === 11 ? 'module.count' : 'module.malformed';
@@ -250,6 +256,13 @@ test('a start function has no parameters and no results', async () => {
   expect(await rules({ start: 0 })).toEqual([]);
   const status = { types: [STATUS], bodies: [[0, 0x41, 0, 0x0b]] };
   expect(await rules({ ...status, start: 0 })).toEqual(['start.type']);
+});
+
+test('a constant has the type of what it is for', async () => {
+  expect(await rules({ globals: [[0x7e, 0, 0x41, 0, 0x0b]] })).toEqual(['module.malformed']);
+  expect(await rules({ globals: [[0x6f, 0, 0xd2, 0, 0x0b]] })).toEqual(['module.malformed']);
+  const elements = [[5, 0x70, 1, 0xd0, 0x6f, 0x0b]];
+  expect(await rules({ elements })).toEqual(['module.malformed']);
 });
 
 test('two exports of one name are refused', async () => {

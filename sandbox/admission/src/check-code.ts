@@ -7,13 +7,14 @@ import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader, inFunction, MalformedModule } from './byte-reader.ts';
 import type { Feature } from './features.ts';
 import {
+  alignmentOf,
   BULK,
   featureOfBulk,
   featureOfOpcode,
   featureOfVector,
   OPERAND,
   OPERANDS,
-  vectorOperand,
+  vectorOperands,
 } from './instructions.ts';
 import type { Body } from './read-code.ts';
 import { countsOf, type WasmModule } from './read-module.ts';
@@ -99,7 +100,7 @@ function readBody(reader: ByteReader, body: Body, params: number, spaces: Spaces
         reader.s32();
         break;
       case OPERAND.memory:
-        readMemoryOperand(reader, spaces);
+        readMemoryOperand(reader, spaces, alignmentOf(opcode));
         break;
       case OPERAND.block: {
         const type = readBlockType(reader);
@@ -202,13 +203,16 @@ function readBulk(reader: ByteReader, at: number, spaces: Spaces): void {
 
 function readVector(reader: ByteReader, at: number, spaces: Spaces): void {
   const code = reader.u32();
-  const operand = vectorOperand(code);
-  if (operand === undefined) {
+  const operands = vectorOperands(code);
+  if (operands === undefined) {
     refuseUnknown(`instruction 0xfd 0x${code.toString(16)}`, at, featureOfVector(code));
-  } else if (operand === 'bytes') reader.skip(16);
-  else if (operand !== 'none') {
-    if (operand !== 'lane') readMemoryOperand(reader, spaces);
-    if (operand !== 'memory') reader.byte();
+    return;
+  }
+  const { alignment, lanes, bytesBelow } = operands;
+  if (alignment !== undefined) readMemoryOperand(reader, spaces, alignment);
+  if (lanes !== undefined && reader.byte() >= lanes) reader.fail('there is no such lane');
+  if (bytesBelow !== undefined && reader.take(16).some((byte) => byte >= bytesBelow)) {
+    reader.fail('there is no such lane');
   }
 }
 
@@ -219,12 +223,14 @@ function refuseUnknown(what: string, at: number, feature: Feature | undefined): 
 }
 
 /** Alignment and offset; bit 6 of the first says that a memory's index follows. */
-function readMemoryOperand(reader: ByteReader, spaces: Spaces): void {
+function readMemoryOperand(reader: ByteReader, spaces: Spaces, most: number): void {
   const alignment = reader.u32();
   if (alignment >= 0x40) {
     if (alignment < 0x80) reader.failFeature('multi-memory');
     reader.fail('unknown flags of a memory access');
   }
+  if (alignment > most)
+    reader.fail(`an access is aligned to 2^${alignment} bytes, at most 2^${most}`);
   if (spaces.memories === 0) reader.fail('memory is accessed, and there is none');
   reader.u32();
 }

@@ -106,20 +106,51 @@ export function featureOfBulk(code: number): Feature | undefined {
   return code === 0x30 || code === 0x31 ? 'half-precision floats' : undefined;
 }
 
-/** What follows an instruction behind the prefix 0xfd; undefined for one that does not exist. */
-export type VectorOperand = 'none' | 'memory' | 'bytes' | 'lane' | 'memory-lane';
+/** Largest alignment of an access to memory, as the power of two that it is encoded by. */
+const ALIGNMENTS: readonly number[] = [
+  ...[2, 3, 2, 3, 0, 0, 1, 1, 0, 0, 1, 1, 2, 2],
+  ...[2, 3, 2, 3, 0, 1, 0, 1, 2],
+];
+
+/** @param opcode 0x28 to 0x3e */
+export function alignmentOf(opcode: number): number {
+  return ALIGNMENTS[opcode - 0x28] ?? 0;
+}
+
+/** What follows an instruction behind the prefix 0xfd. */
+export interface VectorOperands {
+  /** Largest alignment of its access to memory; undefined when it has none. */
+  readonly alignment?: number;
+  /** Lanes that one byte chooses from. */
+  readonly lanes?: number;
+  /** Sixteen bytes, each below this. */
+  readonly bytesBelow?: number;
+}
+
+const NOTHING: VectorOperands = {};
+const LANES = [16, 16, 16, 8, 8, 8, 4, 4, 2, 2, 4, 4, 2, 2] as const;
+
+const VECTOR_OPERANDS: ReadonlyMap<number, VectorOperands> = new Map<number, VectorOperands>([
+  ...[4, 3, 3, 3, 3, 3, 3, 0, 1, 2, 3, 4].map((alignment, code) => [code, { alignment }] as const),
+  [12, { bytesBelow: 256 }],
+  [13, { bytesBelow: 32 }],
+  ...LANES.map((lanes, i) => [21 + i, { lanes }] as const),
+  ...[0, 1, 2, 3, 0, 1, 2, 3].map(
+    (alignment, i) => [84 + i, { alignment, lanes: 16 >> alignment }] as const,
+  ),
+  [92, { alignment: 2 }],
+  [93, { alignment: 3 }],
+]);
 
 const VECTOR_GAPS: ReadonlySet<number> = new Set([
   ...[0x9a, 0xa2, 0xa5, 0xa6, 0xaf, 0xb0, 0xb2, 0xb3, 0xb4, 0xbb, 0xc2, 0xc5, 0xc6, 0xcf, 0xd0],
   ...[0xd2, 0xd3, 0xd4, 0xe2, 0xee],
 ]);
 
-export function vectorOperand(code: number): VectorOperand | undefined {
-  if (code <= 11 || code === 92 || code === 93) return 'memory';
-  if (code === 12 || code === 13) return 'bytes';
-  if (code >= 21 && code <= 34) return 'lane';
-  if (code >= 84 && code <= 91) return 'memory-lane';
-  return code <= 0xff && !VECTOR_GAPS.has(code) ? 'none' : undefined;
+/** @returns undefined for an instruction that does not exist */
+export function vectorOperands(code: number): VectorOperands | undefined {
+  if (code > 0xff || VECTOR_GAPS.has(code)) return undefined;
+  return VECTOR_OPERANDS.get(code) ?? NOTHING;
 }
 
 export function featureOfVector(code: number): Feature | undefined {

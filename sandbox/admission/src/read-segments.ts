@@ -4,7 +4,16 @@
  */
 import { MODULE_BOUNDS } from './bounds.ts';
 import type { ByteReader } from './byte-reader.ts';
-import { readReferenceType, readValueType } from './read-types.ts';
+import {
+  F32,
+  F64,
+  FUNCREF,
+  I32,
+  I64,
+  readReferenceType,
+  readValueType,
+  V128,
+} from './read-types.ts';
 
 /** Where an active segment starts; undefined when that depends on an imported global. */
 export interface Segment {
@@ -26,28 +35,31 @@ export interface Counts {
   readonly tables: number;
 }
 
+/** What a constant expression gives; both undefined when that is an imported global's. */
 interface Constant {
-  readonly kind: 'i32' | 'other';
-  readonly value: number | undefined;
+  readonly type: number | undefined;
+  /** Of an i32, as an unsigned integer. */
+  readonly value?: number;
 }
-
-const OTHER: Constant = { kind: 'other', value: undefined };
 
 /** @param counts `globals` counts those before it */
 export function readGlobal(reader: ByteReader, counts: Counts): void {
-  readValueType(reader);
+  const type = readValueType(reader);
   if (reader.byte() > 1) reader.fail('a global is neither constant nor mutable');
-  readConstant(reader, counts);
+  readConstant(reader, counts, type);
 }
 
 /** One instruction and its end; whatever else stands there is a proposal, or is refused. */
-function readConstant(reader: ByteReader, counts: Counts): Constant {
+function readConstant(reader: ByteReader, counts: Counts, type: number): Constant {
   const constant = readConstantInstruction(reader, counts);
   const end = reader.peek();
   if (end !== undefined && EXTENDED.has(end)) {
     return reader.failFeature('extended constant expressions');
   }
   if (reader.byte() !== 0x0b) reader.fail('a constant expression does not end where it should');
+  if (constant.type !== undefined && constant.type !== type) {
+    reader.fail('a constant expression has another type than what it is for');
+  }
   return constant;
 }
 
@@ -59,42 +71,39 @@ const EXTENDED: ReadonlySet<number> = new Set([
 function readConstantInstruction(reader: ByteReader, counts: Counts): Constant {
   switch (reader.byte()) {
     case 0x41:
-      return { kind: 'i32', value: reader.s32() >>> 0 };
+      return { type: I32, value: reader.s32() >>> 0 };
     case 0x42:
       reader.s64();
-      return OTHER;
+      return { type: I64 };
     case 0x43:
       reader.skip(4);
-      return OTHER;
+      return { type: F32 };
     case 0x44:
       reader.skip(8);
-      return OTHER;
+      return { type: F64 };
     case 0x23:
       if (readIndex(reader, counts.globals, 'global') >= counts.importedGlobals) {
         return reader.failFeature('extended constant expressions');
       }
-      return { kind: 'i32', value: undefined };
+      return { type: undefined };
     case 0xd0:
-      readReferenceType(reader);
-      return OTHER;
+      return { type: readReferenceType(reader) };
     case 0xd2:
       readIndex(reader, counts.functions, 'function');
-      return OTHER;
+      return { type: FUNCREF };
     case 0xfb:
       return reader.failFeature('garbage-collected types');
     case 0xfd:
       if (reader.u32() !== 12) return reader.fail('a constant expression has another instruction');
       reader.skip(16);
-      return OTHER;
+      return { type: V128 };
     default:
       return reader.fail('a constant expression has another instruction');
   }
 }
 
 function readOffset(reader: ByteReader, counts: Counts): number | undefined {
-  const offset = readConstant(reader, counts);
-  if (offset.kind !== 'i32') reader.fail('the place of a segment is not a constant of type i32');
-  return offset.value;
+  return readConstant(reader, counts, I32).value;
 }
 
 export function readIndex(reader: ByteReader, count: number, what: string): number {
@@ -132,13 +141,14 @@ export function readElementSegment(reader: ByteReader, counts: Counts): Segment 
   const target = active ? readTarget(reader, flags & 2, counts.tables, 'table') : undefined;
   const offset = active ? readOffset(reader, counts) : undefined;
   const expressions = (flags & 4) !== 0;
+  let type = FUNCREF;
   if ((flags & 3) !== 0) {
-    if (expressions) readReferenceType(reader);
+    if (expressions) type = readReferenceType(reader);
     else if (reader.byte() !== 0) reader.fail('unknown kind of elements');
   }
   const length = reader.count(MODULE_BOUNDS.elementEntries, 'entries of a segment');
   for (let entry = 0; entry < length; entry++) {
-    if (expressions) readConstant(reader, counts);
+    if (expressions) readConstant(reader, counts, type);
     else readIndex(reader, counts.functions, 'function');
   }
   return { at, target, offset, length };

@@ -4,11 +4,16 @@ import type { Feature } from './features.ts';
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
+export const F32 = 0x7d;
+export const F64 = 0x7c;
+export const V128 = 0x7b;
 export const FUNCREF = 0x70;
 const EXTERNREF = 0x6f;
 
 /** Numbers, vectors, and the two references of WebAssembly 2.0. */
-const VALUE_TYPES: ReadonlySet<number> = new Set([I32, I64, 0x7d, 0x7c, 0x7b, FUNCREF, EXTERNREF]);
+const VALUE_TYPES: ReadonlySet<number> = new Set([
+  ...[I32, I64, F32, F64, V128, FUNCREF, EXTERNREF],
+]);
 
 /** Codes of other types, by the proposal that brought them. */
 const FOREIGN_TYPES: ReadonlyMap<number, Feature> = new Map<number, Feature>([
