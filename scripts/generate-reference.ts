@@ -1,5 +1,5 @@
 /**
- * Writes the pages of limits, errors, permissions, configuration and commands under `docs/reference/` from
+ * Writes the pages of limits, errors, permissions, configuration, commands, egress and admission under `docs/reference/` from
  * code; with `--check` it writes nothing and fails when a page, or the list of dependencies, has drifted.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import {
   PLATFORM_LIMITS,
 } from '@portarium/contracts/limits';
 import { INSTANCE_ONLY, PERMISSIONS, ROLES } from '@portarium/control/domain/permissions';
+import { admissionPage } from './reference/admission-page.ts';
 import { cliPage } from './reference/cli-page.ts';
 import { configurationPage } from './reference/configuration-page.ts';
 import { egressPage } from './reference/egress-page.ts';
@@ -86,6 +87,8 @@ const PLATFORM_LIMIT_TEXT = {
   mostCrashesToQuarantine: 'crashes that a workspace may choose, at most',
   mostCrashWindowMs: 'window that a workspace may choose, at most',
   publisherKeys: 'keys of publishers that a workspace has trusted, revoked ones too',
+  candidateMs: 'time that an upload waits for a sandbox host to try its module',
+  candidates: 'modules of one workspace that are tried at once',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 
@@ -174,6 +177,7 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/permissions.md', permissionsPage()],
     ['docs/reference/egress.md', egressPage()],
     ['docs/reference/hostile-modules.md', hostilePage()],
+    ['docs/reference/admission.md', admissionPage()],
   ]);
 }
 

@@ -126,6 +126,11 @@ export const API_ERRORS = {
   ],
   'rate.limited': [429, 'Too many requests', 'Wait for Retry-After seconds.'],
   internal: [500, 'A defect on our side', 'Report the trace id; sending it again may help.'],
+  'plugin.not-tried': [
+    503,
+    'No sandbox host tried the module in time',
+    'Start a sandbox host, or wait until one is free, and upload it again: portarium doctor looks for one.',
+  ],
   unavailable: [503, 'A part that this needs is away', 'Send it again after Retry-After seconds.'],
 } as const satisfies Record<string, readonly [number, string, string]>;
 

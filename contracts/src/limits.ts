@@ -109,6 +109,9 @@ export const PLATFORM_LIMITS = {
   usageDays: 92,
   /** From the first byte of a body to its last. */
   bodyTimeoutMs: 30_000,
+  /** How long an upload waits until a sandbox host has tried its module, and how many of a workspace do. */
+  candidateMs: 30_000,
+  candidates: 4,
   /** Rows on one page of a list. */
   pageSize: 200,
   /** Attempts of one action before it fails. */

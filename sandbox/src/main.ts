@@ -1,6 +1,6 @@
 /**
  * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
- * `… replay BUNDLE` runs recorded attempts again, `… test` the cases of an author.
+ * `… replay BUNDLE` runs recorded attempts again, `… check` admits an author's module, `… test` runs its cases.
  */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
 import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
@@ -11,6 +11,10 @@ async function main(): Promise<number> {
   if (role === 'test') {
     const { testPlugin } = await import('./trial/test-command.ts');
     return testPlugin(args, readSearchPath());
+  }
+  if (role === 'check') {
+    const { checkPlugin } = await import('./trial/check-command.ts');
+    return checkPlugin(args, readSearchPath());
   }
   if (role === 'replay') {
     const { replay } = await import('./replay/replay-command.ts');
@@ -25,9 +29,12 @@ async function main(): Promise<number> {
   });
   const log = getLogger(['portarium', 'sandbox']);
   if (role !== 'serve') {
-    log.error('unknown role; use: bun run sandbox/src/main.ts serve, replay BUNDLE, or test', {
-      role,
-    });
+    log.error(
+      'unknown role; use: bun run sandbox/src/main.ts serve, replay BUNDLE, check, or test',
+      {
+        role,
+      },
+    );
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });

@@ -1,6 +1,6 @@
 /**
- * Admits an uploaded module and makes its version usable, unless it could do more than the version that
- * runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
+ * Admits an uploaded module, has a sandbox host try it, and makes its version usable, unless it could do
+ * more than the version that runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
  */
 import { admit } from '@portarium/admission/admit';
 import {
@@ -19,12 +19,14 @@ import { checkSignature, holdKey, type SignatureCheck } from './check-signature.
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { compareVersion, growthData } from './plugin-approval.ts';
+import type { CandidateHost } from './ports/candidate-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginApprovalRecord } from './ports/plugin-approval-store.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
 import { takeOver } from './take-over.ts';
+import { tryModule } from './try-module.ts';
 
 export interface Upload {
   readonly manifestText: string;
@@ -61,13 +63,19 @@ export async function uploadPlugin(
   const earlier = await context.store.read(workspace, (tx) =>
     tx.findPlugin(manifest.name, manifest.version),
   );
+  const id = context.ids.next('plugin');
   if (earlier) return existing(earlier, admission.digest, manifestDigest);
+  const tried = await tryModule(context, workspace, { plugin: id, ...admission });
+  if (!tried.ok) return tried;
+  if (tried.value.finding) {
+    return rejected(context, caller, workspace, upload, manifest, [tried.value.finding]);
+  }
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
   await context.objects.put(workspace, manifestText, 'compliance');
   const admitted: PluginRecord = {
-    id: context.ids.next('plugin'),
+    id,
     name: manifest.name,
     version: manifest.version,
     digest: admission.digest,
@@ -100,26 +108,31 @@ export async function uploadPlugin(
     }
     if (approval) await tx.insertPluginApproval(approval);
     else await takeOver(tx, plugin, runs, { by: caller.key.id, at: plugin.createdAt });
-    appendUpload(tx, caller, plugin, [upload.module.length, manifestText.length], approval);
+    const sizes = [upload.module.length, manifestText.length] as const;
+    appendUpload(tx, caller, plugin, { sizes, approval, tried: tried.value.host });
     return success(plugin);
   });
 }
 
-/** @param sizes bytes of the module and of the manifest */
+/** @param told with the bytes of the module and of the manifest */
 function appendUpload(
   tx: WriteTransaction,
   caller: Caller,
   plugin: PluginRecord,
-  sizes: readonly [module: number, manifest: number],
-  approval: PluginApprovalRecord | undefined,
+  told: {
+    readonly sizes: readonly [module: number, manifest: number];
+    readonly approval: PluginApprovalRecord | undefined;
+    readonly tried: CandidateHost;
+  },
 ): void {
   const { name, version, digest, manifestDigest, moduleDigest, rewriter, signature } = plugin;
-  const [module, manifest] = sizes;
+  const { approval, tried } = told;
+  const [module, manifest] = told.sizes;
   const [actor, subject] = [actorOf(caller), { plugin: digest }];
   tx.append({
     ...{ type: 'plugin.admitted', actor, subject, trace: caller.trace },
     data: {
-      ...{ name, version, manifestDigest, moduleDigest, rewriter },
+      ...{ name, version, manifestDigest, moduleDigest, rewriter, tried },
       ...(signature === null ? {} : { signature }),
     },
     artifacts: [

@@ -169,6 +169,7 @@ export const OPERATIONS = {
     errors: [
       'plugin.version-exists',
       'plugin.not-admitted',
+      'plugin.not-tried',
       'plugin.signature-required',
       'plugin.signature-refused',
     ],

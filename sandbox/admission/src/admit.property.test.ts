@@ -24,10 +24,11 @@ const manifest = v.parse(ManifestSchema, {
 });
 
 const rich = plainModule({
-  types: [PROCEDURE, [0x60, 1, 0x7f, 0]],
+  types: [PROCEDURE, [0x60, 1, 0x7e, 1, 0x7e], [0x60, 1, 0x7e, 0], [0x60, 1, 0x7f, 0]],
   imports: [
-    importFunction('extism:host/env', 'alloc'),
-    importFunction('wasi_snapshot_preview1', 'proc_exit', 1),
+    importFunction('extism:host/env', 'alloc', 1),
+    importFunction('extism:host/env', 'free', 2),
+    importFunction('wasi_snapshot_preview1', 'proc_exit', 3),
   ],
   tables: [[0x70, ...limits(1, 5)]],
   memories: [limits(1, 9)],

@@ -6,7 +6,8 @@
 import { ByteReader } from './byte-reader.ts';
 import { concatBytes, encodeName, encodeU32 } from './byte-writer.ts';
 import { importsWasi, MAX_TABLE_ENTRIES, PAGES_PER_MIB } from './module-rules.ts';
-import type { Limits, WasmModule } from './read-module.ts';
+import type { WasmModule } from './read-module.ts';
+import type { Limits } from './read-types.ts';
 import { HEADER, SECTION, type Section } from './sections.ts';
 import { WASI_MODULE } from './wasi-functions.ts';
 

@@ -2,7 +2,8 @@
  * The functions of WASI preview 1 and their core types (`wasi_snapshot_preview1.witx`, lowered as
  * its ABI says: handles, pointers, sizes and flags are i32; sizes, rights and times of 64 bits i64).
  */
-import { type FunctionType, I32, I64 } from './read-module.ts';
+import type { FunctionType } from './read-module.ts';
+import { I32, I64 } from './read-types.ts';
 
 export const WASI_MODULE = 'wasi_snapshot_preview1';
 

@@ -11,6 +11,7 @@ import type { CellLimits, CellMessage, HostMessage } from './messages.ts';
 import { MAX_ERROR_CHARACTERS } from './messages.ts';
 import { outgoingRequest } from './outgoing-request.ts';
 import { HostPipe } from './pipe.ts';
+import { tryInstance } from './try-instance.ts';
 
 const pipe = new HostPipe();
 const say = (message: CellMessage, body?: Uint8Array) => pipe.write(message, body);
@@ -43,11 +44,11 @@ function guestHost(logs: LogBudget, limits: CellLimits): GuestHost {
   };
 }
 
-async function bind(module: Uint8Array): Promise<WebAssembly.Module | undefined> {
+async function bind<T>(load: () => Promise<T>): Promise<T | undefined> {
   try {
-    const compiled = await extismEngine.compile(module);
+    const loaded = await load();
     say({ type: 'bound' });
-    return compiled;
+    return loaded;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     say({ type: 'refused', message: plainText(message, MAX_ERROR_CHARACTERS) });
@@ -61,7 +62,10 @@ async function serve(): Promise<void> {
   for (;;) {
     const { message, body } = hear();
     if (message.type === 'bind' && compiled === undefined) {
-      compiled = await bind(body);
+      compiled = await bind(() => extismEngine.compile(body));
+    } else if (message.type === 'try' && compiled !== undefined) {
+      const module = compiled;
+      await bind(() => tryInstance(module));
     } else if (message.type === 'run' && compiled !== undefined) {
       const host = guestHost(new LogBudget(message.limits), message.limits);
       const { type: _, ...order } = message;

@@ -151,18 +151,27 @@ export class CellProcess {
 
   /** Loads the module, once in the life of the cell. */
   bind(module: Uint8Array): Promise<BindResult> {
+    return this.#load({ type: 'bind' }, module);
+  }
+
+  /** Makes an instance of the module that is bound, and calls nothing of it. */
+  tryInstance(): Promise<BindResult> {
+    return this.#load({ type: 'try' });
+  }
+
+  #load(message: HostMessage, module?: Uint8Array): Promise<BindResult> {
     const { promise, resolve } = Promise.withResolvers<BindResult>();
-    this.#handler = (message) => {
+    this.#handler = (answer) => {
       this.#handler = undefined;
-      if (message.type === 'bound') resolve({ ok: true });
-      else if (message.type === 'refused')
-        resolve({ ok: false, refused: true, message: message.message });
-      else this.#violate(`${message.type} instead of bound`);
+      if (answer.type === 'bound') resolve({ ok: true });
+      else if (answer.type === 'refused')
+        resolve({ ok: false, refused: true, message: answer.message });
+      else this.#violate(`${answer.type} instead of bound`);
     };
     this.#ended.promise.then(() => {
       resolve({ ok: false, refused: false, message: this.#lost?.reason ?? 'the cell ended' });
     });
-    this.#send({ type: 'bind' }, module);
+    this.#send(message, module);
     return promise;
   }
 

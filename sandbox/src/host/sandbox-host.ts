@@ -7,6 +7,8 @@ import { ownAddresses, systemResolve } from '../egress/resolve.ts';
 import { attemptActivities } from './attempt-activity.ts';
 import { AttemptRunner } from './attempt-runner.ts';
 import { sleep } from './back-off.ts';
+import { candidateActivities } from './candidate-activity.ts';
+import { CandidateRunner } from './candidate-runner.ts';
 import { CellPool } from './cell-pool.ts';
 import { prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
@@ -35,7 +37,17 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     healthOf(worker, cellsStart, pool, program.diesWithHost),
   );
   let connection: NativeConnection | undefined;
-  const runner = runnerOf(configuration, pool);
+  const control = new ControlClient({
+    url: configuration.controlUrl,
+    hostKey: configuration.hostKey,
+  });
+  const runner = runnerOf(control, pool);
+  const candidates = new CandidateRunner({
+    control,
+    program,
+    isolation: ISOLATION,
+    engine: engine(),
+  });
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
@@ -45,9 +57,14 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
       connection,
       namespace: configuration.temporalNamespace,
       taskQueue: configuration.taskQueue,
-      activities: attemptActivities(runner, ({ action }, end) => {
-        log.info('attempt ended', { action, ...end });
-      }),
+      activities: {
+        ...attemptActivities(runner, ({ action }, end) => {
+          log.info('attempt ended', { action, ...end });
+        }),
+        ...candidateActivities(candidates, ({ plugin }, end) => {
+          log.info('module tried', { plugin, ...end });
+        }),
+      },
       maxConcurrentActivityTaskExecutions: configuration.cells,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       shutdownGraceTime: configuration.drainMs,
@@ -69,22 +86,26 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
   } finally {
     await runner.settle();
     await health.close();
-    await pool.close();
+    await Promise.all([pool.close(), candidates.close()]);
     await connection?.close();
     await program.remove();
   }
 }
 
-function runnerOf(configuration: SandboxConfiguration, pool: CellPool): AttemptRunner {
-  const { controlUrl: url, hostKey } = configuration;
+function runnerOf(control: ControlClient, pool: CellPool): AttemptRunner {
   return new AttemptRunner({
-    control: new ControlClient({ url, hostKey }),
+    control,
     pool,
     modules: new ModuleCache(MODULE_CACHE_BYTES),
     broker: { resolve: systemResolve, ownAddresses: ownAddresses() },
     isolation: ISOLATION,
-    engine: `extism-js/${EXTISM_VERSION} ${runtimeName()}`,
+    engine: engine(),
   });
+}
+
+/** Engine and runtime with their versions. */
+function engine(): string {
+  return `extism-js/${EXTISM_VERSION} ${runtimeName()}`;
 }
 
 /** Tries until Temporal answers; undefined when told to stop first. */

@@ -8,6 +8,7 @@ import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
+import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
@@ -59,6 +60,7 @@ export interface ReadTransaction
     ApprovalReads,
     PluginApprovalReads,
     VersionReads,
+    CandidateReads,
     CredentialReads {
   /**
    * Without a version the current one that may run: of those with weights the one with the greatest, else
@@ -193,6 +195,7 @@ export interface WriteTransaction
     ApprovalWrites,
     PluginApprovalWrites,
     VersionWrites,
+    CandidateWrites,
     CredentialWrites,
     RateWrites {
   /** @returns false when the id is taken */

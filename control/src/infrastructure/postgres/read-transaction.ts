@@ -5,6 +5,7 @@ import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
 import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
+import { readCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
@@ -199,6 +200,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
+    ...readCandidates(tx, workspace),
     ...readPluginApprovals(tx, workspace),
     ...readVersions(tx, workspace),
     ...readCredentials(tx, workspace),

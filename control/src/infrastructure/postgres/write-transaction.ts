@@ -3,6 +3,7 @@ import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
 import { writeApprovals } from './approval-tables.ts';
+import { writeCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
@@ -74,6 +75,7 @@ export function writeTransaction(
     ...writeApprovals(tx, workspace, json),
     ...writePluginApprovals(tx, workspace, json),
     ...writeVersions(tx, workspace, json),
+    ...writeCandidates(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
       const rows =

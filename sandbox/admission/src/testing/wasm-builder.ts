@@ -1,10 +1,13 @@
 /** Builds small modules byte by byte, so that tests can break exactly one thing. */
-import { concatBytes, encodeName, encodeU32 } from '../byte-writer.ts';
+import { concatBytes, encodeU32 } from '../byte-writer.ts';
 import { HEADER, SECTION } from '../sections.ts';
 
 export type Bytes = readonly number[];
 
-export const text = encodeName;
+export function text(value: string): number[] {
+  const bytes = [...new TextEncoder().encode(value)];
+  return [...encodeU32(bytes.length), ...bytes];
+}
 
 export function vector(items: readonly Bytes[]): number[] {
   return [...encodeU32(items.length), ...items.flat()];
@@ -16,10 +19,14 @@ export interface ModuleParts {
   functions?: readonly number[];
   tables?: readonly Bytes[];
   memories?: readonly Bytes[];
+  globals?: readonly Bytes[];
   exports?: readonly Bytes[];
   /** Index of the start function. */
   start?: number;
+  elements?: readonly Bytes[];
+  dataCount?: number;
   bodies?: readonly Bytes[];
+  data?: readonly Bytes[];
   /** Raw sections appended at the end. */
   extra?: readonly { id: number; contents: Bytes }[];
 }
@@ -47,20 +54,26 @@ export function section(id: number, contents: Bytes): Bytes {
 }
 
 export function buildModule(parts: ModuleParts): Uint8Array {
-  const listed: [number, readonly Bytes[] | undefined][] = [
-    [SECTION.type, parts.types],
-    [SECTION.import, parts.imports],
-    [SECTION.function, parts.functions?.map((type) => encodeU32(type))],
-    [SECTION.table, parts.tables],
-    [SECTION.memory, parts.memories],
-    [SECTION.export, parts.exports],
+  const counted = (items: readonly Bytes[] | undefined) => items && vector(items);
+  const integer = (value: number | undefined) =>
+    value === undefined ? undefined : encodeU32(value);
+  const listed: [number, Bytes | undefined][] = [
+    [SECTION.type, counted(parts.types)],
+    [SECTION.import, counted(parts.imports)],
+    [SECTION.function, counted(parts.functions?.map((type) => encodeU32(type)))],
+    [SECTION.table, counted(parts.tables)],
+    [SECTION.memory, counted(parts.memories)],
+    [SECTION.global, counted(parts.globals)],
+    [SECTION.export, counted(parts.exports)],
+    [SECTION.start, integer(parts.start)],
+    [SECTION.element, counted(parts.elements)],
+    [SECTION.dataCount, integer(parts.dataCount)],
+    [SECTION.code, counted(parts.bodies?.map((body) => [...encodeU32(body.length), ...body]))],
+    [SECTION.data, counted(parts.data)],
   ];
-  const bodies = parts.bodies?.map((body) => [...encodeU32(body.length), ...body]);
   return concatBytes([
     HEADER,
-    ...listed.flatMap(([id, items]) => (items ? [section(id, vector(items))] : [])),
-    ...(parts.start === undefined ? [] : [section(SECTION.start, encodeU32(parts.start))]),
-    ...(bodies ? [section(SECTION.code, vector(bodies))] : []),
+    ...listed.flatMap(([id, contents]) => (contents ? [section(id, contents)] : [])),
     ...(parts.extra ?? []).map(({ id, contents }) => section(id, contents)),
   ]);
 }
