@@ -9,22 +9,11 @@ export type Verdict =
   /** Not looked at: the upload is answered with this code, as a rule because its manifest is none. */
   | { readonly stage: 'upload'; readonly code: ApiErrorCode }
   /** Not admitted: one of the findings has this rule. */
-  | { readonly stage: 'admission'; readonly rule: AdmissionRule | ComingRule }
+  | { readonly stage: 'admission'; readonly rule: AdmissionRule }
   /** The attempt fails. */
   | { readonly stage: 'run'; readonly code: AttemptErrorCode }
   /** The attempt succeeds with this text: the attack gained nothing, or is none. */
   | { readonly stage: 'run'; readonly output: string };
-
-/** Rules of admission that are demanded and not there yet. */
-type ComingRule =
-  | 'code.nesting'
-  | 'custom.size'
-  | 'data.range'
-  | 'element.range'
-  | 'export.duplicate'
-  | 'export.reserved'
-  | 'memory.export'
-  | 'start.type';
 
 export interface ModuleCase {
   /** What it does; unique in its family. */
@@ -51,7 +40,7 @@ export interface Family {
   readonly cases: readonly ModuleCase[];
 }
 
-export const refused = (rule: AdmissionRule | ComingRule): Verdict => ({
+export const refused = (rule: AdmissionRule): Verdict => ({
   stage: 'admission',
   rule,
 });

@@ -6,7 +6,6 @@ import { CellPool } from '@portarium/sandbox/host/cell-pool';
 import { prepareCellProgram } from '@portarium/sandbox/host/cell-program';
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { ATTACKS, type Attack, titleOf } from '../corpus.ts';
-import { PENDING } from '../pending.ts';
 import { type Admitted, admitCase, attemptOf } from './in-cell.ts';
 
 export interface NeighbourReport {
@@ -37,8 +36,7 @@ const pool = new CellPool(program, { size: 4 });
 const neighbour = await admitted(ATTACKS.find((one) => titleOf(one) === 'control: answers'));
 const hostile: { one: Attack; module: Admitted }[] = [];
 for (const one of ATTACKS) {
-  if (!FAMILIES.has(one.family) || one.expect.stage !== 'run' || PENDING.has(titleOf(one)))
-    continue;
+  if (!FAMILIES.has(one.family) || one.expect.stage !== 'run') continue;
   hostile.push({ one, module: await admitted(one) });
 }
 
