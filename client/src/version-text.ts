@@ -1,5 +1,5 @@
 /** Versions of a plugin in words, the same on every surface. */
-import { runnable, shareOf } from '@portarium/contracts/rollout';
+import { runnable, shareOf } from '@portarium/contracts/weights';
 import type { Plugin, PluginVersions } from './answers.ts';
 import { visibleLine } from './visible-text.ts';
 

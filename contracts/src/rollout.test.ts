@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import * as v from 'valibot';
-import { drawVersion, heaviest, runnable, shareOf, WeightsSchema } from './rollout.ts';
+import { drawVersion, WeightsSchema } from './rollout.ts';
+import { heaviest, runnable, shareOf } from './weights.ts';
 
 const WEIGHTS = { '1.10.0': 10, '1.9.0': 90 };
 const drawn = (weights: Record<string, number>, key: string) =>

@@ -9,6 +9,7 @@ import { PLATFORM_LIMITS } from './limits.ts';
 import { VersionSchema } from './manifest.ts';
 import { plainRecord } from './plain-record.ts';
 import { compareVersions } from './semantic-version.ts';
+import type { Weights } from './weights.ts';
 
 const { rolloutVersions, rolloutWeight } = PLATFORM_LIMITS;
 
@@ -23,7 +24,6 @@ export const WeightsSchema = v.pipe(
     return length >= 1 && length <= rolloutVersions;
   }, `expected 1 to ${rolloutVersions} versions`),
 );
-export type Weights = Readonly<Record<string, number>>;
 
 /** Separates these hashes from every other use of SHA-256. */
 export const ROLLOUT_CONTEXT = 'portarium/rollout/v1\n';
@@ -55,23 +55,4 @@ export async function drawVersion(weights: Weights, draw: Draw): Promise<string>
     if (place < end) return version;
   }
   throw new RangeError('a draw needs at least one version with a weight');
-}
-
-/** The weights of those that may run: what another had is theirs, in proportion. */
-export function runnable(weights: Weights, mayRun: ReadonlySet<string>): Weights {
-  return Object.fromEntries(Object.entries(weights).filter(([version]) => mayRun.has(version)));
-}
-
-/** The version with the greatest weight; of several the one that comes last. */
-export function heaviest(weights: Weights): string | undefined {
-  const [first] = Object.entries(weights).sort(
-    ([a, left], [b, right]) => right - left || compareVersions(b, a),
-  );
-  return first?.[0];
-}
-
-/** What part of the actions a version gets, from 0 to 1. */
-export function shareOf(weights: Weights, version: string): number {
-  const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-  return total === 0 ? 0 : (weights[version] ?? 0) / total;
 }

@@ -2,8 +2,9 @@
 import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
 import { checkPluginSignature, readPublisherKey } from './plugin-signature.ts';
-import { drawVersion, type Weights } from './rollout.ts';
+import { drawVersion } from './rollout.ts';
 import type { Findings, ReadEntry, Seen } from './verify-report.ts';
+import type { Weights } from './weights.ts';
 
 /** Of `action.requested`: anybody can draw as the Control Plane says it did. */
 export async function checkDraw({ entry, say }: Seen): Promise<void> {

@@ -20,8 +20,9 @@ import { ManifestSchema } from '../manifest.ts';
 import { inclusionProof, merkleRoot } from '../merkle.ts';
 import { type RequestStatement, requestDigest } from '../request-digest.ts';
 import { signPlugin } from '../plugin-signature.ts';
-import { drawVersion, type Weights } from '../rollout.ts';
+import { drawVersion } from '../rollout.ts';
 import { signNote } from '../signed-note.ts';
+import type { Weights } from '../weights.ts';
 import { honestLog, type StoryName, wholeBundle } from './honest-log.ts';
 import { testKey } from './test-key.ts';
 

@@ -1,5 +1,6 @@
 /** The version that an action gets which names none. */
-import { type Draw, drawVersion, runnable, type Weights } from '@portarium/contracts/rollout';
+import { type Draw, drawVersion } from '@portarium/contracts/rollout';
+import { runnable, type Weights } from '@portarium/contracts/weights';
 import type { PluginRecord } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
 

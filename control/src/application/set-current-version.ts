@@ -4,13 +4,8 @@
  */
 import { growthOf } from '@portarium/contracts/contract-growth';
 import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
-import {
-  heaviest,
-  runnable,
-  shareOf,
-  type Weights,
-  WeightsSchema,
-} from '@portarium/contracts/rollout';
+import { WeightsSchema } from '@portarium/contracts/rollout';
+import { heaviest, runnable, shareOf, type Weights } from '@portarium/contracts/weights';
 import * as v from 'valibot';
 import { RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context } from './context.ts';

@@ -13,7 +13,7 @@ import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
-import type { Weights } from '@portarium/contracts/rollout';
+import type { Weights } from '@portarium/contracts/weights';
 import type { Quarantine } from './version-store.ts';
 
 /** Only an active version runs. One that grew waits for people; who denies it ends it. */
