@@ -14,6 +14,7 @@ import { VAULT_SERVER } from '@portarium/local/testing/vault-server';
 import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
 import { parseJunit, type TestResult } from './parse-junit.ts';
+import { installBubblewrap } from './tools/install-bubblewrap.ts';
 import { installChromium } from './tools/install-chromium.ts';
 import { installRustTarget } from './tools/install-rust-target.ts';
 import { installSchemathesis } from './tools/install-schemathesis.ts';
@@ -69,6 +70,7 @@ async function installServers(): Promise<void> {
   }
   await resolveServerBinary(VAULT_SERVER, { onProgress: progressLines() });
   installSchemathesis();
+  installBubblewrap();
   installChromium();
   installRustTarget();
 }

@@ -15,6 +15,7 @@ test('the least environment gives the defaults', async () => {
       temporalNamespace: 'default',
       taskQueue: 'sandbox.default',
       cells: 4,
+      requireIsolation: 'process',
       healthPort: 0,
       drainMs: 10_000,
       telemetryEndpoint: undefined,

@@ -1,7 +1,9 @@
 /** What the environment configures of a sandbox host; the only reader of `process.env` here. */
 import { readFile } from 'node:fs/promises';
+import { ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
 import * as v from 'valibot';
 import { removeProxies } from './egress/proxy-environment.ts';
+import type { IsolationLevel } from './isolation/levels.ts';
 
 const number = (least: number, most: number) =>
   v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.minValue(least), v.maxValue(most));
@@ -47,6 +49,13 @@ export const SandboxEnvironmentSchema = v.object({
     v.optional(number(1, 256), '4'),
     v.description('Attempts that run at once.'),
   ),
+  SANDBOX_REQUIRE_ISOLATION: v.pipe(
+    v.optional(v.picklist(ISOLATION_LEVELS), 'process'),
+    v.description(
+      'Weakest isolation of cells that the host starts with: `process`, `seccomp` or `namespaces+seccomp`. Production asks for `seccomp`.',
+    ),
+    v.metadata({ type: 'level' }),
+  ),
   PORTARIUM_HEALTH_PORT: v.pipe(
     v.optional(number(0, 65_535), '0'),
     v.description('Loopback port of /livez, /readyz and /healthz; 0 takes a free one.'),
@@ -60,7 +69,7 @@ export const SandboxEnvironmentSchema = v.object({
   ),
   PATH: v.pipe(
     v.optional(v.string(), '/usr/bin:/bin'),
-    v.description('Where `setpriv` is looked for.'),
+    v.description('Where `setpriv`, `prlimit` and `bwrap` are looked for.'),
     v.metadata({ type: 'folders' }),
   ),
   PORTARIUM_DRAIN_MS: v.pipe(
@@ -86,6 +95,7 @@ export interface SandboxConfiguration {
   readonly temporalNamespace: string;
   readonly taskQueue: string;
   readonly cells: number;
+  readonly requireIsolation: IsolationLevel;
   readonly healthPort: number;
   readonly drainMs: number;
   /** Where spans are sent, if anywhere. */
@@ -139,6 +149,7 @@ export async function readConfiguration(
       temporalNamespace: env.PORTARIUM_TEMPORAL_NAMESPACE,
       taskQueue: env.PORTARIUM_TASK_QUEUE,
       cells: env.PORTARIUM_CELLS,
+      requireIsolation: env.SANDBOX_REQUIRE_ISOLATION,
       healthPort: env.PORTARIUM_HEALTH_PORT,
       drainMs: env.PORTARIUM_DRAIN_MS,
       telemetryEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,

@@ -1,6 +1,7 @@
 /**
  * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
- * `… replay BUNDLE` runs recorded attempts again, `… check` admits an author's module, `… test` runs its cases.
+ * `… replay BUNDLE` runs recorded attempts again, `… check` admits an author's module, `… test` runs its
+ * cases, `… isolation` tells how confined cells are on this machine.
  */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
 import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
@@ -20,6 +21,10 @@ async function main(): Promise<number> {
     const { replay } = await import('./replay/replay-command.ts');
     return replay(args, readSearchPath());
   }
+  if (role === 'isolation') {
+    const { showIsolation } = await import('./isolation/isolation-command.ts');
+    return showIsolation(readSearchPath());
+  }
   await configure({
     sinks: { console: getConsoleSink({ formatter: jsonLinesFormatter }) },
     loggers: [
@@ -29,12 +34,7 @@ async function main(): Promise<number> {
   });
   const log = getLogger(['portarium', 'sandbox']);
   if (role !== 'serve') {
-    log.error(
-      'unknown role; use: bun run sandbox/src/main.ts serve, replay BUNDLE, check, or test',
-      {
-        role,
-      },
-    );
+    log.error('unknown role; use: serve, replay BUNDLE, check, test, or isolation', { role });
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });

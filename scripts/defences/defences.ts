@@ -25,6 +25,11 @@ export interface Defence {
 
 const REQUESTS = 'plugins/hostile/requests/requests.integration.test.ts';
 
+/** Cells are confined on Linux only. */
+function linuxProblem(): string | undefined {
+  return process.platform === 'linux' ? undefined : `this is ${process.platform}`;
+}
+
 /** Missed when a family of hostile requests no longer ends as the corpus says. */
 function missedBy(family: string): Pick<Defence, 'tests' | 'watching' | 'needs'> {
   const watching = `every request of the family ${family} ends as the corpus says, on Bun`;
@@ -456,5 +461,49 @@ export const DEFENCES: readonly Defence[] = [
     without: "if (tried.value.finding?.message === '') {",
     tests: 'control/src/http/candidates.integration.test.ts',
     watching: 'code that an engine refuses is a finding from a cell',
+  },
+  {
+    name: 'the filter of system calls',
+    file: 'sandbox/src/isolation/confine.ts',
+    source: '  installFilter(kernel);\n',
+    without: '',
+    tests: 'sandbox/src/isolation/attacks.integration.test.ts',
+    watching: 'gains nothing at the level seccomp, on bun',
+    needs: linuxProblem,
+  },
+  {
+    name: 'the cell’s look at its descriptors',
+    file: 'sandbox/src/isolation/confine.ts',
+    source: 'if (unexpected.length > 0) {',
+    without: 'if (unexpected.length > 1_000) {',
+    tests: 'sandbox/src/isolation/attacks.integration.test.ts',
+    watching: 'inherits a descriptor does not start at the level seccomp, on bun',
+    needs: linuxProblem,
+  },
+  {
+    name: 'the host’s look at the filter of a cell',
+    file: 'sandbox/src/isolation/confirm-cell.ts',
+    source: 'filterProblem(inner) ??',
+    without: '(filterProblem(inner) && undefined) ??',
+    tests: 'sandbox/src/isolation/isolation.integration.test.ts',
+    watching: 'without the filter is refused, whatever it says',
+    needs: linuxProblem,
+  },
+  {
+    name: 'the host’s look at the environment of a cell',
+    file: 'sandbox/src/isolation/confirm-cell.ts',
+    source: 'environmentProblem(inner, environment) ??',
+    without: '(environmentProblem(inner, environment) && undefined) ??',
+    tests: 'sandbox/src/isolation/isolation.integration.test.ts',
+    watching: 'that has a variable of its host is refused',
+    needs: linuxProblem,
+  },
+  {
+    name: 'the refusal to start with less isolation than is required',
+    file: 'sandbox/src/isolation/levels.ts',
+    source: 'if (!isWeaker(level, required)) return undefined;',
+    without: 'if (level !== required || !isWeaker(level, required)) return undefined;',
+    tests: 'sandbox/src/isolation/levels.test.ts',
+    watching: 'a weaker level is told',
   },
 ];

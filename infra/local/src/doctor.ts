@@ -2,15 +2,18 @@
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
-import type { LocalEnvironment } from './environment.ts';
+import { inheritedVariables, type LocalEnvironment } from './environment.ts';
 import { examineDataFolder } from './examine-data-folder.ts';
 import { examineStack } from './examine-stack.ts';
 import { broken, type Finding, fine, lacking } from './finding.ts';
 import { messageOf } from './local-stack-error.ts';
+import { readIsolation } from './parts/isolation.ts';
+import { planeCommand } from './parts/plane-command.ts';
+import { SANDBOX_MAIN } from './parts/planes.ts';
 import { postgresBinaries } from './parts/postgres-binaries.ts';
 import { findPostgresUser, runsAsRoot } from './postgres-user.ts';
 import { runCommand } from './process/run-command.ts';
-import { readVersions } from './repository.ts';
+import { REPOSITORY_ROOT, readVersions } from './repository.ts';
 
 /** A stack that idles takes 0.6 GiB (proportional set size, Linux); attempts at work take more. */
 const WANTED_MEMORY_BYTES = 1024 ** 3;
@@ -39,6 +42,7 @@ export async function examine(dataDir: string, environment: LocalEnvironment): P
     examinePostgres(),
     examinePostgresUser(),
     ...(environment.runtime === 'deno' ? [await examineDeno()] : []),
+    await examineIsolation(environment),
     examineMemory(),
     ...examineDataFolder(dataDir),
     ...(await examineStack(dataDir, environment)),
@@ -74,6 +78,25 @@ async function examineDeno(): Promise<Finding> {
       : fine('deno', detail, true);
   } catch (error) {
     return broken('deno', messageOf(error), fix);
+  }
+}
+
+/** How confined the cells of a sandbox host come up here. */
+async function examineIsolation(environment: LocalEnvironment): Promise<Finding> {
+  const name = 'isolation';
+  const fix = 'Run ./portarium again: it installs packages.';
+  try {
+    const { file, args } = planeCommand(environment, SANDBOX_MAIN, 'isolation');
+    const shown = await runCommand(file, args, {
+      cwd: REPOSITORY_ROOT,
+      env: inheritedVariables(environment),
+      timeoutMs: 60_000,
+    });
+    const { level, missing } = readIsolation(shown.output);
+    if (level === undefined) return broken(name, `no cell comes up: ${shown.output.trim()}`, fix);
+    return missing === undefined ? fine(name, level) : lacking(name, level, missing);
+  } catch (error) {
+    return broken(name, messageOf(error), fix);
   }
 }
 

@@ -163,7 +163,8 @@ function isConfiguring(name: string): boolean {
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
-const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
+const PLANE_TUNING =
+  /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|SANDBOX_REQUIRE_ISOLATION|OTEL_[A-Z_]+)$/;
 
 /** Where the Control Plane keeps credentials, if not in the sealed vault of the data folder. */
 const EXTERNAL_VAULT = /^PORTARIUM_VAULT_(ADDR|TOKEN_FILE|MOUNT|PREFIX|NAMESPACE|CA_FILE)$/;

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { availableParallelism } from 'node:os';
 import { CellPool } from '@portarium/sandbox/host/cell-pool';
-import {
-  type CellProgram,
-  prepareCellProgram,
-  type Runtime,
-} from '@portarium/sandbox/host/cell-program';
+import { type CellProgram, prepareCellProgram } from '@portarium/sandbox/host/cell-program';
+import type { Runtime } from '@portarium/sandbox/isolation/runtime';
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { ATTACKS, type Attack, FAMILIES, titleOf } from './corpus.ts';
 import { admitCase, attemptsOf } from './world/in-cell.ts';
@@ -23,7 +20,7 @@ const programs: CellProgram[] = [];
 const pools = new Map<Runtime['name'], CellPool>();
 beforeAll(async () => {
   for (const runtime of RUNTIMES) {
-    const program = await prepareCellProgram(process.env.PATH ?? '', runtime);
+    const program = await prepareCellProgram(process.env.PATH ?? '', { runtime });
     programs.push(program);
     pools.set(runtime.name, new CellPool(program, { size: CELLS }));
   }

@@ -4,6 +4,7 @@
  */
 import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
+import { confineAsAsked } from '../isolation/confine.ts';
 import type { FailedRequest, GuestHost, GuestResponse } from './engine.ts';
 import { extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
@@ -57,6 +58,7 @@ async function bind<T>(load: () => Promise<T>): Promise<T | undefined> {
 }
 
 async function serve(): Promise<void> {
+  await confineAsAsked(process.argv.slice(2));
   say({ type: 'ready' });
   let compiled: WebAssembly.Module | undefined;
   for (;;) {

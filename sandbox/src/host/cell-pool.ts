@@ -2,7 +2,8 @@
  * Cells started ahead of need. A cell is bound to one workspace and one module on first use and
  * never to another; it is thrown away after any doubt, after many attempts and after idle time.
  */
-import { CELL_OVERHEAD_BYTES, CellProcess } from './cell-process.ts';
+import { MAX_LIMITS } from '@portarium/contracts/limits';
+import { CELL_CPU_SECONDS, CELL_OVERHEAD_BYTES, CellProcess } from './cell-process.ts';
 import type { CellProgram } from './cell-program.ts';
 
 export interface CellPoolOptions {
@@ -47,6 +48,8 @@ interface BoundCell {
 const BIND_TIMEOUT_MS = 15_000;
 const START_TIMEOUT_MS = 10_000;
 const BIND_WATCH_MS = 25;
+/** A cell with more behind it might not have the CPU for another attempt. */
+const MOST_CPU_MS = CELL_CPU_SECONDS * 1_000 - MAX_LIMITS.cpuMs;
 /** Resident bytes per byte of a module: compiled code and the engine's tables. */
 const BIND_FACTOR = 16;
 
@@ -158,7 +161,8 @@ export class CellPool {
           reusable &&
           bound.process.alive &&
           !this.#closed &&
-          bound.attempts < this.#options.maxAttempts;
+          bound.attempts < this.#options.maxAttempts &&
+          (bound.process.usage()?.cpuMs ?? 0) < MOST_CPU_MS;
         if (keep) this.#park(bound);
         else await bound.process.kill();
         this.#freePlace();

@@ -3,6 +3,7 @@
  * numbered, parsed, and allowed only where the protocol has it; anything else ends the cell.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { GuestRequest } from '@portarium/contracts/outbound-request';
 import * as v from 'valibot';
@@ -16,6 +17,7 @@ import {
   type LogLevel,
 } from '../cell/messages.ts';
 import { encodeFrame, FrameReader } from '../cell/wire.ts';
+import type { Confirmation } from '../isolation/confirm-cell.ts';
 import { type ProcessUsage, processUsage, resetPeak } from './process-usage.ts';
 
 /** Room for a head (JSON of a request with its headers) beside the body. */
@@ -23,6 +25,8 @@ const HEAD_BYTES = 4 * 1024 * 1024;
 const STDERR_BYTES = 4_096;
 /** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
 export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
+/** CPU of a cell in its whole life: twelve of the largest attempts; the kernel ends it there. */
+export const CELL_CPU_SECONDS = 3_600;
 
 /** How the process of a cell is started. */
 export interface CellCommand {
@@ -30,6 +34,8 @@ export interface CellCommand {
   readonly args: readonly string[];
   /** All that its environment holds; nothing when left out. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Asked about the started process once the cell says that it is ready; anything but a yes ends it. */
+  readonly confirm?: (pid: number) => Confirmation;
 }
 
 export interface GuestRun {
@@ -78,6 +84,8 @@ export class CellProcess {
   #kernelPeak = true;
   #stderr = '';
   readonly #ready = Promise.withResolvers<boolean>();
+  /** The process that runs the guest, where another was started around it. */
+  #inner: number | undefined;
 
   constructor(program: CellCommand) {
     this.#child = spawn(program.command, [...program.args], {
@@ -91,7 +99,7 @@ export class CellProcess {
         return;
       }
       this.#handler = undefined;
-      this.#ready.resolve(true);
+      this.#confirm(program);
     };
     this.#child.stdout.on('data', (chunk: Uint8Array) => this.#receive(chunk));
     this.#child.stderr.on('data', (chunk: Uint8Array) => {
@@ -105,8 +113,9 @@ export class CellProcess {
     });
   }
 
+  /** The process that runs the guest; until it is ready, the one that was started. */
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#inner ?? this.#child.pid ?? 0;
   }
 
   get alive(): boolean {
@@ -217,7 +226,7 @@ export class CellProcess {
   /** SIGKILL: a guest that loops never reads a message. Resolves once the process is gone. */
   async kill(): Promise<void> {
     this.usage();
-    this.#child.kill('SIGKILL');
+    this.#kill();
     await this.#ended.promise;
   }
 
@@ -265,13 +274,44 @@ export class CellProcess {
   #violate(what: string): void {
     this.usage();
     this.#lost ??= { reason: `the cell broke the protocol: ${what}`, violation: true };
-    this.#child.kill('SIGKILL');
+    this.#kill();
+  }
+
+  /** Resolves {@link ready}, unless the kernel says of the process what the cell did not. */
+  #confirm({ confirm }: CellCommand): void {
+    const confirmed = confirm?.(this.pid) ?? { ok: true, pid: this.pid };
+    if (!confirmed.ok) {
+      this.#lost ??= { reason: `the cell is not confined: ${confirmed.problem}`, violation: true };
+      this.#kill();
+      return;
+    }
+    if (confirmed.pid !== this.pid) this.#inner = confirmed.pid;
+    this.#ready.resolve(true);
+  }
+
+  /** What stands around the inner process waits for it, reaps it, and ends: so its end is both ends. */
+  #kill(): void {
+    if (this.#inner !== undefined && isChildOf(this.#inner, this.#child.pid ?? 0)) {
+      process.kill(this.#inner, 'SIGKILL');
+    } else {
+      this.#child.kill('SIGKILL');
+    }
   }
 
   #end(reason: string): void {
     this.#lost ??= { reason, violation: false };
     this.#ready.resolve(false);
     this.#ended.resolve();
+  }
+}
+
+/** A number may have gone to another process since: `man 5 proc_pid_stat`, field 4. */
+function isChildOf(pid: number, parent: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
+  } catch {
+    return false;
   }
 }
 

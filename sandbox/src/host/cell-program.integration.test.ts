@@ -3,8 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CellStarter } from '../isolation/cell-command.ts';
+import type { Runtime } from '../isolation/runtime.ts';
 import { denoBinary } from '../replay/deno-binary.ts';
-import { cellCommand, type Runtime } from './cell-program.ts';
+import type { CellCommand } from './cell-process.ts';
 
 let root = '';
 beforeAll(async () => {
@@ -53,11 +55,22 @@ const CONFINED = {
   pipe: 'from the host',
 };
 
+async function plainCommand(
+  script: string,
+  folder: string,
+  searchPath: string,
+): Promise<CellCommand> {
+  const starter = new CellStarter(folder, searchPath);
+  const found = await starter.command('process', { runtime: DENO, script });
+  if (!found.ok) throw new Error(found.missing);
+  return found.command;
+}
+
 async function probe() {
   const folder = await mkdtemp(join(root, 'cell-'));
   const script = join(folder, 'probe.mjs');
   await writeFile(script, PROBE);
-  return cellCommand(DENO, script, folder, process.env.PATH ?? '');
+  return plainCommand(script, folder, process.env.PATH ?? '');
 }
 
 test('a process of Deno reads its pipe and may do nothing else', async () => {
@@ -87,6 +100,6 @@ test('a host on Deno gives its cells no permission either', async () => {
 });
 
 test('nothing is left to search for outside of the folder of the cell', async () => {
-  const { environment, command } = await cellCommand(DENO, join(root, 'cell.mjs'), root, '');
+  const { environment, command } = await plainCommand(join(root, 'cell.mjs'), root, '');
   expect([environment?.DENO_DIR, command]).toEqual([join(root, 'deno'), join(root, 'deno-cell')]);
 });

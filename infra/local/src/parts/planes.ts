@@ -23,12 +23,13 @@ import { runCommand } from '../process/run-command.ts';
 import type { OnProgress } from '../progress.ts';
 import { REPOSITORY_ROOT } from '../repository.ts';
 import type { Secrets } from '../secrets.ts';
+import { toldIsolation } from './isolation.ts';
 import { planeCommand } from './plane-command.ts';
 import { POSTGRES_DATABASE, POSTGRES_OWNER, POSTGRES_RUNTIME, postgresUrl } from './postgres.ts';
 import { TEMPORAL_NAMESPACE } from './temporal.ts';
 
 const CONTROL_MAIN = 'control/src/main.ts';
-const SANDBOX_MAIN = 'sandbox/src/main.ts';
+export const SANDBOX_MAIN = 'sandbox/src/main.ts';
 /** How long attempts may finish after SIGTERM. */
 export const SANDBOX_DRAIN_MS = 10_000;
 const STEP_TIMEOUT_MS = 5 * 60_000;
@@ -118,6 +119,7 @@ export function sandboxPart(context: StackContext): PartSpec {
     }),
     isReady: async () => (await probeHttp(ports.sandboxHealth, '/readyz')).status === 200,
     answers: async () => (await probeHttp(ports.sandboxHealth, '/livez')).status !== 0,
+    tells: async () => toldIsolation((await probeHttp(ports.sandboxHealth, '/healthz')).body),
     readyTimeoutMs: 60_000,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: SANDBOX_DRAIN_MS + 5_000,

@@ -25,6 +25,8 @@ export interface PartSpec {
    * must not reject and must give up by itself.
    */
   readonly answers: () => Promise<boolean>;
+  /** What people should know of it once it is ready; must not reject. */
+  readonly tells?: () => Promise<string | undefined>;
   /** Longest wait for readiness after a start. */
   readonly readyTimeoutMs: number;
   readonly stopSignal: NodeJS.Signals;

@@ -99,7 +99,7 @@ export class SupervisedPart {
       delayMs = nextDelayMs(delayMs, 0);
       await this.#wait(delayMs);
     }
-    this.#become({ state: 'ready', ms: Date.now() - began });
+    await this.#becomeReady(Date.now() - began);
     this.#keeper = this.#keepRunning();
   }
 
@@ -126,9 +126,15 @@ export class SupervisedPart {
       const began = Date.now();
       if ((await this.#startOnce('restarting')) === 'ready') {
         readySince = Date.now();
-        this.#become({ state: 'ready', ms: readySince - began });
+        await this.#becomeReady(readySince - began);
       }
     }
+  }
+
+  async #becomeReady(ms: number): Promise<void> {
+    const detail = await this.spec.tells?.();
+    if (!this.#stopping)
+      this.#become({ state: 'ready', ms, ...(detail === undefined ? {} : { detail }) });
   }
 
   /** Resolves with how the process ended; one that answers nothing any more is killed. */

@@ -53,7 +53,7 @@ const runtime =
     ? ({ name: 'deno', executable: denoBinary() } as const)
     : ({ name: 'bun', executable: process.execPath } as const);
 
-const program = await prepareCellProgram(process.env.PATH ?? '', runtime);
+const program = await prepareCellProgram(process.env.PATH ?? '', { runtime });
 const health = await startHealthServer(0, () => ({ ready: true, reasons: [], details: {} }));
 const { canary, attacks } = await admitAll();
 const pool = { current: newPool() };

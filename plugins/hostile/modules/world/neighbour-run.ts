@@ -30,7 +30,9 @@ const FAMILIES: ReadonlySet<string> = new Set(['loop', 'memory', 'depth', 'flood
 
 const name = process.argv[2] === 'deno' ? 'deno' : 'bun';
 const executable = name === 'deno' ? denoBinary() : process.execPath;
-const program = await prepareCellProgram(process.env.PATH ?? '', { name, executable });
+const program = await prepareCellProgram(process.env.PATH ?? '', {
+  runtime: { name, executable },
+});
 const pool = new CellPool(program, { size: 4 });
 
 const neighbour = await admitted(ATTACKS.find((one) => titleOf(one) === 'control: answers'));
