@@ -10,6 +10,7 @@ import { API_ERRORS, type ApiErrorCode } from '@portarium/contracts/errors';
 import { WorkspaceIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
+import { MAX_SIGNATURE_LENGTH } from '@portarium/contracts/plugin-signature';
 import { PERMISSIONS } from '@portarium/control/domain/permissions';
 import { OPERATIONS, type Operation, type OperationId } from '@portarium/control/http/operations';
 import { readVersions } from '@portarium/local/repository';
@@ -31,6 +32,9 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   Plugins: answers.listOf(answers.PluginSchema),
   PluginVersions: answers.PluginVersionsSchema,
   PluginVersion: answers.PluginVersionSchema,
+  PluginRules: answers.PluginRulesSchema,
+  Publisher: answers.PublisherSchema,
+  Publishers: answers.listOf(answers.PublisherSchema),
   Egress: answers.EgressSchema,
   Credential: answers.CredentialSchema,
   Credentials: answers.listOf(answers.CredentialSchema),
@@ -58,6 +62,12 @@ const BODIES: Partial<Record<OperationId, Json>> = {
     digest: ZERO,
   },
   setCurrentVersion: { version: '1.0.0', rationale: '1.1.0 fails on refunds of zero' },
+  setQuarantine: { quarantined: true, rationale: 'it asks for refunds twice' },
+  setPluginRules: { signature: 'required', quarantineAfter: 5, crashWindowMs: 600_000 },
+  trustPublisher: {
+    verifierKey: 'acme+3cd140eb+AfvuEM2VDoO+wD2c2OLo7Gkm1kHFUA2Isr3Pe1adQ640',
+  },
+  revokePublisher: { versions: 'quarantine', rationale: 'the key was on a stolen laptop' },
   grantEgress: {
     rules: [
       {
@@ -150,6 +160,8 @@ const TAGS: Readonly<Record<string, string>> = {
   caller: 'The key that asks.',
   keys: 'API keys, each owned by a person and bound to a role.',
   plugins: 'Adapters as WebAssembly modules, and what they may reach.',
+  'plugin-rules': 'What a workspace asks of plugins.',
+  publishers: 'Whose signatures over plugins a workspace trusts.',
   credentials: 'Secrets that the broker sets, and nobody reads back.',
   actions: 'Requests to run one operation with one input.',
   approvals: 'Decisions of people, each bound to exactly what would run.',
@@ -207,11 +219,14 @@ const NUMBERS: Readonly<Record<string, Json>> = {
 function bodyOf({ id, body, upload }: Operation): Json {
   if (upload === true) {
     const binary = { type: 'string', format: 'binary', contentMediaType: 'application/wasm' };
-    const properties = { manifest: { $ref: '#/components/schemas/Manifest' }, module: binary };
+    const signature = { type: 'string', maxLength: MAX_SIGNATURE_LENGTH };
+    const manifest = { $ref: '#/components/schemas/Manifest' };
+    const properties = { manifest, module: binary, signature };
     const schema = { type: 'object', required: ['manifest', 'module'], properties };
     const encoding = {
       manifest: { contentType: 'application/json' },
       module: { contentType: 'application/wasm' },
+      signature: { contentType: 'text/plain' },
     };
     const content = { 'multipart/form-data': { schema, encoding } };
     return { requestBody: { required: true, content } };

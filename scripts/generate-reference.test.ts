@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorRuleSchema } from '@portarium/contracts/egress-rule';
 import { API_ERRORS, ATTEMPT_ERRORS } from '@portarium/contracts/errors';
+import { ATTACKS } from '../plugins/hostile/modules/corpus.ts';
 import { readCorpus } from '../plugins/hostile/requests/corpus.ts';
 import { dependencyDrift, referencePages, withUnit } from './generate-reference.ts';
 import { configurationVariables } from './reference/configuration-page.ts';
+import { cellText } from './reference/hostile-page.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -63,6 +65,14 @@ test('the page of egress is as committed, with every field of a rule and every h
   const cases = readCorpus().flatMap((family) => family.cases);
   for (const { name } of cases) expect(page).toContain(`\n| ${name.replaceAll('|', '\\|')} |`);
   expect(page.split(/ (?:allowed|failed|denied: [a-z]+) \|\n/).length - 1).toBe(cases.length);
+});
+
+test('the page of hostile modules is as committed, with every case and its verdict', () => {
+  const page = referencePages().get('docs/reference/hostile-modules.md') ?? '';
+  expect(readFileSync(join(root, 'docs/reference/hostile-modules.md'), 'utf8')).toBe(page);
+  for (const { name } of ATTACKS) expect(page).toContain(`\n| ${cellText(name)} | `);
+  const verdicts = / (?:upload refused|not admitted|fails: `[^`]+`|succeeds)[^|\n]* \|\n/g;
+  expect(page.match(verdicts)?.length).toBe(ATTACKS.length);
 });
 
 test('a figure is shown in the largest unit that keeps it whole', () => {

@@ -1,5 +1,5 @@
 /**
- * Writes the pages of limits, errors, permissions, configuration and commands under `docs/reference/` from
+ * Writes the pages of limits, errors, permissions, configuration, commands, egress and admission under `docs/reference/` from
  * code; with `--check` it writes nothing and fails when a page, or the list of dependencies, has drifted.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,10 +11,12 @@ import {
   PLATFORM_LIMITS,
 } from '@portarium/contracts/limits';
 import { INSTANCE_ONLY, PERMISSIONS, ROLES } from '@portarium/control/domain/permissions';
+import { admissionPage } from './reference/admission-page.ts';
 import { cliPage } from './reference/cli-page.ts';
 import { configurationPage } from './reference/configuration-page.ts';
 import { egressPage } from './reference/egress-page.ts';
 import { errorPages } from './reference/error-pages.ts';
+import { hostilePage } from './reference/hostile-page.ts';
 import { NOTICE } from './reference/notice.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -77,6 +79,16 @@ const PLATFORM_LIMIT_TEXT = {
   labels: 'labels of an action',
   journalCharacters:
     'an action’s journal over all attempts: path and response headers of each call, and 2,048 characters beside',
+  rolloutVersions: 'versions of a plugin that share its actions',
+  rolloutWeight: 'weight of one of them',
+  crashesToQuarantine:
+    'crashes of a version within the window that quarantine it, unless the workspace says otherwise',
+  crashWindowMs: 'that window, unless the workspace says otherwise',
+  mostCrashesToQuarantine: 'crashes that a workspace may choose, at most',
+  mostCrashWindowMs: 'window that a workspace may choose, at most',
+  publisherKeys: 'keys of publishers that a workspace has trusted, revoked ones too',
+  candidateMs: 'time that an upload waits for a sandbox host to try its module',
+  candidates: 'modules of one workspace that are tried at once',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 
@@ -166,6 +178,8 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/cli.md', cliPage()],
     ['docs/reference/permissions.md', permissionsPage()],
     ['docs/reference/egress.md', egressPage()],
+    ['docs/reference/hostile-modules.md', hostilePage()],
+    ['docs/reference/admission.md', admissionPage()],
   ]);
 }
 

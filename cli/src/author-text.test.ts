@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test';
+import { findingText } from '@portarium/admission/finding';
+import { visibleLine } from '@portarium/client/visible-text';
 import type { CaseResult } from '@portarium/contracts/plugin-cases';
-import { caseText, findingText } from './author-text.ts';
+import { caseText } from './author-text.ts';
 
 const RESULT: CaseResult = {
   ...{ name: 'adds', operation: 'sum', ok: false, ms: 12, verdict: 'succeeded' },
@@ -28,7 +30,9 @@ test('what a plugin wrote can neither steer a terminal nor begin a line', () => 
   const hostile = '\u001b[2J\u202ex\nok   forged';
   const logs = [{ level: 'info', message: hostile }];
   const text = caseText({ ...RESULT, name: hostile, problems: [hostile], logs }, undefined);
-  const finding = findingText({ rule: 'import', message: hostile, hint: 'Leave it out.' });
+  const parts = { rule: 'import.unknown', message: hostile, hint: 'Leave it out.', at: hostile };
+  const finding = findingText(parts, visibleLine);
+  expect(finding.split('\n')).toHaveLength(3);
   for (const shown of [text, finding]) {
     for (const part of ['\u001b', '\u202e']) expect(shown).not.toContain(part);
   }

@@ -3,18 +3,6 @@ import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine, visibleText } from '@portarium/client/visible-text';
 import type { CaseResult } from '@portarium/contracts/plugin-cases';
 
-interface Finding {
-  readonly rule: string;
-  readonly message: string;
-  readonly hint: string;
-  readonly at?: string | undefined;
-}
-
-export function findingText({ rule, message, hint, at }: Finding): string {
-  const where = at === undefined ? '' : ` (${at})`;
-  return visibleText(`  ${rule}: ${message}${where}\n      ${hint}`);
-}
-
 /** A line for a case that is ok; what is wrong, the difference and the log for one that is not. */
 export function caseText(result: CaseResult, expected: unknown): string {
   const { ok, name, operation, ms, verdict, problems, output, logs } = result;

@@ -21,8 +21,8 @@ test('each admission finding is told with its place and its hint, and made safe 
     admission: { findings: [finding, { ...finding, rule: 'memory.count', at: undefined }] },
   });
   const text = failureText(error, 'portarium plugin push');
-  expect(text).toContain('  import.unknown at a.b: x[2J\n    → Leave it out.');
-  expect(text).toContain('  memory.count: x[2J');
+  expect(text).toContain('  import.unknown  at a.b\n      x\\u001b[2J\n      → Leave it out.');
+  expect(text).toContain('  memory.count\n      x\\u001b[2J');
   expect(failureJson(error)).toMatchObject({
     ok: false,
     problem: { code: 'plugin.not-admitted', admission: { findings: [finding, {}] } },

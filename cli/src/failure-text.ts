@@ -1,21 +1,14 @@
 /** What a failed command says: to people a sentence and what to do, to scripts the whole problem. */
+import { findingText } from '@portarium/admission/finding';
 import { PortariumError } from '@portarium/client/portarium-error';
-import { plainText } from '@portarium/contracts/plain-text';
+import { visibleLine } from '@portarium/client/visible-text';
 import { messageOf } from '@portarium/local/local-stack-error';
 import * as v from 'valibot';
 import { AdvisedError } from './advised-error.ts';
+import { FindingSchema } from './finding-schema.ts';
 import { UsageError } from './usage-error.ts';
 
-const AdmissionSchema = v.looseObject({
-  findings: v.array(
-    v.looseObject({
-      rule: v.string(),
-      message: v.string(),
-      hint: v.string(),
-      at: v.optional(v.string()),
-    }),
-  ),
-});
+const AdmissionSchema = v.looseObject({ findings: v.array(FindingSchema) });
 
 /** What a code means for somebody at a terminal, beyond its hint. */
 const WHAT_TO_RUN: ReadonlyMap<string, string> = new Map([
@@ -65,8 +58,5 @@ export function failureJson(error: unknown): Readonly<Record<string, unknown>> {
 function findingLines({ problem }: PortariumError): string[] {
   const admission = v.safeParse(AdmissionSchema, problem.admission);
   if (!admission.success) return [];
-  return admission.output.findings.flatMap(({ rule, message, hint, at }) => [
-    plainText(`  ${rule}${at === undefined ? '' : ` at ${at}`}: ${message}`),
-    plainText(`    → ${hint}`),
-  ]);
+  return admission.output.findings.map((finding) => findingText(finding, visibleLine));
 }

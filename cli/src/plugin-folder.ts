@@ -34,11 +34,11 @@ export function assertModuleSize(module: Uint8Array): void {
 /** @throws UsageError unless `dir` has a usable plugin.json and a source to compile */
 export async function checkPluginFolder(dir: string): Promise<void> {
   const expected =
-    'Expected a plugin’s folder, with plugin.json and assembly/index.ts or Cargo.toml. portarium plugin new makes one.';
+    'Expected a plugin’s folder, with plugin.json and assembly/index.ts, Cargo.toml or go.mod. portarium plugin new makes one.';
   const found = statSync(dir, { throwIfNoEntry: false });
   if (found === undefined) throw new UsageError(`There is no folder ${dir}. ${expected}`);
   if (!found.isDirectory()) throw new UsageError(`${dir} is a file. ${expected}`);
   await readManifestFile(join(dir, 'plugin.json'));
-  if (existsSync(join(dir, 'Cargo.toml'))) return;
+  if (existsSync(join(dir, 'Cargo.toml')) || existsSync(join(dir, 'go.mod'))) return;
   await readTextFile(join(dir, 'assembly/index.ts'));
 }

@@ -14,6 +14,8 @@ import { registerEvidence } from './commands/evidence.ts';
 import { registerKey } from './commands/key.ts';
 import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
+import { registerPluginRules } from './commands/plugin-rules.ts';
+import { registerPublisher } from './commands/publisher.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
@@ -29,6 +31,8 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerConsole,
   registerDoctor,
   registerPlugin,
+  registerPluginRules,
+  registerPublisher,
   registerCredential,
   registerAction,
   registerApprove,

@@ -1,5 +1,5 @@
 /** Prints one action, and what can be done about it. Plugins' text is made safe to show. */
-import type { Action } from '@portarium/client/answers';
+import type { Action, JournalCall } from '@portarium/client/answers';
 import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
@@ -8,18 +8,25 @@ import { writesText } from './writes-text.ts';
 
 const MAX_OUTPUT = 1e6;
 
-/** @param json as one line of JSON, and nothing else */
-export function showAction(action: Action, json: boolean): void {
+/**
+ * @param json as one line of JSON, and nothing else
+ * @param calls of a dry run that failed
+ */
+export function showAction(
+  action: Action,
+  json: boolean,
+  calls: readonly JournalCall[] = [],
+): void {
   if (json) {
     printJson(action);
     return;
   }
-  print(actionText(action));
+  print(actionText(action, calls));
   const step = nextStep(action);
   if (step !== undefined) tell(step);
 }
 
-export function actionText(action: Action): string {
+export function actionText(action: Action, calls: readonly JournalCall[] = []): string {
   const { id, state, plugin, operation, attempts, evidence, approval, replaces, error } = action;
   const rows = [
     ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
@@ -32,12 +39,19 @@ export function actionText(action: Action): string {
     ...(action.decision === undefined ? [] : [['  decided', decisionLine(action.decision)]]),
     ...(error ? errorRows(error, state) : []),
   ];
-  const output =
-    action.output === undefined
-      ? []
-      : [plainText(JSON.stringify(action.output, null, 2), MAX_OUTPUT)];
-  const writes = action.dryRun && isSettled(state) ? writesText(action.writes ?? []) : [];
-  return [`${id}  ${state}`, table(rows), ...writes, ...output].join('\n');
+  const writes =
+    action.dryRun && isSettled(state)
+      ? writesText({ ...action, writes: action.writes ?? [] }, calls)
+      : [];
+  return [`${id}  ${state}`, table(rows), ...writes, ...outputLines(action)].join('\n');
+}
+
+function outputLines({ output, operation, writes = [] }: Action): string[] {
+  if (output === undefined) return [];
+  const text = plainText(JSON.stringify(output, null, 2), MAX_OUTPUT);
+  if (writes.length === 0) return [text];
+  const head = `Output, made from example answers (“answers” of the examples of ${operation} in plugin.json):`;
+  return [plainText(head), text];
 }
 
 function dryRunLine({ dryRunOf }: Action): string {

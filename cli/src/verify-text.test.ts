@@ -13,6 +13,7 @@ const REPORT: VerifyReport = {
   actions: 9,
   openActions: 1,
   artifacts: { included: 3, omitted: 1 },
+  signedVersions: 0,
   modules: 1,
 };
 

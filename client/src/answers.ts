@@ -91,6 +91,24 @@ export const UsageSchema = v.looseObject({
 });
 export type Usage = v.InferOutput<typeof UsageSchema>;
 
+const QuarantineSchema = v.looseObject({
+  at: text,
+  cause: text,
+  /** The person, and why; of a quarantine by hand or by the revocation of a publisher's key. */
+  by: v.optional(text),
+  rationale: v.optional(text),
+  /** What led to it otherwise. */
+  crashes: v.optional(
+    v.looseObject({
+      count,
+      windowMs: count,
+      people: count,
+      codes: v.record(text, count),
+      attempts: v.array(text),
+    }),
+  ),
+});
+
 const plugin = {
   name: text,
   version: text,
@@ -100,14 +118,49 @@ const plugin = {
   description: v.optional(text),
   operations: v.optional(v.array(v.looseObject({ name: text, effect: text }))),
   admission: v.optional(v.looseObject({})),
+  /** Why nothing runs it, while it is quarantined. */
+  quarantine: v.optional(QuarantineSchema),
+  /** A trusted publisher's, checked when it was uploaded. */
+  signature: v.optional(
+    v.looseObject({ publisher: text, fingerprint: DigestSchema, verifierKey: text, note: text }),
+  ),
   createdAt: v.optional(text),
 };
 export const PluginSchema = v.looseObject(plugin);
 export type Plugin = v.InferOutput<typeof PluginSchema>;
 
-/** `current` is the version that runs when an action names none. */
-export const PluginVersionsSchema = v.looseObject({ current: text, items: v.array(PluginSchema) });
+/** `current` is the version that runs when an action names none, or the one with the greatest weight. */
+export const PluginVersionsSchema = v.looseObject({
+  current: text,
+  /** There while several versions share the plugin's actions; quarantined ones get nothing. */
+  weights: v.optional(v.record(text, count)),
+  items: v.array(PluginSchema),
+});
 export type PluginVersions = v.InferOutput<typeof PluginVersionsSchema>;
+
+/** What a workspace asks of plugins. */
+export const PluginRulesSchema = v.looseObject({
+  /** Whether an upload needs a trusted publisher's signature. */
+  signature: v.picklist(['optional', 'required']),
+  /** Crashes within the window that quarantine a version; 0 never does. */
+  quarantineAfter: count,
+  crashWindowMs: count,
+  /** Grows with each change; 0 while the workspace has the platform's rules. */
+  revision: count,
+});
+export type PluginRules = v.InferOutput<typeof PluginRulesSchema>;
+
+export const PublisherSchema = v.looseObject({
+  /** SHA-256 of the public key. */
+  fingerprint: DigestSchema,
+  name: text,
+  verifierKey: text,
+  trustedBy: text,
+  trustedAt: text,
+  revokedBy: v.optional(text),
+  revokedAt: v.optional(text),
+});
+export type Publisher = v.InferOutput<typeof PublisherSchema>;
 
 /** What people are asked about a version, or were: its digest binds all of the statement. */
 const PluginApprovalSchema = v.looseObject({
@@ -262,5 +315,10 @@ export type EvidencePage = v.InferOutput<typeof EvidencePageSchema>;
 export const ReadinessSchema = v.looseObject({ ready: v.boolean(), reasons: v.array(text) });
 export type Readiness = v.InferOutput<typeof ReadinessSchema>;
 
-export const HealthSchema = v.looseObject({ version: text, parts: v.record(text, text) });
+export const HealthSchema = v.looseObject({
+  version: text,
+  /** What keeps credentials: `sealed` or `key-value`. */
+  vault: v.optional(text),
+  parts: v.record(text, text),
+});
 export type Health = v.InferOutput<typeof HealthSchema>;

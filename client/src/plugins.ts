@@ -37,14 +37,17 @@ export class Plugins {
   /**
    * Uploads a module with its manifest.
    * @param manifest the text of plugin.json, or its value
+   * @param signature a publisher's, as `portarium plugin sign` writes it
    * @throws PortariumError `plugin.not-admitted` with `problem.admission.findings`
    */
-  push(manifest: string | object, module: Uint8Array): Promise<Plugin> {
+  push(manifest: string | object, module: Uint8Array, signature?: string): Promise<Plugin> {
     const form = new FormData();
     const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
     form.append('manifest', new Blob([text], { type: 'application/json' }), 'plugin.json');
     const wasm = new Blob([new Uint8Array(module)], { type: 'application/wasm' });
     form.append('module', wasm, 'plugin.wasm');
+    // As a file: the line ends of a field would be changed on the way.
+    if (signature !== undefined) form.append('signature', new Blob([signature]), 'plugin.sig');
     const path = this.#transport.inWorkspace('/plugins');
     return this.#transport.json({ method: 'POST', path, form, waitMs: UPLOAD_MS }, PluginSchema);
   }
@@ -82,11 +85,33 @@ export class Plugins {
     return this.#transport.json({ method: 'POST', path, json: decision }, PluginVersionSchema);
   }
 
-  /** Chooses the version that runs when an action names none. */
+  /** Chooses the version that runs when an action names none, until a newer one is uploaded. */
   setCurrent(name: string, version: string, rationale: string): Promise<PluginVersions> {
+    return this.#choose(name, { version, rationale });
+  }
+
+  /** Has several versions share the actions that name none, whatever is uploaded. */
+  setWeights(
+    name: string,
+    weights: Readonly<Record<string, number>>,
+    rationale: string,
+  ): Promise<PluginVersions> {
+    return this.#choose(name, { weights, rationale });
+  }
+
+  #choose(name: string, json: object): Promise<PluginVersions> {
     const path = `${this.#path(name)}/current`;
-    const json = { version, rationale };
     return this.#transport.json({ method: 'PUT', path, json }, PluginVersionsSchema);
+  }
+
+  /** Quarantines a version, so that nothing runs it, or lifts that. */
+  setQuarantine(
+    name: string,
+    version: string,
+    wanted: { readonly quarantined: boolean; readonly rationale: string },
+  ): Promise<PluginVersion> {
+    const path = `${this.#versionPath(name, version)}/quarantine`;
+    return this.#transport.json({ method: 'PUT', path, json: wanted }, PluginVersionSchema);
   }
 
   #path(name: string): string {

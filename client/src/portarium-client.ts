@@ -19,6 +19,7 @@ import { Events } from './events.ts';
 import { Evidence } from './evidence.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
+import { Publishers, WorkspacePluginRules } from './publishers.ts';
 import { type ClientOptions, Transport } from './transport.ts';
 import { Limits } from './workspace-limits.ts';
 import { Keys, Workspaces } from './workspaces.ts';
@@ -29,6 +30,8 @@ export class PortariumClient {
   readonly workspaces: Workspaces;
   readonly keys: Keys;
   readonly plugins: Plugins;
+  readonly pluginRules: WorkspacePluginRules;
+  readonly publishers: Publishers;
   readonly credentials: Credentials;
   readonly actions: Actions;
   readonly approvals: Approvals;
@@ -45,6 +48,8 @@ export class PortariumClient {
     this.workspaces = new Workspaces(this.#transport);
     this.keys = new Keys(this.#transport);
     this.plugins = new Plugins(this.#transport);
+    this.pluginRules = new WorkspacePluginRules(this.#transport);
+    this.publishers = new Publishers(this.#transport);
     this.credentials = new Credentials(this.#transport);
     this.actions = new Actions(this.#transport);
     this.approvals = new Approvals(this.#transport);

@@ -1,9 +1,11 @@
-/** The activities that the workflow `action` calls; their payloads are ids and short reasons. */
-import type { Dispatch } from './internal-api.ts';
+/** The activities that workflows call; their payloads are ids and short reasons. */
+import type { CandidateDispatch, Dispatch } from './internal-api.ts';
 
 export interface SandboxActivities {
   /** One attempt on a sandbox host; retried until the Control Plane says that the action is over. */
   attempt(dispatch: Dispatch): Promise<{ state: string }>;
+  /** Tries a module that was uploaded; the Control Plane hears of it by itself. */
+  admit(dispatch: CandidateDispatch): Promise<{ end: string }>;
 }
 
 /** What the Control Plane tells a workflow to do. */

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
 import { networkProblem } from './network.ts';
+import { unknownField } from './violations.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type HttpMethod = (typeof HTTP_METHODS)[number];
@@ -65,18 +66,45 @@ const anyCaseHeaderName = v.pipe(
 const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
 
-const host = v.pipe(
-  v.string(),
-  v.maxLength(255),
-  v.check(
-    (text) => HOST.test(text) || IPV6.test(text),
-    'expected a host name in lower case without a trailing dot, an address, or *.name',
-  ),
-  v.check(
-    (text) => !text.startsWith('*.') || (text.slice(2).includes('.') && !isNumeric(text)),
-    'a wildcard may not cover a public suffix; name the registrable domain',
-  ),
-);
+export const SUFFIX_COVERED =
+  'a wildcard may not cover a public suffix; name the registrable domain';
+
+/** What people write in the place of a host, and what they should. */
+const NO_HOSTS: readonly (readonly [RegExp, string])[] = [
+  [/[^\x20-\x7e]/, 'write a name beyond ASCII in its form that begins with xn--'],
+  [/[A-Z]/, 'write it in lower case'],
+  [/:\/\//, 'leave the scheme out: it stands in “scheme”'],
+  [
+    /^[0-9a-f.:[\]]+\/\d+$/,
+    'a rule names one host; a CIDR block belongs in “networks” (--network)',
+  ],
+  [/\//, 'leave the path out: it stands in “path”'],
+  [/^[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*$/, 'write an IPv6 address in brackets, such as [::1]'],
+  [/:\d*$/, 'leave the port out: it stands in “port”'],
+  [/\*/, 'a wildcard stands for the labels below a domain, and only in front: *.example.com'],
+  [/\.$/, 'leave the dot at the end out'],
+];
+
+/** Why a text is no host of a rule; undefined when it is one. */
+function hostProblem(text: string): string | undefined {
+  if (!HOST.test(text) && !IPV6.test(text)) {
+    const known = NO_HOSTS.find(([pattern]) => pattern.test(text))?.[1];
+    return known ?? 'expected a name such as api.example.com, an address, or *.example.com';
+  }
+  if (!text.startsWith('*.')) return undefined;
+  if (isNumeric(text)) return 'an address takes no wildcard: name each';
+  return text.slice(2).includes('.') ? undefined : SUFFIX_COVERED;
+}
+
+const host = v.pipe(v.string(), v.maxLength(255), explained(hostProblem));
+
+/** A check that says what is wrong with the very text. */
+function explained(problem: (text: string) => string | undefined) {
+  return v.check<string, (issue: { readonly input: string }) => string>(
+    (text) => problem(text) === undefined,
+    ({ input }) => problem(input) ?? '',
+  );
+}
 
 /** Whether a segment of a rule's path stands for any one segment of a request's. */
 export function isPathParameter(segment: string): boolean {
@@ -92,32 +120,31 @@ export function canonicalEscapes(text: string): string {
 }
 
 /** Literal segments, `{name}` for exactly one, `**` as the last for any rest. */
-export const PathPatternSchema = v.pipe(
-  v.string(),
-  v.maxLength(1024),
-  v.check(
-    (text) => text === canonicalEscapes(text),
-    'expected no %XX for letters, digits, “-”, “.”, “_” and “~”, and capital letters in the others',
-  ),
-  v.check(
-    (text) =>
-      pathProblem(text) === undefined &&
-      text
-        .split('/')
-        .every(
-          (segment, i, all) =>
-            isPathParameter(segment) ||
-            (segment === '**' && i === all.length - 1) ||
-            !/[{}*]/.test(segment),
-        ),
-    'expected a path of segments that are literal, {name} for exactly one, or ** as the last',
-  ),
-);
+export const PathPatternSchema = v.pipe(v.string(), v.maxLength(1024), explained(patternProblem));
 
-export const EgressRuleSchema = v.strictObject({
+function patternProblem(text: string): string | undefined {
+  if (text.includes('?')) return 'leave the query out: names of parameters stand in “query”';
+  const never = pathProblem(text);
+  if (never !== undefined) return `such a path can never be granted: ${never}`;
+  if (text !== canonicalEscapes(text)) {
+    return 'write letters, digits, “-”, “.”, “_” and “~” as themselves, and %XX of others in capitals';
+  }
+  const segments = text.split('/');
+  const good = segments.every(
+    (segment, i) =>
+      isPathParameter(segment) ||
+      (segment === '**' && i === segments.length - 1) ||
+      !/[{}*]/.test(segment),
+  );
+  return good
+    ? undefined
+    : 'expected a path of segments that are literal, {name} for exactly one, or ** as the last';
+}
+
+const ruleEntries = {
   id: name,
   methods: v.pipe(
-    v.array(v.picklist(HTTP_METHODS)),
+    v.array(v.picklist(HTTP_METHODS, `expected ${HTTP_METHODS.join(', ')}, in capitals`)),
     v.minLength(1),
     v.maxLength(HTTP_METHODS.length),
   ),
@@ -128,7 +155,18 @@ export const EgressRuleSchema = v.strictObject({
   query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
   headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
   contentTypes: v.optional(
-    v.pipe(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.+-]+\/[a-z0-9.+-]+$/))), v.maxLength(16)),
+    v.pipe(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.regex(
+            /^[a-z0-9.+-]+\/[a-z0-9.+-]+$/,
+            'expected a type in lower case such as application/json',
+          ),
+        ),
+      ),
+      v.maxLength(16),
+    ),
   ),
   credential: v.optional(name),
   idempotency: v.optional(
@@ -143,7 +181,9 @@ export const EgressRuleSchema = v.strictObject({
   ),
   /** Calls of the workspace in any minute, whatever action, attempt and host they are of. */
   maxPerMinute: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
-});
+};
+
+export const EgressRuleSchema = v.strictObject(ruleEntries, unknownField(ruleEntries));
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 
@@ -155,9 +195,8 @@ const certificate = v.pipe(
   ),
 );
 
-/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
-export const OperatorRuleSchema = v.strictObject({
-  ...EgressRuleSchema.entries,
+const operatorEntries = {
+  ...ruleEntries,
   /** Authorities in PEM that the hosts of this rule are checked by, instead of the public ones. */
   caCertificates: v.optional(
     v.pipe(
@@ -170,7 +209,10 @@ export const OperatorRuleSchema = v.strictObject({
       ),
     ),
   ),
-});
+};
+
+/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
+export const OperatorRuleSchema = v.strictObject(operatorEntries, unknownField(operatorEntries));
 
 export type OperatorRule = v.InferOutput<typeof OperatorRuleSchema>;
 
@@ -262,11 +304,9 @@ export function decideEgress(
   }
   const matches = (rule: EgressRule) => mismatch(rule, request) === undefined;
   const asked = contract.plugin.filter(matches);
-  if (asked.length === 0)
-    return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
+  if (asked.length === 0) return refusedBy('plugin', contract, request);
   const granted = contract.operator.filter(matches);
-  if (granted.length === 0)
-    return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
+  if (granted.length === 0) return refusedBy('operator', contract, request);
   const agreed = agreement(asked, granted, request);
   if ('reason' in agreed) return { allowed: false, ...agreed };
   if (contract.approval.length === 0) return { allowed: true, rules: agreed.pairs[0] };
@@ -276,9 +316,8 @@ export function decideEgress(
     if (approval) return { allowed: true, rules: { ...pair, approval } };
   }
   const [other] = narrowed;
-  const reason = other
-    ? `rule ${other.id} allows credential ${other.credential} only`
-    : nearestReason(contract.approval, request);
+  if (!other) return refusedBy('approval', contract, request);
+  const reason = `${ruleOf('approval', other)} allows credential ${other.credential} only`;
   return { allowed: false, reason, layer: 'approval' };
 }
 
@@ -322,7 +361,7 @@ function agreement(
   const grants =
     operator?.credential === undefined ? 'no credential' : `credential ${operator.credential}`;
   return {
-    reason: `rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
+    reason: `the operator’s rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
     layer: 'operator',
   };
 }
@@ -334,9 +373,16 @@ export interface MatchedRules {
   readonly approval?: EgressRule;
 }
 
-/** The matched rules, each of which has its own budgets. */
-export function layersOf({ plugin, operator, approval }: MatchedRules): readonly EgressRule[] {
-  return approval ? [plugin, operator, approval] : [plugin, operator];
+export type RuleLayer = keyof MatchedRules;
+
+/** The matched rules by layer, each of which has its own budgets. */
+export function layersOf({
+  plugin,
+  operator,
+  approval,
+}: MatchedRules): readonly (readonly [RuleLayer, EgressRule])[] {
+  const both = [['plugin', plugin] as const, ['operator', operator] as const];
+  return approval ? [...both, ['approval', approval]] : both;
 }
 
 /**
@@ -374,61 +420,82 @@ export function ruleName({ plugin, operator, approval }: MatchedRules): string {
   return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
 }
 
+/** What {@link ruleName} made as people read it: plugin → operator → approver. */
+export function shownRule(name: string): string {
+  return name.replaceAll(' ', ' → ');
+}
+
 /** The id of a layer’s rule in what {@link ruleName} made. */
-export function ruleOfLayer(name: string, layer: keyof MatchedRules): string | undefined {
+export function ruleOfLayer(name: string, layer: RuleLayer): string | undefined {
   const [plugin, operator = plugin, approval] = name.split(' ');
   return { plugin, operator, approval }[layer];
 }
 
-const CHECKS: readonly (readonly [
-  string,
-  (rule: EgressRule, request: EgressRequest) => boolean,
-])[] = [
-  ['host', (rule, request) => hostMatches(rule.host, request.host)],
-  ['scheme', (rule, request) => rule.scheme === request.scheme],
-  ['port', (rule, request) => rule.port === request.port],
-  ['path', (rule, request) => pathMatches(rule.path, request.path)],
-  ['method', (rule, request) => (rule.methods as readonly string[]).includes(request.method)],
-  [
-    'query',
-    (rule, request) => request.query.every(([name]) => rule.query?.includes(name) ?? false),
-  ],
-  [
-    'header',
-    (rule, request) =>
-      request.headers.every(
-        (header) =>
-          !FORBIDDEN_HEADERS.has(header) && (rule.headers ?? DEFAULT_HEADERS).includes(header),
-      ),
-  ],
-  [
-    'content-type',
-    (rule, request) =>
-      request.contentType === undefined ||
-      (rule.contentTypes ?? []).includes(
-        request.contentType.split(';')[0]?.trim().toLowerCase() ?? '',
-      ),
-  ],
+/** Each says what of a request its rule does not allow, or nothing; what is told first comes first. */
+const CHECKS: readonly ((rule: EgressRule, request: EgressRequest) => string | undefined)[] = [
+  (rule, { host }) => (hostMatches(rule.host, host) ? undefined : `host ${host}`),
+  (rule, { scheme }) => (rule.scheme === scheme ? undefined : `scheme ${scheme}`),
+  (rule, { port }) => (rule.port === port ? undefined : `port ${port}`),
+  (rule, { path }) => (pathMatches(rule.path, path) ? undefined : `path ${path}`),
+  (rule, { method }) =>
+    (rule.methods as readonly string[]).includes(method) ? undefined : `method ${method}`,
+  (rule, { query }) => {
+    const refused = query.find(([name]) => !rule.query?.includes(name));
+    return refused && `query parameter ${refused[0]}`;
+  },
+  (rule, { headers }) => {
+    const refused = headers.find(
+      (header) =>
+        FORBIDDEN_HEADERS.has(header) || !(rule.headers ?? DEFAULT_HEADERS).includes(header),
+    );
+    return refused === undefined ? undefined : `header ${refused}`;
+  },
+  (rule, { contentType }) => {
+    const type = contentType?.split(';')[0]?.trim().toLowerCase();
+    const allowed = type === undefined || (rule.contentTypes ?? []).includes(type);
+    return allowed ? undefined : `content type ${type}`;
+  },
 ];
 
-/** Index of the first check that fails, or undefined when the rule matches. */
-function mismatch(rule: EgressRule, request: EgressRequest): number | undefined {
-  const index = CHECKS.findIndex(([, check]) => !check(rule, request));
-  return index === -1 ? undefined : index;
+/** What of the request the rule does not allow, or undefined when it matches. */
+function mismatch(rule: EgressRule, request: EgressRequest): string | undefined {
+  for (const check of CHECKS) {
+    const refused = check(rule, request);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
 }
 
-/** Names what the nearest rule refused, so that an author knows what to change. */
-function nearestReason(rules: readonly EgressRule[], request: EgressRequest): string {
-  if (rules.length === 0) return 'no rules: nothing is granted';
-  let best: { rule: EgressRule; at: number } | undefined;
-  for (const rule of rules) {
-    const at = mismatch(rule, request) ?? CHECKS.length;
-    if (!best || at > best.at) best = { rule, at };
-  }
-  const check = CHECKS[best?.at ?? 0]?.[0] ?? 'host';
-  return check === 'host'
-    ? `no rule names host ${request.host}`
-    : `rule ${best?.rule.id} refuses the ${check}`;
+/** Characters of a request that a reason repeats. */
+const MOST_TOLD = 200;
+
+/** Names what the nearest rule of the layer refused, so that an author or operator knows what to change. */
+function refusedBy(
+  layer: RuleLayer,
+  contract: EgressContract,
+  request: EgressRequest,
+): EgressDecision {
+  const denied = (reason: string) => ({ allowed: false, reason, layer }) as const;
+  const rules: readonly EgressRule[] = contract[layer];
+  if (rules.length === 0) return denied(`the ${layer} has no rules, so nothing is allowed`);
+  const here = rules.filter(({ host }) => hostMatches(host, request.host));
+  if (here.length === 0) return denied(`no rule of the ${layer} names host ${request.host}`);
+  // A method says more than any other part which rule was meant.
+  const nearness = (rule: EgressRule) =>
+    CHECKS.filter((check) => check(rule, request) === undefined).length +
+    ((rule.methods as readonly string[]).includes(request.method) ? CHECKS.length : 0);
+  const nearest = here.reduce((best, rule) => (nearness(rule) > nearness(best) ? rule : best));
+  const what = cut(mismatch(nearest, request) ?? '');
+  return denied(`${ruleOf(layer, nearest)} does not allow ${what}`);
+}
+
+function cut(text: string): string {
+  return text.length > MOST_TOLD ? `${text.slice(0, MOST_TOLD)}…` : text;
+}
+
+/** A rule as a reason names it: layers have rules of the same id. */
+export function ruleOf(layer: RuleLayer, { id }: Pick<EgressRule, 'id'>): string {
+  return `the ${layer}’s rule ${id}`;
 }
 
 /** Exact, or `*.example.com` for one or more labels, none empty, never the apex, never an address. */

@@ -8,6 +8,8 @@ import type { EntryType } from './evidence-entry.ts';
 import { AttemptIdSchema } from './ids.ts';
 import { EFFECTS, TIERS } from './life-cycle.ts';
 import { plainRecord } from './plain-record.ts';
+import { PublisherNameSchema } from './plugin-signature.ts';
+import { WeightsSchema } from './rollout.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
@@ -33,6 +35,8 @@ const requested = v.looseObject({
   ...dry,
   /** The action that waits for people, and that this one is a dry run of. */
   dryRunOf: v.optional(text),
+  /** What the version was drawn from, when the request named none: the weights of those that could run. */
+  rollout: v.optional(v.looseObject({ weights: WeightsSchema, revision: count })),
 });
 
 const decided = v.looseObject({
@@ -193,8 +197,64 @@ const growthAsked = v.looseObject({
 });
 const growthDecided = v.looseObject({ ...growth, by: text, rationale: text });
 
+const named = { name: text, version: text };
+/** A publisher's, over what `plugin-signature.ts` says; `note` is the whole of it. */
+const signature = v.looseObject({
+  publisher: PublisherNameSchema,
+  /** SHA-256 of the public key. */
+  fingerprint: DigestSchema,
+  verifierKey: text,
+  note: text,
+});
+/** Older logs say less of an admission. */
+const admitted = v.looseObject({
+  name: v.optional(text),
+  version: v.optional(text),
+  manifestDigest: v.optional(DigestSchema),
+  signature: v.optional(signature),
+});
+const currentSet = v.looseObject({
+  /** `version` is the one with the greatest weight. */
+  ...named,
+  before: text,
+  weights: v.optional(WeightsSchema),
+  revision: count,
+  ...person,
+});
+const quarantined = v.variant('cause', [
+  v.looseObject({ ...named, cause: v.literal('hand'), ...person }),
+  v.looseObject({ ...named, cause: v.literal('publisher-revoked'), ...person }),
+  v.looseObject({
+    ...named,
+    cause: v.literal('crashes'),
+    crashes: v.looseObject({
+      count: counted,
+      windowMs: counted,
+      /** Whose actions crashed. */
+      people: counted,
+      /** How often each code. */
+      codes: plainRecord(text, counted),
+      /** The last of them, the newest first. */
+      attempts: v.array(AttemptIdSchema),
+    }),
+  }),
+]);
+const publisher = { publisher: PublisherNameSchema, fingerprint: DigestSchema, by: text };
+
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
+  'plugin.admitted': admitted,
+  'plugin.current-set': currentSet,
+  /** Nothing runs it until somebody lifts that. */
+  'plugin.quarantined': quarantined,
+  'plugin.quarantine-lifted': v.looseObject({ ...named, ...person }),
+  'publisher.trusted': v.looseObject({ ...publisher, verifierKey: text }),
+  /** `versions`: what became of those that it had signed. */
+  'publisher.revoked': v.looseObject({
+    ...publisher,
+    versions: v.picklist(['keep', 'quarantine']),
+    rationale: text,
+  }),
   /** A version could do more than the one that runs; it waits. */
   'plugin.approval-requested': growthAsked,
   /** One of the people whose agreement a quorum needs, and not the last. */

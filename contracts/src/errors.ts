@@ -99,6 +99,21 @@ export const API_ERRORS = {
     'This version of the plugin was not approved',
     'Name a version that runs, or none; portarium plugin approve NAME VERSION shows what is to be approved.',
   ],
+  'plugin.quarantined': [
+    409,
+    'This version of the plugin is quarantined',
+    'Name a version that runs, or none; portarium plugin versions NAME shows which are quarantined, and why.',
+  ],
+  'plugin.signature-required': [
+    422,
+    'This workspace takes plugins with a publisher’s signature only',
+    'Have the plugin signed by a publisher whom portarium publisher list names: portarium plugin sign, then push --signature.',
+  ],
+  'plugin.signature-refused': [
+    422,
+    'The signature is not one of a trusted publisher over this plugin',
+    'Follow the detail: sign exactly this module and plugin.json, or have an administrator trust the key: portarium publisher trust.',
+  ],
   'plugin.not-admitted': [
     422,
     'The module was not admitted',
@@ -111,6 +126,11 @@ export const API_ERRORS = {
   ],
   'rate.limited': [429, 'Too many requests', 'Wait for Retry-After seconds.'],
   internal: [500, 'A defect on our side', 'Report the trace id; sending it again may help.'],
+  'plugin.not-tried': [
+    503,
+    'No sandbox host tried the module in time',
+    'Start a sandbox host, or wait until one is free, and upload it again: portarium doctor looks for one.',
+  ],
   unavailable: [503, 'A part that this needs is away', 'Send it again after Retry-After seconds.'],
 } as const satisfies Record<string, readonly [number, string, string]>;
 
@@ -128,10 +148,13 @@ export const ATTEMPT_ERRORS = {
     'The output is larger than allowed',
     'Return less, or raise limits.outputBytes.',
   ],
-  'limit.egress': ['The egress budget is used up', 'Call less, or raise the budget.'],
+  'limit.egress': [
+    'The egress budget is used up',
+    'Call less, or have the budget raised that the message names: the plugin’s in plugin.json, the operator’s with portarium plugin grant, the attempt’s with limits.',
+  ],
   'limit.rate': [
     'The workspace makes as many calls a minute as a rule allows, and there was no time to wait',
-    'Ask again in a minute; call less often, raise limits.wallMs so that the call can wait, or have the rule’s maxPerMinute raised.',
+    'Ask again when there is room; call less often, raise limits.wallMs so that the call can wait, or have the rule’s maxPerMinute raised.',
   ],
   'limit.hostcalls': ['Too many host calls or allocations', 'Call the host less often.'],
   'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],
@@ -155,7 +178,10 @@ export const ATTEMPT_ERRORS = {
     'What is stored of the action is not what was requested',
     'Look who changed the database; ask for the action anew.',
   ],
-  'plugin.quarantined': ['The plugin version is quarantined', 'Use another version.'],
+  'plugin.quarantined': [
+    'The plugin version was quarantined before the action was done',
+    'See why: portarium plugin versions NAME. Ask for the action again with a version that runs.',
+  ],
   'attempts.exhausted': ['Every attempt was lost', 'Look at the sandbox hosts; then ask again.'],
   'dispatch.failed': [
     'No attempt could be made',
@@ -200,6 +226,16 @@ export const RETRYABLE_ATTEMPT_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
   'host.lost',
   'host.resource',
   'answer.lost',
+]);
+
+/**
+ * Errors by which the guest itself broke down, each without waiting for anybody: counted, they quarantine a
+ * version. A cell that breaks the protocol with its host ends as a trap.
+ */
+export const CRASH_ERRORS: ReadonlySet<AttemptErrorCode> = new Set([
+  'guest.trap',
+  'limit.cpu',
+  'limit.memory',
 ]);
 
 /** A problem document (RFC 9457) as this API sends it. */

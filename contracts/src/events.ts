@@ -39,6 +39,10 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'plugin.endorsed',
   'plugin.approved',
   'plugin.denied',
+  'plugin.quarantined',
+  'plugin.quarantine-lifted',
+  'publisher.trusted',
+  'publisher.revoked',
   'egress.granted',
   'credential.created',
   'credential.rotated',
@@ -52,6 +56,7 @@ const CATEGORY_OF: { readonly [prefix: string]: string } = {
   egress: 'action',
   approval: 'approval',
   plugin: 'plugin',
+  publisher: 'plugin',
   credential: 'credential',
 };
 

@@ -48,6 +48,7 @@ export const AttemptIdSchema = idSchema('attempt');
 export const ApprovalIdSchema = idSchema('approval');
 export const KeyIdSchema = idSchema('key');
 export const EventIdSchema = idSchema('event');
+export const PluginIdSchema = idSchema('plugin');
 export const CredentialIdSchema = idSchema('credential');
 
 /** A workspace id that a person may choose: 2 to 39 characters, `[a-z][a-z0-9-]*`. */

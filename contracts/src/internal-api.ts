@@ -11,7 +11,13 @@ import { DigestSchema } from './digest.ts';
 import { EgressRuleSchema, OperatorRuleSchema } from './egress-rule.ts';
 import { ATTEMPT_ERRORS, type AttemptErrorCode } from './errors.ts';
 import { ExampleAnswerSchema } from './example-answer.ts';
-import { ActionIdSchema, AttemptIdSchema, CredentialIdSchema, WorkspaceIdSchema } from './ids.ts';
+import {
+  ActionIdSchema,
+  AttemptIdSchema,
+  CredentialIdSchema,
+  PluginIdSchema,
+  WorkspaceIdSchema,
+} from './ids.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
@@ -49,6 +55,40 @@ export const ClaimRequestSchema = v.strictObject({
   engine: shortText,
 });
 export type ClaimRequest = v.InferOutput<typeof ClaimRequestSchema>;
+
+/** Temporal's payload for trying a module that was uploaded: the id that its version will have. */
+export const CandidateDispatchSchema = v.strictObject({
+  workspace: WorkspaceIdSchema,
+  plugin: PluginIdSchema,
+});
+export type CandidateDispatch = v.InferOutput<typeof CandidateDispatchSchema>;
+
+/** Answered with the bytes that cells would run. */
+export const CandidateClaimSchema = v.strictObject({
+  ...CandidateDispatchSchema.entries,
+  isolation: v.picklist(ISOLATION_LEVELS),
+  /** As of a {@link ClaimRequestSchema}. */
+  engine: shortText,
+});
+export type CandidateClaim = v.InferOutput<typeof CandidateClaimSchema>;
+
+/** Rules of admission that only an engine can find broken. */
+export const SMOKE_RULES = ['module.invalid', 'module.costly', 'module.instantiate'] as const;
+
+const SmokeFindingSchema = v.strictObject({
+  rule: v.picklist(SMOKE_RULES),
+  message: storable(2_000),
+});
+export type SmokeFinding = v.InferOutput<typeof SmokeFindingSchema>;
+
+/** Without a finding the module compiles, and an instance of it could be made. */
+export const CandidateVerdictSchema = v.strictObject({
+  ...CandidateDispatchSchema.entries,
+  /** Of the bytes that were tried. */
+  moduleDigest: DigestSchema,
+  finding: v.optional(SmokeFindingSchema),
+});
+export type CandidateVerdict = v.InferOutput<typeof CandidateVerdictSchema>;
 
 /** Header names in lower case and values as the guest reads them, in bytes together. */
 const MAX_HEADER_TEXT = 64 * 1024;

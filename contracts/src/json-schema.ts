@@ -178,19 +178,24 @@ function checkApplicators(
   return violations;
 }
 
-/** The schema at a local JSON Pointer; one that leads nowhere refuses everything. */
+/** A reference that leads nowhere refuses everything. */
 function resolve(run: Run, ref: string): unknown {
-  if (ref === '#') return run.root;
-  if (!ref.startsWith('#/')) return false;
   spend(run, ref.length);
-  let target: unknown = run.root;
+  return schemaAt(run.root, ref) ?? false;
+}
+
+/** What stands at a local JSON Pointer (`#`, `#/$defs/a`) of `root`; undefined for any other reference. */
+export function schemaAt(root: unknown, ref: string): unknown {
+  if (ref === '#') return root;
+  if (!ref.startsWith('#/')) return undefined;
+  let target: unknown = root;
   for (const part of ref.slice(2).split('/')) {
     const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
     if (Array.isArray(target)) target = target[Number(key)];
     else if (isRecord(target)) target = own(target, key);
-    else return false;
+    else return undefined;
   }
-  return target ?? false;
+  return target;
 }
 
 function checkString(

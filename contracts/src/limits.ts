@@ -116,6 +116,9 @@ export const PLATFORM_LIMITS = {
   usageDays: 92,
   /** From the first byte of a body to its last. */
   bodyTimeoutMs: 30_000,
+  /** How long an upload waits until a sandbox host has tried its module, and how many of a workspace do. */
+  candidateMs: 30_000,
+  candidates: 4,
   /** Rows on one page of a list. */
   pageSize: 200,
   /** Attempts of one action before it fails. */
@@ -165,6 +168,17 @@ export const PLATFORM_LIMITS = {
   journalCharacters: 8 * MiB,
   /** Egress calls that one heartbeat or outcome may carry. */
   callsPerReport: 1_000,
+  /** Versions of a plugin that share its actions, and the greatest weight of one: parts of a thousand. */
+  rolloutVersions: 10,
+  rolloutWeight: 1_000,
+  /** Crashes of a version within the window that quarantine it, unless the workspace says otherwise. */
+  crashesToQuarantine: 5,
+  crashWindowMs: 10 * 60_000,
+  /** The most crashes and the longest window that a workspace may choose: what is counted stays small. */
+  mostCrashesToQuarantine: 100,
+  mostCrashWindowMs: 24 * 60 * 60_000,
+  /** Keys of publishers that a workspace has trusted; each is tried at an upload with a signature. */
+  publisherKeys: 100,
 } as const;
 
 /** Limits of the patterns in a plugin's schemas. */

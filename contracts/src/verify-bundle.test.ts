@@ -42,6 +42,7 @@ test('an honest bundle of a whole log verifies under the pinned key', async () =
     openActions: 1,
     artifacts: { included: honest.artifacts.size, omitted: 1 },
     modules: 2,
+    signedVersions: 0,
   });
 });
 

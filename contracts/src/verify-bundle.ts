@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
+import { readPublisherKey } from './plugin-signature.ts';
 import { parseVerifierKey, type VerifierKey, verifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { BundleArtifacts } from './verify-artifacts.ts';
@@ -29,6 +30,7 @@ import {
   type VerifyReport,
 } from './verify-report.ts';
 import { checkStory } from './verify-story.ts';
+import { checkSignatures } from './verify-versions.ts';
 
 export interface VerifyOptions {
   /** The verifier key to believe (C2SP signed-note); got by another way than the bundle. */
@@ -40,6 +42,8 @@ export interface VerifyOptions {
    * exporter seals first and writes none.
    */
   readonly allowUnsigned?: boolean | undefined;
+  /** Verifier keys of publishers: every version that the bundle admits has to be signed by one of them. */
+  readonly publishers?: readonly string[] | undefined;
 }
 
 /** @param tar the bundle as `buildBundle` writes it, from anywhere */
@@ -66,6 +70,11 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   if (pin !== undefined && !(await parseVerifierKey(pin))) {
     return unreadable('pin.malformed', 'the pinned key is not a verifier key: name+hash+base64');
   }
+  const publishers = options.publishers?.map((text) => text.trim());
+  for (const text of publishers ?? []) {
+    const key = await readPublisherKey(text);
+    if (typeof key === 'string') return unreadable('publisher.malformed', key);
+  }
   const findings = new Findings();
   const whole = manifest.asked.action === undefined;
   const stored = (whole ? wholeLogEntries : actionEntries)(files, manifest, findings);
@@ -91,6 +100,11 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     findings,
   );
   if (!whole) checkWholeAction(entries, stories.openActions, findings);
+  const signedVersions = await checkSignatures(
+    entries.filter(({ entry }) => entry.seq < size),
+    { whole, publishers },
+    findings,
+  );
   const included = await checkContents(hashed, manifest, { entries, size }, findings);
   const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
   const problem = await checkSince(since, signed, findings);
@@ -104,6 +118,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     ...stories,
     artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
     modules: included.modules,
+    signedVersions,
   });
 }
 
@@ -251,5 +266,6 @@ function unreadable(rule: string, message: string): VerifyReport {
     openActions: 0,
     artifacts: { included: 0, omitted: 0 },
     modules: 0,
+    signedVersions: 0,
   };
 }

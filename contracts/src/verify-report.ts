@@ -46,6 +46,8 @@ export interface VerifyReport {
   readonly artifacts: { readonly included: number; readonly omitted: number };
   /** Plugin modules in the bundle; without them nothing can be replayed. */
   readonly modules: number;
+  /** Versions whose admission shows a publisher's signature, each of them verified. */
+  readonly signedVersions: number;
 }
 
 /** An entry whose bytes are canonical and whose fields have the right form. */

@@ -7,6 +7,7 @@ import { type Entry, endsAction } from './evidence-entry.ts';
 import type { BundleArtifacts } from './verify-artifacts.ts';
 import { OrderedStory } from './verify-ordered-story.ts';
 import type { Findings, ReadEntry, Say } from './verify-report.ts';
+import { checkDraw } from './verify-versions.ts';
 
 interface Story {
   /** Of an action that has an order; older ones have none. */
@@ -52,6 +53,7 @@ export async function checkStory(
     checkOwnChain(entry, index, entries[index - 1], say);
     checkOrder(entry, index, story, say);
     checkEvent(entry, story, say);
+    await checkDraw(seen);
     await story.ordered?.see(seen);
     checkEnd(entry, index, story, say);
   }

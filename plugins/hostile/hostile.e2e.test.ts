@@ -11,8 +11,11 @@ beforeAll(async () => {
   stack = await sharedStack();
 }, 120_000);
 
+/** Those with tests of their own. */
+const OTHERS = ['modules', 'redirect-follower', 'requests'];
+
 const ATTACKS = readdirSync(import.meta.dir, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !['redirect-follower', 'requests'].includes(entry.name))
+  .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))
   .map((entry) => entry.name);
 
 interface Expected {

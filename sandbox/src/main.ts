@@ -1,7 +1,7 @@
 /**
  * Composition root of the Execution Plane: `bun run sandbox/src/main.ts serve` is a sandbox host,
- * `… replay BUNDLE` runs recorded attempts again, `… test` the cases of an author, `… isolation` tells how
- * confined cells are on this machine.
+ * `… replay BUNDLE` runs recorded attempts again, `… check` admits an author's module, `… test` runs its
+ * cases, `… isolation` tells how confined cells are on this machine.
  */
 import { configure, getConsoleSink, getLogger, jsonLinesFormatter } from '@logtape/logtape';
 import { leaveProxiesOut, readConfiguration, readSearchPath } from './configuration.ts';
@@ -12,6 +12,10 @@ async function main(): Promise<number> {
   if (role === 'test') {
     const { testPlugin } = await import('./trial/test-command.ts');
     return testPlugin(args, readSearchPath());
+  }
+  if (role === 'check') {
+    const { checkPlugin } = await import('./trial/check-command.ts');
+    return checkPlugin(args, readSearchPath());
   }
   if (role === 'replay') {
     const { replay } = await import('./replay/replay-command.ts');
@@ -30,7 +34,7 @@ async function main(): Promise<number> {
   });
   const log = getLogger(['portarium', 'sandbox']);
   if (role !== 'serve') {
-    log.error('unknown role; use: serve, replay BUNDLE, test, or isolation', { role });
+    log.error('unknown role; use: serve, replay BUNDLE, check, test, or isolation', { role });
     return 2;
   }
   if (removed.length > 0) log.info('proxy variables are not used here', { removed });

@@ -36,6 +36,12 @@ function missedBy(family: string): Pick<Defence, 'tests' | 'watching' | 'needs'>
   return { tests: REQUESTS, watching, needs: namespaceProblem };
 }
 
+/** Missed when a family of hostile modules no longer gets its verdicts. */
+function missedByModules(family: string): Pick<Defence, 'tests' | 'watching'> {
+  const watching = `every module of the family ${family} gets its verdict, in cells of Bun and of Deno`;
+  return { tests: 'plugins/hostile/modules/modules.integration.test.ts', watching };
+}
+
 export const DEFENCES: readonly Defence[] = [
   {
     name: 'fencing',
@@ -345,6 +351,157 @@ export const DEFENCES: readonly Defence[] = [
     without: 'reader.u32()',
     tests: 'sandbox/src/host/limits.integration.test.ts',
     watching: 'what it cost is known, on bun',
+  },
+  {
+    name: 'the demand for a publisher’s signature',
+    file: 'control/src/application/check-signature.ts',
+    source: "if (signature === 'optional') return",
+    without: 'if (signature) return',
+    tests: 'control/src/http/publishers.integration.test.ts',
+    watching: 'a workspace that asks for signatures takes nothing else',
+  },
+  {
+    name: 'the trust list of publishers',
+    file: 'control/src/application/check-signature.ts',
+    source: 'if (publisher?.revokedAt !== null) return revoked(checked.key.name);',
+    without: 'if (!publisher) return revoked(checked.key.name);',
+    also: {
+      file: 'control/src/application/check-signature.ts',
+      source: 'if (publisher?.revokedAt !== null) return revoked(signature.publisher);',
+      without: 'if (!publisher) return revoked(signature.publisher);',
+    },
+    tests: 'control/src/http/publishers.integration.test.ts',
+    watching: 'a revoked key signs nothing any more',
+  },
+  {
+    name: 'what a publisher’s signature is about',
+    file: 'contracts/src/plugin-signature.ts',
+    source: '  if (at >= 0 || expected.length !== signed.length) {',
+    without: '  if (at >= 0 && expected.length === 0) {',
+    tests: 'contracts/src/plugin-signature.test.ts',
+    watching: 'a signature fits one name, version, module',
+  },
+  {
+    name: 'quarantine before a write',
+    file: 'control/src/application/intend-call.ts',
+    source: 'if (!(await tx.isPluginActive(action.plugin, action.version))) {',
+    without: "if (action.plugin === '') {",
+    tests: 'control/src/http/quarantine.integration.test.ts',
+    watching: 'a version that is quarantined by hand runs no more',
+  },
+  {
+    name: 'quarantine at the claim',
+    file: 'control/src/application/claim-attempt.ts',
+    source: "if (plugin?.state !== 'active') {",
+    without: 'if (!plugin) {',
+    tests: 'control/src/http/quarantine.integration.test.ts',
+    watching: 'a version that is quarantined by hand runs no more',
+  },
+  {
+    name: 'the share of one person in a quarantine',
+    file: 'control/src/domain/plugin-rules.ts',
+    source: 'return suffer.length >= 2 && counted >= least &&',
+    without: 'return counted >= 2 &&',
+    also: {
+      file: 'control/src/application/count-crash.ts',
+      source: 'if (sole && (await tx.othersUse(name, first.person))) return false;',
+      without: '',
+    },
+    tests: 'control/src/http/quarantine.integration.test.ts',
+    watching: 'one person’s inputs stop no version that others use',
+  },
+  {
+    name: 'addresses of WASI within the memory',
+    file: 'sandbox/src/cell/wasi-memory.ts',
+    source: 'if (at + length > buffer.byteLength) {',
+    without: 'if (at + length < 0) {',
+    tests: 'sandbox/src/cell/wasi.test.ts',
+    watching: 'an address outside of the memory is a fault',
+  },
+  {
+    name: 'bytes that one write of WASI takes',
+    file: 'sandbox/src/cell/wasi.ts',
+    source: 'parts.push(part.subarray(0, MAX_WRITE_BYTES - total));',
+    without: 'parts.push(part);',
+    tests: 'sandbox/src/cell/wasi.test.ts',
+    watching: 'one write takes a mebibyte at most',
+  },
+  {
+    name: 'exports that are the sandbox’s own',
+    file: 'sandbox/admission/src/module-rules.ts',
+    source: '.filter(({ name }) => name.startsWith(RESERVED_PREFIX))',
+    without: ".filter(({ name }) => name === '')",
+    tests: 'sandbox/admission/src/admit.test.ts',
+    watching: 'exports that begin like the sandbox’s own are refused',
+  },
+  {
+    name: 'exact types of WASI',
+    file: 'sandbox/admission/src/module-rules.ts',
+    source: '[WASI_MODULE, WASI_FUNCTIONS],',
+    without: '[WASI_MODULE, new Map()],',
+    tests: 'sandbox/admission/src/admit.test.ts',
+    watching: 'functions of WASI preview 1 are admitted with exactly their types',
+  },
+  {
+    name: 'the maximum that is written into tables',
+    file: 'sandbox/admission/src/rewrite.ts',
+    source: 'return Math.min(limits.maximum ?? most, most);',
+    without: 'return limits.maximum ?? 2 * most;',
+    ...missedByModules('table'),
+  },
+  {
+    name: 'the clock of the action',
+    file: 'sandbox/src/cell/action-clock.ts',
+    source: 'return this.#micros++;',
+    without: 'return BigInt(Date.now()) * MICROS_PER_MS;',
+    ...missedByModules('probe'),
+  },
+  {
+    name: 'the cleaning of log lines',
+    file: 'sandbox/src/cell/log-budget.ts',
+    source: 'const message = plainText(text, MAX_LOG_CHARACTERS);',
+    without: 'const message = plainText(text) === text ? text : text.slice(0, MAX_LOG_CHARACTERS);',
+    ...missedByModules('text'),
+  },
+  {
+    name: 'the features of WebAssembly that are refused',
+    file: 'sandbox/admission/src/check-code.ts',
+    source: 'if (!features.has(error.feature)) features.set(error.feature, error);',
+    without: '',
+    tests: 'sandbox/admission/src/check-code.test.ts',
+    watching: 'each feature that is refused is named',
+  },
+  {
+    name: 'the depth of blocks',
+    file: 'sandbox/admission/src/check-code.ts',
+    source: 'if (++depth > MODULE_BOUNDS.nesting) {',
+    without: 'if (++depth > 1_000_000) {',
+    tests: 'sandbox/admission/src/check-code.test.ts',
+    watching: 'blocks stand at most 5,000 deep',
+  },
+  {
+    name: 'segments within memory and table',
+    file: 'sandbox/admission/src/module-rules.ts',
+    source: 'offset + length <= size',
+    without: 'offset + length <= 2 ** 33',
+    tests: 'sandbox/admission/src/check-code.test.ts',
+    watching: 'segments lie within',
+  },
+  {
+    name: 'the verdict of the host that holds an upload',
+    file: 'control/src/application/try-module.ts',
+    source: 'if (candidate.takenBy?.host !== caller.key.id) {',
+    without: "if (candidate.takenBy?.host === '') {",
+    tests: 'control/src/http/candidates.integration.test.ts',
+    watching: 'only after a host said so',
+  },
+  {
+    name: 'the finding of a host',
+    file: 'control/src/application/upload-plugin.ts',
+    source: 'if (tried.value.finding) {',
+    without: "if (tried.value.finding?.message === '') {",
+    tests: 'control/src/http/candidates.integration.test.ts',
+    watching: 'code that an engine refuses is a finding from a cell',
   },
   {
     name: 'the filter of system calls',

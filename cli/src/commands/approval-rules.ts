@@ -76,7 +76,7 @@ function rulesText(rules: ApprovalRules): string {
 }
 
 /** In the largest unit that leaves no rest. */
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   const [unit, unitMs] = Object.entries(UNITS_MS).findLast(([, each]) => ms % each === 0) ?? [
     'ms',
     1,

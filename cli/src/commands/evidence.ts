@@ -5,13 +5,14 @@
 import { existsSync, statSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { readPublisherKey } from '@portarium/contracts/plugin-signature';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { writeSentence } from '../file-sentence.ts';
 import { actionId } from '../id-argument.ts';
 import { print, printJson, tell } from '../output.ts';
-import { readInputFile, readTextFile } from '../read-argument.ts';
+import { readArgument, readInputFile, readTextFile } from '../read-argument.ts';
 import { pinOption, readPin } from '../read-pin.ts';
 import { UsageError } from '../usage-error.ts';
 import { verifyText } from '../verify-text.ts';
@@ -27,6 +28,7 @@ interface ExportOptions extends ConnectionOptions {
 interface VerifyOptions {
   readonly pin?: string;
   readonly since?: string;
+  readonly publisher?: readonly string[];
   readonly json?: true;
 }
 
@@ -62,6 +64,10 @@ export function registerEvidence(program: Command): void {
     .description('check a bundle; no network, no running system')
     .addOption(pinOption())
     .option('--since <file>', 'a checkpoint that you kept from before (evidence checkpoint)')
+    .option(
+      '--publisher <key...>',
+      'every plugin version has to be signed by one of these publishers’ keys, or @file with one',
+    )
     .option('--json', 'print the report as one line of JSON')
     .addHelpText(
       'after',
@@ -128,7 +134,8 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   const bundle = await readInputFile(path);
   const pin = await readPin(options.pin);
   const since = options.since === undefined ? undefined : await readTextFile(options.since);
-  const report = await verifyBundle(bundle, { pin, since });
+  const publishers = options.publisher && (await readPublishers(options.publisher));
+  const report = await verifyBundle(bundle, { pin, since, publishers });
   const [first] = report.findings;
   if (first?.rule === 'since.malformed') {
     throw new UsageError(
@@ -139,6 +146,15 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   if (options.json) printJson(report);
   else print(verifyText(path, report));
   if (report.findings.some(({ rule }) => NO_BUNDLE.has(rule))) tell(noBundle(bundle));
+}
+
+async function readPublishers(keys: readonly string[]): Promise<readonly string[]> {
+  const texts = await Promise.all(keys.map(readArgument));
+  for (const text of texts) {
+    const key = await readPublisherKey(text.trim());
+    if (typeof key === 'string') throw new UsageError(`--publisher is no publisher’s key: ${key}.`);
+  }
+  return texts.map((text) => text.trim());
 }
 
 const NO_BUNDLE: ReadonlySet<string> = new Set(['bundle.tar', 'bundle.manifest']);

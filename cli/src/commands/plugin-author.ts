@@ -1,24 +1,38 @@
 /**
  * `portarium plugin new|check|test`: what an author does before anything is uploaded. Side effects: `new`
- * writes a folder; `check` and `test` build the plugin into its `build/`, and `test` starts the sandbox's
- * own test as a process, which starts a cell without a network for each case.
+ * writes a folder; `check` and `test` build the plugin into its `build/` and start the sandbox's program as
+ * a process, which tries the module in a cell without a network, and `test` each case in one of its own.
  */
 import { join, resolve } from 'node:path';
-import { admit } from '@portarium/admission/admit';
-import { effectiveLimits } from '@portarium/contracts/limits';
-import { ManifestSchema, PluginNameSchema } from '@portarium/contracts/manifest';
+import { findingText } from '@portarium/admission/finding';
+import { visibleLine } from '@portarium/client/visible-text';
+import { PluginNameSchema } from '@portarium/contracts/manifest';
 import { CaseResultSchema, CasesSchema, type PluginCase } from '@portarium/contracts/plugin-cases';
 import { LANGUAGES, type Language, newPlugin } from '@portarium/sdk/new-plugin';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
-import { caseText, findingText } from '../author-text.ts';
+import { caseText } from '../author-text.ts';
 import { checkedJson } from '../checked-json.ts';
 import { compilePlugin } from '../compile-plugin.ts';
-import { EXIT_CODES } from '../exit-codes.ts';
+import { FindingSchema } from '../finding-schema.ts';
 import { print, printJson, tell } from '../output.ts';
 import { readTextFile } from '../read-argument.ts';
 import { sandboxLines } from '../sandbox-lines.ts';
 import { UsageError } from '../usage-error.ts';
+
+/** What the sandbox's program says of a module. */
+const CheckedSchema = v.variant('ok', [
+  v.looseObject({
+    ok: v.literal(true),
+    digest: v.string(),
+    report: v.looseObject({
+      sizeBytes: v.number(),
+      memoryPages: v.number(),
+      imports: v.array(v.string()),
+    }),
+  }),
+  v.looseObject({ ok: v.literal(false), findings: v.array(FindingSchema) }),
+]);
 
 interface NewOptions {
   readonly lang: Language;
@@ -84,28 +98,27 @@ async function make(name: string, options: NewOptions): Promise<void> {
 }
 
 async function check(dir: string, { json }: { readonly json?: true }): Promise<void> {
-  const { manifestText, module } = await compilePlugin(dir);
-  const manifest = checkedJson(join(dir, 'plugin.json'), manifestText, ManifestSchema);
-  const admission = await admit(module, manifest, effectiveLimits(manifest.limits));
+  const { manifest, outDir } = await compilePlugin(dir);
   const { name, version } = manifest;
-  if (!admission.ok) process.exitCode = EXIT_CODES.failed;
-  if (json) {
-    const { ok } = admission;
-    const rest = ok
-      ? { digest: admission.digest, moduleDigest: admission.moduleDigest, report: admission.report }
-      : { findings: admission.findings };
-    return printJson({ ok, name, version, ...rest });
-  }
-  if (admission.ok) {
-    const { sizeBytes, memoryPages, imports } = admission.report;
-    print(`${name}@${version} would be admitted  ${admission.digest}`);
-    print(
-      `  ${sizeBytes} bytes, at most ${memoryPages * 64} KiB of memory, ${imports.length} imports`,
-    );
-    return;
-  }
-  print(`${name}@${version} would not be admitted:`);
-  for (const finding of admission.findings) print(findingText(finding));
+  const built = (file: string) => join(outDir, file);
+  process.exitCode = await sandboxLines(
+    ['check', '--manifest', built('plugin.json'), '--module', built('plugin.wasm')],
+    (value) => {
+      const { ok, ...told } = v.parse(CheckedSchema, value);
+      if (json) return printJson({ ok, name, version, ...told });
+      const admission = v.parse(CheckedSchema, value);
+      if (!admission.ok) {
+        print(`${name}@${version} would not be admitted:`);
+        for (const finding of admission.findings) print(findingText(finding, visibleLine));
+        return;
+      }
+      const { sizeBytes, memoryPages, imports } = admission.report;
+      print(`${name}@${version} would be admitted  ${admission.digest}`);
+      print(
+        `  ${sizeBytes} bytes, at most ${memoryPages * 64} KiB of memory, ${imports.length} imports`,
+      );
+    },
+  );
 }
 
 async function test(dir: string, options: TestOptions): Promise<void> {

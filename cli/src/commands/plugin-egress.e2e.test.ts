@@ -82,7 +82,7 @@ test('a plugin reaches what is granted with --own, and push tells which grant is
   expect(granted.err).toContain('--network loopback');
   const opened = await cli('operator', 'plugin', 'grant', 'chatty', '--network', 'loopback');
   expect(opened.out).toContain('= hello');
-  expect(opened.out).toContain('~ networks  (none), now loopback');
+  expect(opened.out).toContain('~ networks  (public addresses only), now loopback');
   const ran = await call();
   expect([ran.code, JSON.parse(ran.out).output]).toEqual([0, { path: '/hello' }]);
 
@@ -121,7 +121,7 @@ test('a refused module is told finding by finding, to scripts as the whole probl
   const args = ['plugin', 'push', '--manifest', 'chatty/plugin.json', '--module', 'bad.wasm'];
   const { code, err } = await cli('author', ...args);
   expect(code).toBe(2);
-  expect(err).toMatch(/\n {2}module\.[a-z-]+.*: .+\n {4}→ .+/);
+  expect(err).toMatch(/\n {2}module\.[a-z-]+\n {6}.+\n {6}→ .+/);
   const { problem } = JSON.parse((await cli('author', ...args, '--json')).out);
   expect(problem).toMatchObject({ code: 'plugin.not-admitted', admission: { findings: [{}] } });
 }, 60_000);

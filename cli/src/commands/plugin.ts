@@ -1,31 +1,32 @@
 /**
- * `portarium plugin build|push|list|versions|rollback|…`. Side effects: `build` writes `plugin.wasm` and
- * `plugin.json` into the plugin's `build/`; `push` uploads them; `rollback` chooses the version that
- * runs. `new`, `check` and `test` are in `plugin-author.ts`, `egress` and `grant` in `plugin-egress.ts`,
- * `approve` in `plugin-approve.ts`.
+ * `portarium plugin build|push|list|…`. Side effects: `build` writes `plugin.wasm` and `plugin.json` into the
+ * plugin's `build/`; `push` uploads them. `new`, `check` and `test` are in `plugin-author.ts`, `keygen` and
+ * `sign` in `plugin-sign.ts`, `versions`, `rollout`, `rollback` and `quarantine` in `plugin-versions.ts`,
+ * `egress` and `grant` in `plugin-egress.ts`, `approve` in `plugin-approve.ts`.
  */
-import type { Plugin, PluginVersions } from '@portarium/client/answers';
+import type { Plugin } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { messageOf } from '@portarium/local/local-stack-error';
 import type { Command } from 'commander';
 import { compilePlugin } from '../compile-plugin.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { egressNotes } from '../egress-text.ts';
+import { egressNotes } from '../grant-notes.ts';
 import { print, printJson, table, tell } from '../output.ts';
-import { assertModuleSize, readManifestFile, readModuleFile } from '../plugin-folder.ts';
-import { UsageError } from '../usage-error.ts';
+import { type PartOptions, partsOf } from '../plugin-parts.ts';
+import { readTextFile } from '../read-argument.ts';
 import { registerPluginApprove } from './plugin-approve.ts';
 import { registerPluginAuthor } from './plugin-author.ts';
 import { registerPluginEgress } from './plugin-egress.ts';
+import { registerPluginSign } from './plugin-sign.ts';
+import { registerPluginVersions } from './plugin-versions.ts';
 
 interface BuildOptions {
   readonly out?: string;
   readonly json?: true;
 }
 
-interface PushOptions extends ConnectionOptions {
-  readonly manifest?: string;
-  readonly module?: string;
+interface PushOptions extends ConnectionOptions, PartOptions {
+  readonly signature?: string;
 }
 
 export function registerPlugin(program: Command): void {
@@ -35,7 +36,7 @@ export function registerPlugin(program: Command): void {
   registerPluginAuthor(plugin);
   plugin
     .command('build')
-    .argument('<dir>', 'folder with plugin.json and assembly/index.ts or Cargo.toml')
+    .argument('<dir>', 'folder with plugin.json and assembly/index.ts, Cargo.toml or go.mod')
     .description('check and compile a plugin into <dir>/build')
     .option('--out <dir>', 'folder for plugin.wasm and plugin.json')
     .option('--json', 'print one line {name, version, bytes, outDir}')
@@ -46,25 +47,14 @@ export function registerPlugin(program: Command): void {
       .argument('[dir]', 'plugin to build first; else give --manifest and --module')
       .description('upload a plugin; it is admitted or refused with what to change')
       .option('--manifest <file>', 'plugin.json')
-      .option('--module <file>', 'the WebAssembly module'),
+      .option('--module <file>', 'the WebAssembly module')
+      .option('--signature <file>', 'a publisher’s, as plugin sign writes it'),
   ).action(push);
   connectionOptions(plugin.command('list').description('list the workspace’s plugins')).action(
     list,
   );
-  connectionOptions(
-    plugin
-      .command('versions')
-      .argument('<name>', 'the plugin')
-      .description('list the versions of a plugin, the newest first, and which one runs'),
-  ).action(versions);
-  connectionOptions(
-    plugin
-      .command('rollback')
-      .argument('<name>', 'the plugin')
-      .argument('<version>', 'the version that runs from now on when an action names none')
-      .description('run another version of a plugin, until a newer one is pushed')
-      .requiredOption('--rationale <text>', 'why; it stands in the evidence'),
-  ).action(rollback);
+  registerPluginVersions(plugin);
+  registerPluginSign(plugin);
   registerPluginApprove(plugin);
   registerPluginEgress(plugin);
 }
@@ -78,8 +68,10 @@ async function build(dir: string, options: BuildOptions): Promise<void> {
 
 async function push(dir: string | undefined, options: PushOptions): Promise<void> {
   const { manifest, module } = await partsOf(dir, options);
+  const signature =
+    options.signature === undefined ? undefined : await readTextFile(options.signature);
   const client = connect(options);
-  const plugin = await client.plugins.push(manifest, module);
+  const plugin = await client.plugins.push(manifest, module, signature);
   if (options.json) return printJson(plugin);
   print(`${plugin.name}@${plugin.version}  ${plugin.state}  ${plugin.digest}`);
   if (plugin.state === 'pending-approval') {
@@ -91,27 +83,21 @@ async function push(dir: string | undefined, options: PushOptions): Promise<void
 }
 
 /** Grants go by name, so one may be in force already. The upload is done whatever comes of this. */
-async function notesOn({ plugins }: PortariumClient, { name }: Plugin): Promise<string[]> {
+async function notesOn({ plugins }: PortariumClient, { name, version }: Plugin): Promise<string[]> {
   try {
-    return egressNotes(await plugins.getEgress(name));
+    const { current, weights } = await plugins.versions(name);
+    const runs = weights?.[version] !== undefined || (!weights && current === version);
+    return [
+      ...(runs
+        ? []
+        : [
+            `Actions that name no version go on with ${weights ? 'the versions that have weights' : current}: portarium plugin rollout ${name} ${version}=…`,
+          ]),
+      ...egressNotes(await plugins.getEgress(name)),
+    ];
   } catch (error) {
-    return [`What it may reach could not be read: ${messageOf(error)}`];
+    return [`What runs, and what it may reach, could not be read: ${messageOf(error)}`];
   }
-}
-
-async function partsOf(
-  dir: string | undefined,
-  { manifest, module }: PushOptions,
-): Promise<{ readonly manifest: string; readonly module: Uint8Array }> {
-  if (dir !== undefined && manifest === undefined && module === undefined) {
-    const built = await compilePlugin(dir);
-    assertModuleSize(built.module);
-    return { manifest: built.manifestText, module: built.module };
-  }
-  if (dir !== undefined || manifest === undefined || module === undefined) {
-    throw new UsageError('Give either a plugin’s folder, or both --manifest and --module.');
-  }
-  return { manifest: await readManifestFile(manifest), module: await readModuleFile(module) };
 }
 
 async function list(options: ConnectionOptions): Promise<void> {
@@ -119,30 +105,4 @@ async function list(options: ConnectionOptions): Promise<void> {
   if (options.json) return printJson({ items: plugins });
   const rows = plugins.map(({ name, version, state, digest }) => [name, version, state, digest]);
   print(table([['NAME', 'VERSION', 'STATE', 'DIGEST'], ...rows]));
-}
-
-async function versions(name: string, options: ConnectionOptions): Promise<void> {
-  showVersions(await connect(options).plugins.versions(name), options);
-}
-
-interface RollbackOptions extends ConnectionOptions {
-  readonly rationale: string;
-}
-
-async function rollback(name: string, version: string, options: RollbackOptions): Promise<void> {
-  const { plugins } = connect(options);
-  showVersions(await plugins.setCurrent(name, version, options.rationale), options);
-  if (!options.json)
-    tell(`Actions that name ${name} without a version run ${version} from now on.`);
-}
-
-function showVersions(found: PluginVersions, options: ConnectionOptions): void {
-  if (options.json) {
-    printJson(found);
-    return;
-  }
-  const rows = found.items.map(({ version, state, digest, createdAt = '' }) => [
-    ...[version === found.current ? '*' : ' ', version, state, digest, createdAt],
-  ]);
-  print(table([['', 'VERSION', 'STATE', 'DIGEST', 'UPLOADED'], ...rows]));
 }

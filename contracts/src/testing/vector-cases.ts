@@ -19,7 +19,10 @@ import { ACTION_STATES, ACTION_TRANSITIONS, type ActionState, type Effect } from
 import { ManifestSchema } from '../manifest.ts';
 import { inclusionProof, merkleRoot } from '../merkle.ts';
 import { type RequestStatement, requestDigest } from '../request-digest.ts';
+import { signPlugin } from '../plugin-signature.ts';
+import { drawVersion } from '../rollout.ts';
 import { signNote } from '../signed-note.ts';
+import type { Weights } from '../weights.ts';
 import { honestLog, type StoryName, wholeBundle } from './honest-log.ts';
 import { testKey } from './test-key.ts';
 
@@ -109,6 +112,33 @@ const entry =
 
 /** By file name, without `.json`. */
 export const VECTORS: Readonly<Record<string, Vector>> = {
+  rollout: {
+    about: 'The version of a plugin that a request without one gets, of versions with weights.',
+    inputs: ['order-4711', ACTION, '', 'ü'].flatMap((key) =>
+      [
+        { '1.9.0': 90, '1.10.0': 10 },
+        { '2.0.0-rc.1': 1, '2.0.0': 1, '1.0.0': 1 },
+      ].map((weights) => ({ weights, draw: { workspace: 'acme', plugin: 'refunds', key } })),
+    ),
+    compute: ({ weights, draw }: { weights: Weights; draw: Parameters<typeof drawVersion>[1] }) =>
+      drawVersion(weights, draw),
+  },
+  'plugin-signature': {
+    about:
+      'The signed note of a publisher over a plugin. The private key is public knowledge: its seed is SHA-256 of "portarium test key <publisher>".',
+    inputs: ['acme', 'another-publisher'].map((publisher) => ({
+      publisher,
+      plugin: {
+        ...{ name: 'stripe-refunds', version: '1.2.0' },
+        ...{ digest: hex('a'), manifestDigest: hex('b') },
+      },
+    })),
+    compute: async (input: { publisher: string; plugin: Parameters<typeof signPlugin>[0] }) => {
+      const key = await testKey(input.publisher);
+      const note = await signPlugin(input.plugin, key.name, key.privateKey, key.publicKey);
+      return { verifierKey: key.verifierKey, note };
+    },
+  },
   ids: {
     about: 'Ids from a time and ten random bytes, and the UUID that databases store.',
     inputs: [

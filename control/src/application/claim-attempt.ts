@@ -110,7 +110,7 @@ async function take(
   }
   const plugin = await tx.findPlugin(action.plugin, action.version);
   if (plugin?.state !== 'active') {
-    return fail('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
+    return fail('plugin.quarantined', `${action.plugin}@${action.version} is quarantined`);
   }
   const approval = await useApproval(context, tx, request, action, journal);
   if (typeof approval === 'string') return success({ status: 'finished', state: approval });

@@ -12,8 +12,8 @@ import { failure, type Result, success } from './failure.ts';
 import { growthData, viewPluginApproval } from './plugin-approval.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginRecord } from './ports/records.ts';
-import type { WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
+import { takeOver } from './take-over.ts';
 
 export const DecidePluginSchema = v.strictObject({
   decision: v.picklist(['approve', 'deny']),
@@ -61,23 +61,11 @@ export async function decidePlugin(
       trace: caller.trace,
     });
     if (!closes) return success(null);
+    const runs = await tx.findPlugin(name);
     if (!(await tx.closePluginApproval(approval, denied ? 'denied' : 'active'))) {
       throw new Error(`${name}@${version} changed under the lock of its versions`);
     }
-    if (!denied) await makeCurrent(tx, caller, plugin, at);
+    if (!denied) await takeOver(tx, plugin, runs, { by: caller.key.id, at });
     return success(null);
   });
-}
-
-/** As its upload would have: what somebody chose since then, or uploaded, stays. */
-async function makeCurrent(
-  tx: WriteTransaction,
-  caller: Caller,
-  { name, version, createdAt }: PluginRecord,
-  at: string,
-): Promise<void> {
-  const chosen = await tx.currentVersion(name);
-  if (chosen?.chosenAt && chosen.chosenAt < createdAt) {
-    await tx.putCurrentVersion(name, version, caller.key.id, at);
-  }
 }

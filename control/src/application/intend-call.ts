@@ -171,7 +171,7 @@ async function unusable(
   grant: CredentialGrant,
 ): Promise<Refusal | undefined> {
   if (!(await tx.isPluginActive(action.plugin, action.version))) {
-    return refused('plugin.quarantined', `${action.plugin}@${action.version} may not run`);
+    return refused('plugin.quarantined', `${action.plugin}@${action.version} is quarantined`);
   }
   if (grant.kind === 'refused') return refused(grant.code, grant.message, 'credential');
   if (grant.kind === 'secret' && !(await stillHolds(tx, grant))) {

@@ -14,6 +14,7 @@ import { plainText } from '@portarium/contracts/plain-text';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
+import { countCrash } from './count-crash.ts';
 import { endAction, endAttempt, failAction } from './end-attempt.ts';
 import { failure, type Result, success } from './failure.ts';
 import { extendLease, fenced, type Held, hold } from './hold-attempt.ts';
@@ -240,6 +241,7 @@ async function finish(
   const state = error
     ? await endFailed(tx, reported, error, lost)
     : await endSucceeded(tx, reported, artifact);
+  if (error) await countCrash(tx, action, attempt, error.code, at);
   if (isFinal(state) && stored !== undefined) await tx.dropBodies(action.id);
   return success({ state, again: false });
 }

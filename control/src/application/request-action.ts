@@ -19,6 +19,7 @@ import { makeOrder } from './action-order.ts';
 import { contractDigest, contractOf, credentialsOf } from './approval-statement.ts';
 import { cancelLocked } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
+import { type Drawn, drawPlugin } from './draw-plugin.ts';
 import { dryMark } from './dry-mark.ts';
 import { excludedPeople } from './excluded-people.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
@@ -79,6 +80,8 @@ interface Plan {
   /** People who may not approve it. */
   readonly excluded: readonly string[];
   readonly plugin: PluginRecord;
+  /** What it was drawn from, if several versions share the plugin's actions. */
+  readonly rollout: Drawn['rollout'];
   readonly operation: Operation;
   readonly contract: EgressContract;
   readonly limits: AttemptLimits;
@@ -100,7 +103,9 @@ export async function requestAction(
   const requestDigest = await digestOfJson(requestOf(wanted, of));
   const repeat = await findRepeat(context, caller, workspace, requestDigest, idempotencyKey);
   if (repeat) return repeat;
-  const planned = await plan(context, caller, workspace, wanted, of);
+  const id = context.ids.next('action');
+  const drawnBy = idempotencyKey ?? id;
+  const planned = await plan(context, caller, workspace, wanted, drawnBy, of);
   if (!planned.ok) return planned;
   const { plugin, operation, contract, policy, input, principal } = planned.value;
   const decision = context.policy.decide({
@@ -117,7 +122,7 @@ export async function requestAction(
   if (useless) return useless;
   const inputDigest = await digestOf(input);
   const fresh = await newAction(context, caller, planned.value, wanted, decision, inputDigest);
-  const asked = of ? { ...fresh, seed: of.seed, dryRunOf: of.id } : fresh;
+  const asked = { ...fresh, id, ...(of ? { seed: of.seed, dryRunOf: of.id } : {}) };
   const { bytes: order } = makeOrder(workspace, asked, plugin, operation);
   const orderDigest = await digestOf(order);
   const action: ActionRecord = { ...asked, orderDigest };
@@ -152,7 +157,8 @@ export async function requestAction(
     if (replaced.value) await cancelReplaced(context, caller, tx, replaced.value);
     await tx.insertAction(action);
     if (hasWorkflow(action)) await tx.queueDispatch(action.id);
-    appendRequest(tx, caller, action, decision, idempotencyKey, [
+    const drawn = planned.value.rollout;
+    appendRequest(tx, caller, action, { decision, idempotencyKey, drawn }, [
       {
         digest: inputDigest,
         bytes: input.length,
@@ -225,13 +231,17 @@ async function plan(
   caller: Caller,
   workspace: WorkspaceId,
   wanted: RequestAction,
+  drawnBy: string,
   of: ActionRecord | undefined,
 ): Promise<Result<Plan>> {
   const [name = '', version] = wanted.plugin.split('@');
+  const draw = { workspace, plugin: name, key: drawnBy };
   const found = await context.store.read(workspace, async (tx) => {
     // Statements that do not wait for each other travel together.
-    const [plugin, grant, policy, rules, { limits }] = await Promise.all([
-      tx.findPlugin(name, version),
+    const [{ plugin, rollout }, grant, policy, rules, { limits }] = await Promise.all([
+      version === undefined
+        ? drawPlugin(tx, draw)
+        : tx.findPlugin(name, version).then((one): Drawn => ({ plugin: one })),
       tx.findEgressGrant(name),
       tx.activePolicy(),
       tx.approvalRules(),
@@ -242,19 +252,12 @@ async function plan(
       excludedPeople(tx, caller.key.id, plugin, grant),
       of && tx.findKeyPeople(of.requestedBy),
     ]);
-    return { plugin, grant, policy, rules, limits, credentials, excluded, asker };
+    const known = plugin ? [plugin] : await tx.listVersions(name);
+    const people = { excluded, asker };
+    return { plugin, known, rollout, grant, policy, rules, limits, credentials, ...people };
   });
-  const { plugin, grant, policy, rules, credentials, excluded, asker } = found;
-  if (!plugin)
-    return failure('not-found', `The workspace has no plugin ${wanted.plugin}.`, {
-      errors: [{ pointer: '/plugin', message: 'no such plugin' }],
-    });
-  if (plugin.state === 'pending-approval' || plugin.state === 'denied') {
-    const message = `${wanted.plugin} is ${plugin.state}`;
-    return failure('plugin.not-approved', `${message}: nothing runs it.`, {
-      errors: [{ pointer: '/plugin', message }],
-    });
-  }
+  const { plugin, known, rollout, grant, policy, rules, credentials, excluded, asker } = found;
+  if (plugin?.state !== 'active') return useless(wanted, plugin, known);
   if (!policy) return failure('conflict', 'No policy is loaded, so nothing runs.');
   const operation = plugin.manifest.operations.find(
     (candidate) => candidate.name === wanted.operation,
@@ -283,6 +286,7 @@ async function plan(
   const { owner, role } = asker ?? caller.key;
   return success({
     plugin,
+    rollout,
     operation,
     contract,
     policy,
@@ -293,6 +297,24 @@ async function plan(
     input: input.value,
     principal: { id: of?.requestedBy ?? caller.key.id, owner, role },
   });
+}
+
+/** @param known the versions of the plugin, when none of them may run for an action that names none */
+function useless(
+  { plugin: wanted }: RequestAction,
+  plugin: PluginRecord | undefined,
+  known: readonly PluginRecord[],
+): Failure {
+  const about = (message: string) => ({ errors: [{ pointer: '/plugin', message }] });
+  if (plugin && plugin.state !== 'quarantined') {
+    const message = `${wanted} is ${plugin.state}`;
+    return failure('plugin.not-approved', `${message}: nothing runs it.`, about(message));
+  }
+  if (plugin || (!wanted.includes('@') && known.length > 0)) {
+    const message = plugin ? `${wanted} is quarantined` : `no version of ${wanted} may run`;
+    return failure('plugin.quarantined', `${message}.`, about(message));
+  }
+  return failure('not-found', `The workspace has no plugin ${wanted}.`, about('no such plugin'));
 }
 
 /** @returns what the new action takes the place of, if that still waits; locked, and not changed yet */
@@ -371,13 +393,12 @@ async function newAction(
   wanted: RequestAction,
   decision: PolicyDecision,
   inputDigest: Digest,
-): Promise<Omit<ActionRecord, 'orderDigest'>> {
+): Promise<Omit<ActionRecord, 'id' | 'orderDigest'>> {
   const tier =
     decision.decision === 'allow' ? effectiveTier(operation.effect, decision.tier) : null;
   const createdAt = timeText(context.clock.nowMs());
   const denied = tier === null;
   return {
-    id: context.ids.next('action'),
     state: denied ? 'denied' : initialState(tier, wanted.dryRun),
     tier,
     plugin: plugin.name,
@@ -410,10 +431,14 @@ function appendRequest(
   tx: WriteTransaction,
   caller: Caller,
   action: ActionRecord,
-  decision: PolicyDecision,
-  idempotencyKey: string | undefined,
+  told: {
+    readonly decision: PolicyDecision;
+    readonly idempotencyKey: string | undefined;
+    readonly drawn: Drawn['rollout'];
+  },
   artifacts: readonly Artifact[],
 ): void {
+  const { decision, idempotencyKey, drawn } = told;
   tx.append({
     type: 'action.requested',
     actor: actorOf(caller),
@@ -430,6 +455,7 @@ function appendRequest(
       ...dryMark(action),
       ...(action.dryRunOf === null ? {} : { dryRunOf: action.dryRunOf }),
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      ...(drawn === undefined ? {} : { rollout: drawn }),
     },
     artifacts,
     trace: caller.trace,

@@ -1,6 +1,11 @@
-/** Chooses the version of a plugin that actions run when they name none: back to one that worked. */
+/**
+ * Chooses what actions run that name no version of a plugin: one version (back to one that worked), or
+ * several by weight. What was requested before keeps its version.
+ */
 import { growthOf } from '@portarium/contracts/contract-growth';
 import type { KeyId, WorkspaceId } from '@portarium/contracts/ids';
+import { WeightsSchema } from '@portarium/contracts/rollout';
+import { heaviest, runnable, shareOf, type Weights } from '@portarium/contracts/weights';
 import * as v from 'valibot';
 import { RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
@@ -12,10 +17,23 @@ import type { ReadTransaction } from './ports/workspace-store.ts';
 import { type Precondition, unmet } from './precondition.ts';
 import { submitAs } from './submit-as.ts';
 
-export const SetCurrentVersionSchema = v.strictObject({
-  version: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
-  rationale: RationaleSchema,
-});
+export const SetCurrentVersionSchema = v.pipe(
+  v.strictObject({
+    /** Gets everything, until a newer one is uploaded. */
+    version: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
+    /** Share everything, whatever is uploaded. */
+    weights: v.optional(WeightsSchema),
+    rationale: RationaleSchema,
+  }),
+  v.forward(
+    v.partialCheck(
+      [['version'], ['weights']],
+      ({ version, weights }) => (version === undefined) !== (weights === undefined),
+      'expected either version or weights',
+    ),
+    ['version'],
+  ),
+);
 
 export interface VersionsView {
   /** The newest first; never empty. */
@@ -34,10 +52,8 @@ export async function viewVersions(
   const chosen = await tx.currentVersion(name);
   // As an action finds it: a choice that may no longer run does not count.
   const { version } = (await tx.findPlugin(name)) ?? newest;
-  return {
-    versions,
-    current: { version, chosenAt: chosen?.chosenAt ?? null, revision: chosen?.revision ?? 0 },
-  };
+  const { weights = null, chosenAt = null, revision = 0 } = chosen ?? {};
+  return { versions, current: { version, weights, chosenAt, revision } };
 }
 
 export async function setCurrentVersion(
@@ -45,7 +61,7 @@ export async function setCurrentVersion(
   caller: Caller,
   workspace: WorkspaceId,
   name: string,
-  { version, rationale }: v.InferOutput<typeof SetCurrentVersionSchema>,
+  { version, weights, rationale }: v.InferOutput<typeof SetCurrentVersionSchema>,
   expected?: Precondition,
 ): Promise<Result<VersionsView>> {
   return submitAs(context, caller, workspace, async (tx): Promise<Result<VersionsView>> => {
@@ -54,33 +70,31 @@ export async function setCurrentVersion(
     if (!before) return failure('not-found', `The workspace has no plugin ${name}.`);
     const refused = unmet(expected, String(before.current.revision));
     if (refused) return refused;
-    const wanted = before.versions.find((one) => one.version === version);
-    if (wanted?.state !== 'active') {
-      if (wanted?.state === 'pending-approval' || wanted?.state === 'denied') {
-        return failure('plugin.not-approved', `${name}@${version} is ${wanted.state}.`);
-      }
-      const message = wanted
-        ? `this version is ${wanted.state}`
-        : 'this plugin has no such version';
-      return failure('input.invalid', `${name} can not run version ${version}: ${message}.`, {
-        errors: [{ pointer: '/version', message }],
-      });
+    const wanted: Weights = weights ?? { [version ?? '']: 1 };
+    for (const one of Object.keys(wanted)) {
+      const pointer = weights ? `/weights/${one}` : '/version';
+      const useless = mayNotRun(before, name, one, pointer);
+      if (useless) return useless;
     }
-    const larger = await refusesLarger(tx, caller, name, version);
+    const larger = await refusesLarger(tx, caller, before, wanted);
     if (larger) return larger;
+    const most = before.versions.find((one) => one.version === heaviest(wanted));
+    if (!most) throw new Error(`${name} lost a version that may run`);
     const current = await tx.putCurrentVersion(
       name,
-      version,
+      { version: most.version, weights: weights ?? null },
       caller.key.id,
       timeText(context.clock.nowMs()),
     );
     tx.append({
       type: 'plugin.current-set',
       actor: actorOf(caller),
-      subject: { plugin: wanted.digest },
+      subject: { plugin: most.digest },
       data: {
-        ...{ name, version, before: before.current.version, revision: current.revision },
-        ...{ by: caller.key.owner, rationale },
+        ...{ name, version: most.version, before: before.current.version },
+        ...(weights ? { weights } : {}),
+        ...(before.current.weights ? { weightsBefore: before.current.weights } : {}),
+        ...{ revision: current.revision, by: caller.key.owner, rationale },
       },
       trace: caller.trace,
     });
@@ -88,23 +102,56 @@ export async function setCurrentVersion(
   });
 }
 
-/** A version that could do more than the one that runs is another person's to choose, as it is to approve. */
+function mayNotRun(
+  { versions }: VersionsView,
+  name: string,
+  version: string,
+  pointer: string,
+): Failure | undefined {
+  const wanted = versions.find((one) => one.version === version);
+  if (wanted?.state === 'active') return undefined;
+  if (wanted?.state === 'pending-approval' || wanted?.state === 'denied') {
+    return failure('plugin.not-approved', `${name}@${version} is ${wanted.state}.`);
+  }
+  const message = wanted ? `this version is ${wanted.state}` : 'this plugin has no such version';
+  return failure('input.invalid', `${name} can not run version ${version}: ${message}.`, {
+    errors: [{ pointer, message }],
+  });
+}
+
+/** Actions that go from a version to one that could do more are another person's to move, as to approve it. */
 async function refusesLarger(
   tx: ReadTransaction,
   { key }: Caller,
-  name: string,
-  version: string,
+  before: VersionsView,
+  wanted: Weights,
 ): Promise<Failure | undefined> {
-  const [now, wanted] = await Promise.all([tx.findPlugin(name), tx.findPlugin(name, version)]);
-  if (!now || !wanted || growthOf(now.manifest, wanted.manifest).length === 0) return undefined;
-  const more = `${name}@${version} could do more than ${now.version}, which runs`;
-  if (key.role === 'author') {
-    return failure('auth.forbidden', `${more}; a key of role author does not choose it.`);
+  const now = inEffect(before);
+  const shares = (version: string) => [shareOf(now, version), shareOf(wanted, version)] as const;
+  const changed = before.versions.map((one) => ({ one, shares: shares(one.version) }));
+  const loses = changed.filter(({ shares: [was, is] }) => is < was);
+  for (const { one: to } of changed.filter(({ shares: [was, is] }) => is > was)) {
+    const from = loses.find(({ one }) => growthOf(one.manifest, to.manifest).length > 0)?.one;
+    if (!from) continue;
+    const more = `${to.name}@${to.version} could do more than ${from.version}, which runs`;
+    if (key.role === 'author') {
+      return failure('auth.forbidden', `${more}; a key of role author does not choose it.`);
+    }
+    const excluded = await excludedPeople(tx, to.uploadedBy as KeyId);
+    if (excluded.includes(key.owner)) {
+      return failure(
+        'approval.excluded',
+        `${more}; ${key.owner} uploaded it, or made the key that did.`,
+      );
+    }
   }
-  const excluded = await excludedPeople(tx, wanted.uploadedBy as KeyId);
-  if (!excluded.includes(key.owner)) return undefined;
-  return failure(
-    'approval.excluded',
-    `${more}; ${key.owner} uploaded it, or made the key that did.`,
-  );
+  return undefined;
+}
+
+/** What actions are drawn from; where none of the chosen may run, what they would be. */
+function inEffect({ versions, current }: VersionsView): Weights {
+  const weights = current.weights ?? { [current.version]: 1 };
+  const active = versions.filter(({ state }) => state === 'active');
+  const running = runnable(weights, new Set(active.map(({ version }) => version)));
+  return Object.keys(running).length > 0 ? running : weights;
 }

@@ -1,6 +1,6 @@
 /**
- * Admits an uploaded module and makes its version usable, unless it could do more than the version that
- * runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
+ * Admits an uploaded module, has a sandbox host try it, and makes its version usable, unless it could do
+ * more than the version that runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
  */
 import { admit } from '@portarium/admission/admit';
 import {
@@ -15,18 +15,24 @@ import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
 import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
+import { checkSignature, holdKey, type SignatureCheck } from './check-signature.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { compareVersion, growthData } from './plugin-approval.ts';
+import type { CandidateHost } from './ports/candidate-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginApprovalRecord } from './ports/plugin-approval-store.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 import { submitAs } from './submit-as.ts';
+import { takeOver } from './take-over.ts';
+import { tryModule } from './try-module.ts';
 
 export interface Upload {
   readonly manifestText: string;
   readonly module: Uint8Array;
+  /** A signed note of a publisher. */
+  readonly signature?: string | undefined;
 }
 
 /** Media type of the artifact that `plugin.admitted` names: the manifest as canonical JSON. */
@@ -41,6 +47,15 @@ export async function uploadPlugin(
   const parsed = parseManifest(upload.manifestText);
   if (!parsed.ok) return parsed;
   const manifest = parsed.value;
+  const { name, version } = manifest;
+  const manifestText = new TextEncoder().encode(canonicalText(manifest as unknown as JsonValue));
+  const manifestDigest = await digestOf(manifestText);
+  const digest = await digestOf(upload.module);
+  const uploaded = { name, version, digest, manifestDigest };
+  const signed = await context.store.read(workspace, (tx) =>
+    checkSignature(tx, uploaded, upload.signature),
+  );
+  if (!signed.ok) return unsigned(context, caller, workspace, uploaded, signed);
   const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits));
   if (!admission.ok) {
     return rejected(context, caller, workspace, upload, manifest, admission.findings);
@@ -48,15 +63,19 @@ export async function uploadPlugin(
   const earlier = await context.store.read(workspace, (tx) =>
     tx.findPlugin(manifest.name, manifest.version),
   );
-  const manifestText = new TextEncoder().encode(canonicalText(manifest as unknown as JsonValue));
-  const manifestDigest = await digestOf(manifestText);
+  const id = context.ids.next('plugin');
   if (earlier) return existing(earlier, admission.digest, manifestDigest);
+  const tried = await tryModule(context, workspace, { plugin: id, ...admission });
+  if (!tried.ok) return tried;
+  if (tried.value.finding) {
+    return rejected(context, caller, workspace, upload, manifest, [tried.value.finding]);
+  }
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
   await context.objects.put(workspace, manifestText, 'compliance');
   const admitted: PluginRecord = {
-    id: context.ids.next('plugin'),
+    id,
     name: manifest.name,
     version: manifest.version,
     digest: admission.digest,
@@ -66,11 +85,20 @@ export async function uploadPlugin(
     manifestDigest,
     admission: { ...admission.report, moduleBytes: admission.module.length },
     state: 'active',
+    quarantine: null,
+    liftedAt: null,
+    signature: signed.signature,
     uploadedBy: caller.key.id,
     createdAt: timeText(context.clock.nowMs()),
   };
   return submitAs(context, caller, workspace, async (tx) => {
     await tx.lockPluginVersions(admitted.name);
+    const held = await holdKey(tx, admitted.signature);
+    if (!held.ok) {
+      appendRejection(tx, caller, admitted, [held.rule]);
+      return held.failure;
+    }
+    const runs = await tx.findPlugin(admitted.name);
     const approval = await approvalOf(tx, workspace, admitted);
     const plugin: PluginRecord = approval ? { ...admitted, state: 'pending-approval' } : admitted;
     if (!(await tx.insertPlugin(plugin))) {
@@ -79,29 +107,34 @@ export async function uploadPlugin(
       return existing(winner, plugin.digest, plugin.manifestDigest);
     }
     if (approval) await tx.insertPluginApproval(approval);
-    // Whoever uploads a version means it to run; a choice of before does not outlive it.
-    else if (await tx.currentVersion(plugin.name)) {
-      await tx.putCurrentVersion(plugin.name, plugin.version, caller.key.id, plugin.createdAt);
-    }
-    appendUpload(tx, caller, plugin, [upload.module.length, manifestText.length], approval);
+    else await takeOver(tx, plugin, runs, { by: caller.key.id, at: plugin.createdAt });
+    const sizes = [upload.module.length, manifestText.length] as const;
+    appendUpload(tx, caller, plugin, { sizes, approval, tried: tried.value.host });
     return success(plugin);
   });
 }
 
-/** @param sizes bytes of the module and of the manifest */
+/** @param told with the bytes of the module and of the manifest */
 function appendUpload(
   tx: WriteTransaction,
   caller: Caller,
   plugin: PluginRecord,
-  sizes: readonly [module: number, manifest: number],
-  approval: PluginApprovalRecord | undefined,
+  told: {
+    readonly sizes: readonly [module: number, manifest: number];
+    readonly approval: PluginApprovalRecord | undefined;
+    readonly tried: CandidateHost;
+  },
 ): void {
-  const { name, version, digest, manifestDigest, moduleDigest, rewriter } = plugin;
-  const [module, manifest] = sizes;
+  const { name, version, digest, manifestDigest, moduleDigest, rewriter, signature } = plugin;
+  const { approval, tried } = told;
+  const [module, manifest] = told.sizes;
   const [actor, subject] = [actorOf(caller), { plugin: digest }];
   tx.append({
     ...{ type: 'plugin.admitted', actor, subject, trace: caller.trace },
-    data: { name, version, manifestDigest, moduleDigest, rewriter },
+    data: {
+      ...{ name, version, manifestDigest, moduleDigest, rewriter, tried },
+      ...(signature === null ? {} : { signature }),
+    },
     artifacts: [
       { digest, bytes: module, mediaType: 'application/wasm', retention: 'compliance' },
       {
@@ -177,6 +210,35 @@ function parseManifest(text: string): Result<Manifest> {
   });
 }
 
+/** @param rules what it breaks */
+function appendRejection(
+  tx: WriteTransaction,
+  caller: Caller,
+  { name, version, digest }: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
+  rules: readonly string[],
+): void {
+  tx.append({
+    type: 'plugin.rejected',
+    actor: actorOf(caller),
+    subject: { plugin: digest },
+    data: { name, version, rules },
+    trace: caller.trace,
+  });
+}
+
+async function unsigned(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
+  uploaded: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
+  { rule, failure: refused }: Extract<SignatureCheck, { ok: false }>,
+): Promise<Failure> {
+  await context.store.submit(workspace, async (tx) => {
+    appendRejection(tx, caller, uploaded, [rule]);
+  });
+  return refused;
+}
+
 async function rejected(
   context: Context,
   caller: Caller,
@@ -186,18 +248,10 @@ async function rejected(
   findings: readonly { readonly rule: string; readonly message: string; readonly hint: string }[],
 ): Promise<Failure> {
   const digest = await digestOf(upload.module);
+  const { name, version } = manifest;
+  const rules = [...new Set(findings.map((finding) => finding.rule))];
   await context.store.submit(workspace, async (tx) => {
-    tx.append({
-      type: 'plugin.rejected',
-      actor: actorOf(caller),
-      subject: { plugin: digest },
-      data: {
-        name: manifest.name,
-        version: manifest.version,
-        rules: [...new Set(findings.map((finding) => finding.rule))],
-      },
-      trace: caller.trace,
-    });
+    appendRejection(tx, caller, { name, version, digest }, rules);
   });
   return failure(
     'plugin.not-admitted',

@@ -20,6 +20,7 @@ import { keyRoutes } from './keys.ts';
 import { limitRoutes } from './limits.ts';
 import { pluginRoutes } from './plugins.ts';
 import { ProblemError, problemResponse } from './problems.ts';
+import { publisherRoutes } from './publishers.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
 import { usageRoutes } from './usage.ts';
 import { workspaceRoutes } from './workspaces.ts';
@@ -79,6 +80,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   workspaceRoutes(app, context);
   keyRoutes(app, context);
   pluginRoutes(app, context);
+  publisherRoutes(app, context);
   actionRoutes(app, context);
   approvalRoutes(app, context);
   limitRoutes(app, context);

@@ -2,6 +2,8 @@
 import { DigestSchema, digestOf } from '@portarium/contracts/digest';
 import { AttemptIdSchema } from '@portarium/contracts/ids';
 import {
+  CandidateClaimSchema,
+  CandidateVerdictSchema,
   ClaimRequestSchema,
   HeartbeatSchema,
   IntentSchema,
@@ -19,6 +21,7 @@ import {
   reportOutcome,
   verifyTicket,
 } from '../application/report-attempt.ts';
+import { judgeCandidate, takeCandidate } from '../application/try-module.ts';
 import { type Api, allow, type Exchange, unwrap } from './api.ts';
 import { refuse } from './problems.ts';
 import { parsePath, readBytes, readJson } from './read-body.ts';
@@ -35,6 +38,28 @@ export function internalRoutes(app: Api, context: Context): void {
     const caller = await allow(context, exchange, 'attempt.run');
     const request = await readJson(exchange.req.raw, ClaimRequestSchema, PLATFORM_LIMITS.bodyBytes);
     return exchange.json(unwrap(await claimAttempt(context, caller, request)));
+  });
+
+  app.post('/internal/v1/candidates/claims', async (exchange) => {
+    const caller = await allow(context, exchange, 'attempt.run');
+    const claim = await readJson(exchange.req.raw, CandidateClaimSchema, PLATFORM_LIMITS.bodyBytes);
+    const module = unwrap(await takeCandidate(context, caller, claim));
+    return exchange.body(module as Uint8Array<ArrayBuffer>, 200, {
+      'content-type': 'application/wasm',
+    });
+  });
+
+  app.post('/internal/v1/candidates/verdicts', async (exchange) => {
+    const caller = await allow(context, exchange, 'attempt.run');
+    const verdict = await readJson(
+      exchange.req.raw,
+      CandidateVerdictSchema,
+      PLATFORM_LIMITS.bodyBytes,
+      // What an engine says of a module is cleaned, not refused.
+      ['finding'],
+    );
+    unwrap(await judgeCandidate(context, caller, verdict));
+    return exchange.body(null, 204);
   });
 
   app.get('/internal/v1/attempts/:attempt/module', async (exchange) => {

@@ -3,6 +3,7 @@
  * routes are made from this table, and so is the OpenAPI document.
  */
 
+import { DigestSchema } from '@portarium/contracts/digest';
 import type { ApiErrorCode } from '@portarium/contracts/errors';
 import { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import {
@@ -25,11 +26,14 @@ import {
   CreateCredentialSchema,
   RotateCredentialSchema,
 } from '../application/manage-credentials.ts';
+import { RevokePublisherSchema, TrustPublisherSchema } from '../application/manage-publishers.ts';
 import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
+import { QuarantineSchema } from '../application/quarantine-version.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
 import { ResolveActionSchema } from '../application/resolve-action.ts';
 import { ApprovalRulesSchema } from '../application/set-approval-rules.ts';
 import { SetCurrentVersionSchema } from '../application/set-current-version.ts';
+import { PluginRulesSchema } from '../application/set-plugin-rules.ts';
 import { UsageQuerySchema } from '../application/view-usage.ts';
 import type { Permission } from '../domain/permissions.ts';
 import { pageLimit } from './page-limit.ts';
@@ -54,7 +58,7 @@ export interface Operation {
   readonly maxBytes?: number;
   /** Fields of the body that may hold any text. */
   readonly free?: readonly string[];
-  /** Multipart instead of JSON: the parts `manifest` and `module`. */
+  /** Multipart instead of JSON: the parts `manifest` and `module`, and perhaps `signature`. */
   readonly upload?: true;
   /** Request headers that change what happens. */
   readonly headers?: readonly RequestHeader[];
@@ -162,7 +166,13 @@ export const OPERATIONS = {
       'Upload a version of a plugin; it is admitted, or refused with findings; one that grew waits for approval',
     upload: true,
     answers: { 201: 'Plugin' },
-    errors: ['plugin.version-exists', 'plugin.not-admitted'],
+    errors: [
+      'plugin.version-exists',
+      'plugin.not-admitted',
+      'plugin.not-tried',
+      'plugin.signature-required',
+      'plugin.signature-refused',
+    ],
   },
   listPlugins: {
     id: 'listPlugins',
@@ -216,13 +226,72 @@ export const OPERATIONS = {
     method: 'put',
     path: `${WS}/plugins/{name}/current`,
     permission: 'plugin.choose-version',
-    summary: 'Choose the version that runs when an action names none',
+    summary: 'Choose the version that runs when an action names none, or several by weight',
     params: plugin,
     body: SetCurrentVersionSchema,
     headers: ['If-Match'],
     tagged: true,
     answers: { 200: 'PluginVersions' },
     errors: ['plugin.not-approved', 'approval.excluded'],
+  },
+  setQuarantine: {
+    id: 'setQuarantine',
+    method: 'put',
+    path: `${WS}/plugins/{name}/versions/{version}/quarantine`,
+    permission: 'plugin.quarantine',
+    summary: 'Quarantine a version, so that nothing runs it, or lift that',
+    params: pluginVersion,
+    body: QuarantineSchema,
+    answers: { 200: 'PluginVersion' },
+    errors: ['conflict', 'approval.excluded'],
+  },
+  getPluginRules: {
+    id: 'getPluginRules',
+    method: 'get',
+    path: `${WS}/plugin-rules`,
+    permission: 'plugin.read',
+    summary: 'Show whether uploads need a signature, and how many crashes quarantine a version',
+    tagged: true,
+    answers: { 200: 'PluginRules' },
+  },
+  setPluginRules: {
+    id: 'setPluginRules',
+    method: 'put',
+    path: `${WS}/plugin-rules`,
+    permission: 'plugin-rules.manage',
+    summary: 'Set whether uploads need a signature, and how many crashes quarantine a version',
+    body: PluginRulesSchema,
+    headers: ['If-Match'],
+    tagged: true,
+    answers: { 200: 'PluginRules' },
+  },
+  trustPublisher: {
+    id: 'trustPublisher',
+    method: 'post',
+    path: `${WS}/publishers`,
+    permission: 'publisher.manage',
+    summary: 'Trust the key of a publisher: plugins that it signed are taken',
+    body: TrustPublisherSchema,
+    answers: { 201: 'Publisher' },
+    errors: ['conflict'],
+  },
+  listPublishers: {
+    id: 'listPublishers',
+    method: 'get',
+    path: `${WS}/publishers`,
+    permission: 'plugin.read',
+    summary: 'List the publishers that the workspace trusts, and those whose keys were revoked',
+    answers: { 200: 'Publishers' },
+  },
+  revokePublisher: {
+    id: 'revokePublisher',
+    method: 'post',
+    path: `${WS}/publishers/{fingerprint}/revocation`,
+    permission: 'publisher.manage',
+    summary: 'Take no more plugins that this key signed; what runs is kept, or quarantined',
+    params: { fingerprint: DigestSchema },
+    body: RevokePublisherSchema,
+    answers: { 200: 'Publisher' },
   },
   grantEgress: {
     id: 'grantEgress',
@@ -311,7 +380,13 @@ export const OPERATIONS = {
     headers: ['Idempotency-Key', 'Prefer'],
     tagged: true,
     answers: { 200: 'Action', 202: 'Action' },
-    errors: ['plugin.not-approved', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+    errors: [
+      'plugin.not-approved',
+      'plugin.quarantined',
+      'conflict',
+      'idempotency.mismatch',
+      'idempotency.in-progress',
+    ],
   },
   dryRunAction: {
     id: 'dryRunAction',

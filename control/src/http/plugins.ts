@@ -7,12 +7,15 @@ import { decidePlugin } from '../application/decide-plugin.ts';
 import { type EgressView, egressRevision, grantEgress } from '../application/grant-egress.ts';
 import { type PluginApprovalView, viewPluginApproval } from '../application/plugin-approval.ts';
 import type { PluginRecord } from '../application/ports/records.ts';
+import type { Quarantine } from '../application/ports/version-store.ts';
+import type { ReadTransaction } from '../application/ports/workspace-store.ts';
+import { setQuarantine } from '../application/quarantine-version.ts';
 import {
   setCurrentVersion,
   type VersionsView,
   viewVersions,
 } from '../application/set-current-version.ts';
-import { uploadPlugin } from '../application/upload-plugin.ts';
+import { type Upload, uploadPlugin } from '../application/upload-plugin.ts';
 import { type Api, type Exchange, unwrap } from './api.ts';
 import { etag } from './entity-tag.ts';
 import { OPERATIONS } from './operations.ts';
@@ -36,7 +39,7 @@ export function pluginRoutes(app: Api, context: Context): void {
   });
 
   route(app, context, OPERATIONS.getPlugin, async ({ exchange, workspace, params }) => {
-    const plugin = await context.store.read(workspace, (tx) => tx.findPlugin(params.name));
+    const plugin = await context.store.read(workspace, (tx) => shown(tx, params.name));
     if (!plugin) return noPlugin(params.name);
     return exchange.json({ ...pluginView(plugin), manifest: plugin.manifest });
   });
@@ -62,6 +65,12 @@ export function pluginRoutes(app: Api, context: Context): void {
     return versionsAnswer(exchange, unwrap(view));
   });
 
+  route(app, context, OPERATIONS.setQuarantine, async (asked) => {
+    const { exchange, caller, workspace, params, body } = asked;
+    unwrap(await setQuarantine(context, caller, workspace, params, body));
+    return exchange.json(await versionAnswer(context, caller, workspace, params));
+  });
+
   route(app, context, OPERATIONS.grantEgress, async (asked) => {
     const { exchange, caller, workspace, params, body, ifMatch } = asked;
     const view = await grantEgress(context, caller, workspace, params.name, body, ifMatch);
@@ -70,12 +79,17 @@ export function pluginRoutes(app: Api, context: Context): void {
 
   route(app, context, OPERATIONS.getEgress, async ({ exchange, workspace, params }) => {
     const { plugin, grant } = await context.store.read(workspace, async (tx) => ({
-      plugin: await tx.findPlugin(params.name),
+      plugin: await shown(tx, params.name),
       grant: await tx.findEgressGrant(params.name),
     }));
     if (!plugin) return noPlugin(params.name);
     return egressAnswer(exchange, { plugin, grant });
   });
+}
+
+/** The version that runs; where none may, the newest, so that somebody can see why. */
+async function shown(tx: ReadTransaction, name: string): Promise<PluginRecord | undefined> {
+  return (await tx.findPlugin(name)) ?? (await tx.listVersions(name))[0];
 }
 
 function noPlugin(name: string): never {
@@ -114,16 +128,20 @@ function approvalView(approval: PluginApprovalView): Record<string, unknown> {
 }
 
 function versionsAnswer(exchange: Exchange, { versions, current }: VersionsView): Response {
-  const body = { current: current.version, items: versions.map(pluginView) };
+  const body = {
+    current: current.version,
+    ...(current.weights === null ? {} : { weights: current.weights }),
+    items: versions.map(pluginView),
+  };
   return exchange.json(body, 200, etag(String(current.revision)));
 }
 
-async function readUpload(request: Request): Promise<{ manifestText: string; module: Uint8Array }> {
+async function readUpload(request: Request): Promise<Upload> {
   const contentType = request.headers.get('content-type') ?? '';
   if (!/^multipart\/form-data\s*;/i.test(contentType)) {
     refuse(
       'media.unsupported',
-      'This route reads multipart/form-data with the parts manifest and module.',
+      'This route reads multipart/form-data with the parts manifest and module, and perhaps signature.',
     );
   }
   const maxBytes = PLATFORM_LIMITS.moduleBytes + PLATFORM_LIMITS.manifestBytes + MULTIPART_OVERHEAD;
@@ -145,7 +163,7 @@ async function readUpload(request: Request): Promise<{ manifestText: string; mod
     pointer: `/${name}`,
     message: 'this part is not known here',
   }));
-  for (const name of ['manifest', 'module']) {
+  for (const name of ['manifest', 'module', 'signature']) {
     if (form.getAll(name).length > 1)
       errors.push({ pointer: `/${name}`, message: 'this part stands twice' });
   }
@@ -166,7 +184,15 @@ async function readUpload(request: Request): Promise<{ manifestText: string; mod
     );
   }
   const manifestText = typeof manifest === 'string' ? manifest : await manifest.text();
-  return { manifestText, module: new Uint8Array(await module.arrayBuffer()) };
+  const signature = form.get('signature');
+  // Senders of forms write the line ends of a field, unlike those of a file, as CR LF.
+  const note =
+    typeof signature === 'string' ? signature.replaceAll('\r\n', '\n') : signature?.text();
+  return {
+    manifestText,
+    module: new Uint8Array(await module.arrayBuffer()),
+    signature: (await note) ?? undefined,
+  };
 }
 
 function pluginView(plugin: PluginRecord): Record<string, unknown> {
@@ -175,6 +201,8 @@ function pluginView(plugin: PluginRecord): Record<string, unknown> {
     version: plugin.version,
     digest: plugin.digest,
     state: plugin.state,
+    ...(plugin.quarantine === null ? {} : { quarantine: quarantineView(plugin.quarantine) }),
+    ...(plugin.signature === null ? {} : { signature: plugin.signature }),
     description: plainText(plugin.manifest.description),
     operations: plugin.manifest.operations.map(({ name, effect, encoding }) => ({
       name,
@@ -188,6 +216,11 @@ function pluginView(plugin: PluginRecord): Record<string, unknown> {
     },
     createdAt: plugin.createdAt,
   };
+}
+
+function quarantineView(quarantine: Quarantine): Quarantine {
+  if (quarantine.cause === 'crashes') return quarantine;
+  return { ...quarantine, rationale: plainText(quarantine.rationale, 2_000) };
 }
 
 function egressAnswer(exchange: Exchange, view: EgressView): Response {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CandidateDispatch } from '@portarium/contracts/internal-api';
 import { freshDatabase, sharedServices } from '@portarium/local/testing/shared-services';
 import { type Bootstrap, bootstrap } from '../application/bootstrap.ts';
 import type { Clock } from '../application/ports/clock.ts';
@@ -12,6 +13,7 @@ import { type Configuration, ratesOf, readConfiguration } from '../configuration
 import type { Api } from '../http/api.ts';
 import { createApp } from '../http/app.ts';
 import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { ModuleHost } from './module-host.ts';
 
 export interface TestInstance extends AsyncDisposable {
   readonly composed: Composed;
@@ -59,13 +61,16 @@ export async function startTestInstance(
     PORTARIUM_INSTANCE: 'test',
     ...environment,
   });
-  const composed = await compose(configuration, clock);
+  const composed = withHost(await compose(configuration, clock), (dispatch) =>
+    host.admit(dispatch),
+  );
   const first = await bootstrap(composed.context);
   const app = createApp(composed.context, {
     required: { postgres: () => composed.context.directory.ping() },
     optional: {},
     rates: ratesOf(configuration),
   });
+  const host = new ModuleHost(() => ({ app, hostKey: first.hostKey }));
   return {
     composed,
     configuration,
@@ -76,10 +81,23 @@ export async function startTestInstance(
     runtimeUrl: database.url,
     call: callOf(app, first.keys),
     async [Symbol.asyncDispose]() {
+      await host.stop();
       await composed.close();
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Uploads are tried by a host of this process. */
+function withHost(
+  composed: Composed,
+  admit: (dispatch: CandidateDispatch) => Promise<void>,
+): Composed {
+  const dispatcher: Composed['dispatcher'] = {
+    ...composed.dispatcher,
+    admit: (workspace, plugin) => admit({ workspace, plugin }),
+  };
+  return { ...composed, dispatcher, context: { ...composed.context, dispatcher } };
 }
 
 /** Requests to `app` with the keys of roles. */

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import asc from 'assemblyscript/asc';
+import { compileGo } from './compile-go.ts';
 import { compileRust } from './compile-rust.ts';
 import { type PluginManifest, readManifest } from './plugin-manifest.ts';
 
@@ -20,11 +21,15 @@ export interface BuiltPlugin {
 }
 
 /** The only modules a guest may import from. */
-const HOST_MODULES: ReadonlySet<string> = new Set(['extism:host/env', 'portarium:host/v1']);
+const HOST_MODULES: ReadonlySet<string> = new Set([
+  'extism:host/env',
+  'portarium:host/v1',
+  'wasi_snapshot_preview1',
+]);
 
 /**
- * Builds `<dir>/assembly/index.ts`, or with a `<dir>/Cargo.toml` that crate, with `<dir>/plugin.json`.
- * The same AssemblyScript gives the same bytes.
+ * Builds `<dir>/assembly/index.ts`, or what `<dir>/Cargo.toml` or `<dir>/go.mod` names, with
+ * `<dir>/plugin.json`. The same AssemblyScript gives the same bytes.
  * @param outDir where `plugin.wasm` and `plugin.json` go; `<dir>/build` unless given
  * @throws Error with the compiler's own text, or naming the import or export that is wrong
  */
@@ -34,14 +39,22 @@ export async function buildPlugin(dir: string, outDir?: string): Promise<BuiltPl
   const manifestFile = join(root, 'plugin.json');
   const manifestText = await readText(manifestFile);
   const manifest = readManifest(manifestText, manifestFile);
-  const module = existsSync(join(root, 'Cargo.toml'))
-    ? await compileRust(root)
-    : await compileAssemblyScript(root);
+  const module = await compileModule(root);
   await assertFits(module, manifest);
   await mkdir(out, { recursive: true });
   await writeFile(join(out, 'plugin.wasm'), module);
   await writeFile(join(out, 'plugin.json'), manifestText);
   return { manifest, manifestText, module, outDir: out };
+}
+
+/**
+ * Compiles the folder, whatever it exports.
+ * @throws Error with the compiler's own text, or saying what is missing on this machine
+ */
+export function compileModule(root: string): Promise<Uint8Array> {
+  if (existsSync(join(root, 'Cargo.toml'))) return compileRust(root);
+  if (existsSync(join(root, 'go.mod'))) return compileGo(root);
+  return compileAssemblyScript(root);
 }
 
 /**
@@ -97,7 +110,7 @@ async function assertFits(bytes: Uint8Array, manifest: PluginManifest): Promise<
     if (HOST_MODULES.has(from)) continue;
     throw new Error(
       `the module imports ${from}.${name}, which no sandbox has; only ` +
-        `${[...HOST_MODULES].join(' and ')} may be imported. ${remedy(name)}`,
+        `${[...HOST_MODULES].join(', ')} may be imported. ${remedy(name)}`,
     );
   }
   const exports = WebAssembly.Module.exports(module);

@@ -1,24 +1,31 @@
 /** Compiles a plugin in Rust with the author's own cargo. */
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runCompiler } from './run-compiler.ts';
 
 const TARGET = 'wasm32-unknown-unknown';
 const REMEDY = `It needs cargo and the target ${TARGET}: install Rust from https://rustup.rs, then run: rustup target add ${TARGET}`;
-/** Of what the compiler says, the end is kept. */
-const MAX_OUTPUT = 16_384;
+const BUILD = [
+  ...['build', '--release', '--target', TARGET],
+  ...['--quiet', '--message-format', 'json-render-diagnostics'],
+];
 
 /**
- * @param root folder with Cargo.toml; build products go to its `target/`
+ * @param root folder with Cargo.toml; build products go to its `target/`, or to `CARGO_TARGET_DIR`
  * @throws Error with the compiler's own text, or saying what is missing on this machine
  */
 export async function compileRust(root: string): Promise<Uint8Array> {
   const file = join(root, 'Cargo.toml');
-  const { code, modules, output } = await build(root);
+  const { code, stdout, output } = await runCompiler(
+    ['cargo', ...BUILD, '--target-dir', process.env.CARGO_TARGET_DIR ?? join(root, 'target')],
+    root,
+    REMEDY,
+  );
   if (code !== 0) {
     const lacks = /can't find crate for `core`|target may not be installed/.test(output);
     throw new Error(`cargo refused ${root}:\n${output.trim()}${lacks ? `\n${REMEDY}` : ''}`);
   }
+  const modules = modulesOf(stdout);
   const [module, second] = modules;
   if (module === undefined) {
     throw new Error(`${file} makes no WebAssembly module. It needs [lib] crate-type = ["cdylib"].`);
@@ -29,30 +36,6 @@ export async function compileRust(root: string): Promise<Uint8Array> {
     );
   }
   return new Uint8Array(await readFile(module));
-}
-
-function build(root: string): Promise<{
-  readonly code: number | null;
-  readonly modules: readonly string[];
-  readonly output: string;
-}> {
-  const args = [
-    ...['build', '--release', '--target', TARGET, '--target-dir', join(root, 'target')],
-    ...['--quiet', '--message-format', 'json-render-diagnostics'],
-  ];
-  return new Promise((resolve, reject) => {
-    const child = spawn('cargo', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let messages = '';
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      messages += chunk;
-    });
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      output = (output + chunk).slice(-MAX_OUTPUT);
-    });
-    child.once('error', () => reject(new Error(`cargo was not found. ${REMEDY}`)));
-    child.once('close', (code) => resolve({ code, modules: modulesOf(messages), output }));
-  });
 }
 
 /** The `.wasm` files that cargo tells of (the Cargo Book, "External tools", artifact messages). */

@@ -7,10 +7,14 @@ import * as v from 'valibot';
 
 const root = join(import.meta.dir, '../..');
 
+/** Cases as data, which are no plugin. */
+const CORPUS = 'hostile/modules';
+
 const folders = ['examples', 'hostile', 'sdk/fixtures'].flatMap((group) =>
   readdirSync(join(root, group), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map((entry) => join(group, entry.name)),
+    .map((entry) => join(group, entry.name))
+    .filter((folder) => folder !== CORPUS),
 );
 
 const read = (folder: string, file: string): unknown =>

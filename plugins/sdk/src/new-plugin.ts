@@ -2,7 +2,7 @@
 import { cp, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-export const LANGUAGES = ['assemblyscript', 'rust'] as const;
+export const LANGUAGES = ['assemblyscript', 'rust', 'go'] as const;
 export type Language = (typeof LANGUAGES)[number];
 
 const TEMPLATES = join(import.meta.dirname, '../templates');

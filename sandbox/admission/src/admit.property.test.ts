@@ -11,6 +11,7 @@ import {
   exportFunction,
   importFunction,
   limits,
+  PROCEDURE,
   plainModule,
   text,
 } from './testing/wasm-builder.ts';
@@ -23,10 +24,16 @@ const manifest = v.parse(ManifestSchema, {
 });
 
 const rich = plainModule({
-  imports: [importFunction('extism:host/env', 'alloc'), importFunction('extism:host/env', 'free')],
+  types: [PROCEDURE, [0x60, 1, 0x7e, 1, 0x7e], [0x60, 1, 0x7e, 0], [0x60, 1, 0x7f, 0]],
+  imports: [
+    importFunction('extism:host/env', 'alloc', 1),
+    importFunction('extism:host/env', 'free', 2),
+    importFunction('wasi_snapshot_preview1', 'proc_exit', 3),
+  ],
   tables: [[0x70, ...limits(1, 5)]],
   memories: [limits(1, 9)],
   exports: [exportFunction('run', 2), [...text('memory'), 2, 0]],
+  start: 2,
 });
 
 const SEED = 20_260_922;
@@ -44,7 +51,10 @@ test('a module that was cut off or had bits flipped never makes admission throw'
           expect(admission.findings.length).toBeGreaterThan(0);
           return;
         }
-        const memory = readModule(admission.module).memories[0];
+        const read = readModule(admission.module);
+        expect(read.start).toBeUndefined();
+        expect(read.imports.some(({ module }) => module === 'wasi_snapshot_preview1')).toBe(false);
+        const [memory] = read.memories;
         expect(memory === undefined || (memory.maximum ?? Number.POSITIVE_INFINITY) <= 16).toBe(
           true,
         );

@@ -1,14 +1,18 @@
 /**
- * Admission at upload: decides from bytes and manifest alone whether a module may become usable.
- * Never runs guest code and never throws for what an author sent.
+ * Admission at upload, the part that needs only bytes and manifest. Never runs guest code, gives no byte
+ * to an engine, and never throws for what an author sent. A module that passes has still to be compiled
+ * and instantiated in a cell.
  */
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import { type AttemptLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
-import { MalformedModule, type ReadingRule } from './byte-reader.ts';
-import type { Finding } from './finding.ts';
+import { MalformedModule } from './byte-reader.ts';
+import { checkCode } from './check-code.ts';
+import { FEATURES } from './features.ts';
+import { ADMISSION_RULES, type Finding } from './finding.ts';
 import { checkModule } from './module-rules.ts';
 import { readModule, type WasmModule } from './read-module.ts';
+import { functionName } from './read-names.ts';
 import { memoryPages, REWRITER, rewriteModule } from './rewrite.ts';
 import { checkSchemas } from './schema-rules.ts';
 import { HEADER } from './sections.ts';
@@ -44,13 +48,12 @@ export async function admit(
 ): Promise<Admission> {
   const findings = checkSchemas(manifest);
   const read = readBytes(bytes);
-  if (!read.ok) return { ok: false, findings: [read.finding, ...findings] };
+  if (!read.ok) return refused([read.finding, ...findings]);
   findings.unshift(...checkModule(read.module, manifest, limits.memoryMiB));
-  if (findings.length > 0) return { ok: false, findings };
+  findings.push(...(await codeFindings(bytes, read.module)));
+  if (findings.length > 0) return refused(findings);
 
   const module = rewriteModule(bytes, read.module, limits.memoryMiB);
-  const refusal = await engineRefusal(module);
-  if (refusal) return { ok: false, findings: [refusal] };
   return {
     ok: true,
     module,
@@ -66,12 +69,51 @@ export async function admit(
   };
 }
 
-const READING_HINTS: Readonly<Record<ReadingRule, string>> = {
-  'module.malformed': 'Build the module again; the file may be cut off or changed on its way.',
-  'module.count': 'Build optimised for size and leave unused code and names out.',
-  'code.size': 'Split the function, or switch inlining off in your compiler.',
-  'code.locals': 'Split the function, or build it optimised: that merges local variables.',
-};
+/** Findings that a report shows; more of them say nothing new. */
+const MAX_FINDINGS = 100;
+
+function refused(findings: readonly Finding[]): Admission {
+  return { ok: false, findings: findings.slice(0, MAX_FINDINGS).map(shown) };
+}
+
+/** Names that whoever made the module chose stand in findings: on one line, with nothing hidden, bounded. */
+function shown(finding: Finding): Finding {
+  const { message, hint, at } = finding;
+  return {
+    ...finding,
+    message: visible(message),
+    hint: visible(hint),
+    ...(at === undefined ? {} : { at: visible(at) }),
+  };
+}
+
+const MAX_TEXT = 500;
+const NOT_SHOWN = /[^\p{L}\p{N}\p{P}\p{S} ]/gu;
+
+function visible(text: string): string {
+  const head = text.slice(0, MAX_TEXT).toWellFormed();
+  const whole = head.length === text.length ? head : `${head}…`;
+  return whole.replaceAll(NOT_SHOWN, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** What is read of instructions makes sense only where everything else is known. */
+async function codeFindings(bytes: Uint8Array, module: WasmModule): Promise<Finding[]> {
+  if (module.features.length > 0 || module.memories.some(({ wide }) => wide)) return [];
+  return (await checkCode(bytes, module)).map((error) => findingOf(bytes, error));
+}
+
+function findingOf(bytes: Uint8Array, error: MalformedModule): Finding {
+  const { rule, message, feature, offset, function: index } = error;
+  const hint = feature ? FEATURES[feature] : ADMISSION_RULES[rule][1];
+  const byte = `byte 0x${offset.toString(16)}`;
+  if (index === undefined) return { rule, message, hint, at: byte };
+  const name = functionName(bytes, index);
+  const called = name === undefined ? '' : ` ${JSON.stringify(name)}`;
+  return { rule, message, hint, at: `function ${index}${called}, ${byte}` };
+}
 
 function readBytes(
   bytes: Uint8Array,
@@ -97,33 +139,10 @@ function readBytes(
     return { ok: true, module: readModule(bytes) };
   } catch (error) {
     if (!(error instanceof MalformedModule)) throw error;
-    return refuse({
-      rule: error.rule,
-      message: error.message,
-      hint: READING_HINTS[error.rule],
-      at: `byte 0x${error.offset.toString(16)}`,
-    });
+    return refuse(findingOf(bytes, error));
   }
 }
 
 function refuse(finding: Finding): { readonly ok: false; readonly finding: Finding } {
   return { ok: false, finding };
-}
-
-/**
- * What the engine says against the module. It compiles on threads of its own, where `validate` would
- * hold this one: 16 MiB of nested blocks take it some 15 s, within every bound.
- */
-async function engineRefusal(module: Uint8Array): Promise<Finding | undefined> {
-  try {
-    await WebAssembly.compile(module as Uint8Array<ArrayBuffer>);
-    return undefined;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.slice(0, 500) : String(error);
-    return {
-      rule: 'module.invalid',
-      message: `the engine refuses the module: ${reason}`,
-      hint: 'Build for plain WebAssembly 2.0 (no threads, no memory64, no exceptions).',
-    };
-  }
 }

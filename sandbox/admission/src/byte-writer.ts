@@ -12,6 +12,12 @@ export function encodeU32(value: number): number[] {
   return bytes;
 }
 
+/** A name as imports and exports have it: its length in bytes, then UTF-8. */
+export function encodeName(name: string): number[] {
+  const bytes = new TextEncoder().encode(name);
+  return [...encodeU32(bytes.length), ...bytes];
+}
+
 export function concatBytes(parts: readonly (Uint8Array | readonly number[])[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;

@@ -1,63 +1,70 @@
 /**
- * Reads how large each function body is and how many locals it declares, and nothing of its
- * instructions. Six bytes can declare 50,000 locals, which an engine then holds one by one.
+ * Reads how large each function body is and how many locals it declares; its instructions are read by
+ * `check-code.ts`. Six bytes can declare 50,000 locals, which an engine then holds one by one.
  */
-import type { ByteReader } from './byte-reader.ts';
+import { MODULE_BOUNDS } from './bounds.ts';
+import { type ByteReader, inFunction } from './byte-reader.ts';
+import { readValueType } from './read-types.ts';
 
-/** Real functions have hundreds; an interpreter's main loop some thousands. */
-export const MAX_LOCALS = 10_000;
-export const MAX_LOCALS_TOTAL = 1_000_000;
-/** Keeps what one body can put on the engine's stack below some hundred mebibytes. */
-export const MAX_BODY_BYTES = 1024 * 1024;
-
-/**
- * @returns the number of bodies, which fill the section to its end
- * @throws MalformedModule
- */
-export function readCode(reader: ByteReader, mostFunctions: number): number {
-  const count = reader.count(mostFunctions, 'function bodies');
-  let total = 0;
-  for (let index = 0; index < count; index++) {
-    const size = reader.u32();
-    if (size > MAX_BODY_BYTES) {
-      const message = `body ${index} has ${size} bytes, at most ${MAX_BODY_BYTES} are taken`;
-      reader.fail(message, 'code.size');
-    }
-    const start = reader.offset;
-    const locals = readLocals(reader, index);
-    total += locals;
-    if (total > MAX_LOCALS_TOTAL) {
-      const message = `the functions declare more than ${MAX_LOCALS_TOTAL} locals together`;
-      reader.fail(message, 'code.locals');
-    }
-    const read = reader.offset - start;
-    if (read > size) reader.fail(`the locals of body ${index} are longer than the body`);
-    reader.take(size - read);
-  }
-  return count;
+export interface Body {
+  /** Offset of the first instruction. */
+  readonly start: number;
+  readonly end: number;
+  /** Without the parameters. */
+  readonly locals: number;
 }
 
-function readLocals(reader: ByteReader, index: number): number {
+/**
+ * @param imported functions that come before the first body's
+ * @returns the bodies, which fill the section to its end
+ * @throws MalformedModule
+ */
+export function readCode(reader: ByteReader, imported: number): Body[] {
+  const count = reader.count(MODULE_BOUNDS.functions, 'function bodies');
+  const bodies: Body[] = [];
+  let total = 0;
+  for (let index = 0; index < count; index++) {
+    const body = inFunction(imported + index, () => readBody(reader));
+    total += body.locals;
+    if (total > MODULE_BOUNDS.localsOfAll) {
+      const message = `the functions declare more than ${MODULE_BOUNDS.localsOfAll} locals together`;
+      reader.fail(message, 'code.locals');
+    }
+    bodies.push(body);
+  }
+  return bodies;
+}
+
+function readBody(reader: ByteReader): Body {
+  const size = reader.u32();
+  if (size > MODULE_BOUNDS.functionBytes) {
+    const message = `the function has ${size} bytes of code, at most ${MODULE_BOUNDS.functionBytes} are taken`;
+    reader.fail(message, 'code.size');
+  }
+  const end = reader.offset + size;
+  const locals = readLocals(reader);
+  const start = reader.offset;
+  if (start > end) reader.fail('the locals are longer than the function');
+  reader.skip(end - start);
+  return { start, end, locals };
+}
+
+function readLocals(reader: ByteReader): number {
   const groups = reader.u32();
   let locals = 0;
   for (let group = 0; group < groups; group++) {
     // An empty group declares nothing, but costs an engine as much as one that does.
-    if (group >= MAX_LOCALS) tooMany(reader, index);
+    if (group >= MODULE_BOUNDS.locals) tooMany(reader);
     locals += reader.u32();
-    if (locals > MAX_LOCALS) tooMany(reader, index);
-    skipType(reader);
+    if (locals > MODULE_BOUNDS.locals) tooMany(reader);
+    readValueType(reader);
   }
   return locals;
 }
 
-function tooMany(reader: ByteReader, index: number): never {
-  const message = `function body ${index} declares more than ${MAX_LOCALS} locals`;
-  return reader.fail(message, 'code.locals');
-}
-
-/** One byte for plain types; typed references carry a heap type behind it. */
-function skipType(reader: ByteReader): void {
-  const type = reader.byte();
-  if (type !== 0x63 && type !== 0x64) return;
-  while (reader.byte() >= 0x80);
+function tooMany(reader: ByteReader): never {
+  return reader.fail(
+    `the function declares more than ${MODULE_BOUNDS.locals} locals`,
+    'code.locals',
+  );
 }

@@ -1,11 +1,22 @@
 /**
- * Reads what admission decides on: types, imports, functions, tables, memories and exports.
- * Of code, data, elements and globals it reads what makes an engine work: counts and sizes. The
- * rest is for the engine, after the rewrite and only within these bounds.
+ * Reads a module section by section: everything but instructions, with bounds on whatever makes an
+ * engine work. What is read is well-formed; whether its code type-checks is for the engine to say.
  */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader } from './byte-reader.ts';
-import { readCode } from './read-code.ts';
-import { SECTION, type Section, splitSections } from './sections.ts';
+import type { Feature } from './features.ts';
+import { type Body, readCode } from './read-code.ts';
+import { readNames } from './read-names.ts';
+import {
+  type Counts,
+  readDataSegment,
+  readElementSegment,
+  readGlobal,
+  readIndex,
+  type Segment,
+} from './read-segments.ts';
+import { type Limits, readLimits, readReferenceType, readValueType } from './read-types.ts';
+import { SECTION, type Section, sectionName, splitSections } from './sections.ts';
 
 export interface FunctionType {
   readonly params: readonly number[];
@@ -15,17 +26,16 @@ export interface FunctionType {
 export type ExternalKind = 'function' | 'table' | 'memory' | 'global' | 'tag';
 const KINDS: readonly ExternalKind[] = ['function', 'table', 'memory', 'global', 'tag'];
 
-export interface Limits {
-  readonly initial: number;
-  readonly maximum: number | undefined;
-  readonly shared: boolean;
-  readonly wide: boolean;
+/** A part of WebAssembly that is refused, where it was first seen. */
+export interface FoundFeature {
+  readonly feature: Feature;
+  readonly offset: number;
 }
 
 export interface WasmModule {
   readonly sections: readonly Section[];
-  /** `undefined` for a type that is not a plain function type. */
-  readonly types: readonly (FunctionType | undefined)[];
+  /** Fewer than there are, when `features` says that a type of another kind stands among them. */
+  readonly types: readonly FunctionType[];
   readonly imports: readonly {
     readonly module: string;
     readonly name: string;
@@ -36,37 +46,26 @@ export interface WasmModule {
   readonly functions: readonly number[];
   readonly tables: readonly { readonly element: number; readonly limits: Limits }[];
   readonly memories: readonly Limits[];
+  /** How many globals the module defines. */
+  readonly globals: number;
   readonly exports: readonly {
     readonly name: string;
     readonly kind: ExternalKind;
     readonly index: number;
   }[];
-  /** Parts of WebAssembly that are refused, named for the author. */
-  readonly features: readonly string[];
+  /** Index of the start function. */
+  readonly start: number | undefined;
+  readonly elements: readonly Segment[];
+  /** How many data segments are announced before the code; undefined without the section. */
+  readonly dataCount: number | undefined;
+  readonly data: readonly Segment[];
+  /** Of the functions that the module defines, in order. */
+  readonly bodies: readonly Body[];
+  readonly features: readonly FoundFeature[];
 }
 
-/** Real modules of 16 MiB stay below each of these; engines spend time and memory on each item. */
-const MOST = {
-  types: 20_000,
-  /** An engine handles each of them again wherever a call or a block has the type. */
-  params: 100,
-  /** Each is a value that two bytes of code put on the engine's stack. */
-  results: 16,
-  imports: 1_000,
-  functions: 100_000,
-  exports: 10_000,
-  globals: 10_000,
-  elementSegments: 10_000,
-  dataSegments: 100_000,
-  entries: 100,
-};
-/** Bytes of the sections whose items are not counted one by one; a table has 10,000 entries. */
-const MOST_BYTES = { globals: 1024 * 1024, elements: 1024 * 1024 };
-
-const VALUE_TYPES: ReadonlySet<number> = new Set([0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f]);
-const REFERENCE_TYPES: ReadonlySet<number> = new Set([0x70, 0x6f]);
-export const I32 = 0x7f;
-export const I64 = 0x7e;
+/** A memory of 4 GiB. */
+const MEMORY_PAGES = 65_536;
 
 interface Draft {
   types: FunctionType[];
@@ -74,9 +73,15 @@ interface Draft {
   functions: number[];
   tables: WasmModule['tables'][number][];
   memories: Limits[];
+  globals: number;
   exports: WasmModule['exports'][number][];
-  codes: number;
-  features: Set<string>;
+  start: number | undefined;
+  elements: Segment[];
+  dataCount: number | undefined;
+  data: Segment[];
+  bodies: Body[];
+  customBytes: number;
+  features: FoundFeature[];
 }
 
 /** @throws MalformedModule */
@@ -88,78 +93,120 @@ export function readModule(bytes: Uint8Array): WasmModule {
     functions: [],
     tables: [],
     memories: [],
+    globals: 0,
     exports: [],
-    codes: 0,
-    features: new Set(),
+    start: undefined,
+    elements: [],
+    dataCount: undefined,
+    data: [],
+    bodies: [],
+    customBytes: 0,
+    features: [],
   };
   for (const section of sections) {
-    const read = READERS[section.id];
-    if (!read) continue;
     const reader = new ByteReader(bytes, section.start, section.end);
-    const whole = read(reader, draft);
-    if (whole !== 'partly' && !reader.done && draft.features.size === 0) {
-      reader.fail(`section ${section.id} is longer than its contents`);
+    const whole = READERS[section.id]?.(reader, draft);
+    if (whole !== 'partly' && !reader.done) {
+      reader.fail(`the ${sectionName(section.id)} section is longer than its contents`);
     }
   }
-  if (draft.codes !== draft.functions.length) {
-    new ByteReader(bytes, bytes.length).fail(
-      `${draft.functions.length} functions are declared and ${draft.codes} have code`,
-    );
+  checkCounts(bytes, draft);
+  const { customBytes: _, ...module } = draft;
+  return { ...module, sections };
+}
+
+function checkCounts(bytes: Uint8Array, draft: Draft): void {
+  const end = new ByteReader(bytes, bytes.length);
+  const { functions, bodies, data, dataCount } = draft;
+  if (bodies.length !== functions.length) {
+    end.fail(`${functions.length} functions are declared and ${bodies.length} have code`);
   }
-  return { ...draft, sections, features: [...draft.features] };
+  if (dataCount !== undefined && data.length !== dataCount) {
+    end.fail(`${dataCount} data segments are announced, and there are ${data.length}`);
+  }
 }
 
 type SectionReader = (reader: ByteReader, draft: Draft) => 'partly' | undefined;
 
 const READERS: { readonly [id: number]: SectionReader } = {
-  [SECTION.custom]: (reader) => {
-    reader.name();
-    return 'partly';
-  },
+  [SECTION.custom]: readCustom,
   [SECTION.type]: readTypes,
   [SECTION.import]: readImports,
   [SECTION.function]: (reader, draft) => {
-    const count = reader.count(MOST.functions, 'functions');
-    for (let i = 0; i < count; i++) draft.functions.push(reader.u32());
+    const count = reader.count(MODULE_BOUNDS.functions, 'functions');
+    for (let i = 0; i < count; i++) draft.functions.push(readTypeIndex(reader, draft));
     return undefined;
   },
   [SECTION.table]: readTables,
   [SECTION.memory]: (reader, draft) => {
-    const count = reader.count(MOST.entries, 'memories');
-    for (let i = 0; i < count; i++) draft.memories.push(readLimits(reader));
+    const count = reader.count(MODULE_BOUNDS.tables, 'memories');
+    for (let i = 0; i < count; i++) draft.memories.push(readLimits(reader, MEMORY_PAGES));
     return undefined;
   },
-  [SECTION.export]: (reader, draft) => {
-    const count = reader.count(MOST.exports, 'exports');
+  [SECTION.tag]: (reader, draft) => {
+    draft.features.push({ feature: 'exception handling', offset: reader.offset });
+    return 'partly';
+  },
+  [SECTION.global]: (reader, draft) => {
+    boundBytes(reader, MODULE_BOUNDS.globalBytes, 'globals');
+    const count = reader.count(MODULE_BOUNDS.globals, 'globals');
+    const counts = countsOf(draft);
     for (let i = 0; i < count; i++) {
-      const name = reader.name();
-      draft.exports.push({ name, kind: readKind(reader), index: reader.u32() });
+      readGlobal(reader, { ...counts, globals: counts.importedGlobals + i });
+    }
+    draft.globals = count;
+    return undefined;
+  },
+  [SECTION.export]: readExports,
+  [SECTION.start]: (reader, draft) => {
+    draft.start = readIndex(reader, countsOf(draft).functions, 'function');
+    return undefined;
+  },
+  [SECTION.element]: (reader, draft) => {
+    boundBytes(reader, MODULE_BOUNDS.elementBytes, 'element segments');
+    const count = reader.count(MODULE_BOUNDS.elementSegments, 'element segments');
+    const counts = countsOf(draft);
+    for (let i = 0; i < count; i++) {
+      draft.elements.push(readElementSegment(reader, counts));
     }
     return undefined;
   },
-  [SECTION.code]: (reader, draft) => {
-    draft.codes = readCode(reader, MOST.functions);
+  [SECTION.dataCount]: (reader, draft) => {
+    draft.dataCount = reader.u32();
     return undefined;
   },
-  [SECTION.global]: (reader) => {
-    boundBytes(reader, MOST_BYTES.globals, 'globals');
-    reader.count(MOST.globals, 'globals');
-    return 'partly';
+  [SECTION.code]: (reader, draft) => {
+    const imported = countsOf(draft).functions - draft.functions.length;
+    draft.bodies = readCode(reader, imported);
+    return undefined;
   },
-  [SECTION.element]: (reader) => {
-    boundBytes(reader, MOST_BYTES.elements, 'element segments');
-    reader.count(MOST.elementSegments, 'element segments');
-    return 'partly';
-  },
-  [SECTION.data]: (reader) => {
-    reader.count(MOST.dataSegments, 'data segments');
-    return 'partly';
-  },
-  [SECTION.tag]: (_reader, draft) => {
-    draft.features.add('exception handling');
-    return 'partly';
+  [SECTION.data]: (reader, draft) => {
+    const count = reader.count(MODULE_BOUNDS.dataSegments, 'data segments');
+    const counts = countsOf(draft);
+    for (let i = 0; i < count; i++) draft.data.push(readDataSegment(reader, counts));
+    return undefined;
   },
 };
+
+export function countsOf(
+  module: Pick<WasmModule, 'imports' | 'functions' | 'tables' | 'memories' | 'globals'>,
+): Counts {
+  const imported: Record<ExternalKind, number> = {
+    function: 0,
+    table: 0,
+    memory: 0,
+    global: 0,
+    tag: 0,
+  };
+  for (const { kind } of module.imports) imported[kind]++;
+  return {
+    functions: imported.function + module.functions.length,
+    importedGlobals: imported.global,
+    globals: imported.global + module.globals,
+    memories: imported.memory + module.memories.length,
+    tables: imported.table + module.tables.length,
+  };
+}
 
 function boundBytes(reader: ByteReader, most: number, what: string): void {
   if (reader.left > most) {
@@ -167,101 +214,89 @@ function boundBytes(reader: ByteReader, most: number, what: string): void {
   }
 }
 
+function readCustom(reader: ByteReader, draft: Draft): 'partly' {
+  draft.customBytes += reader.left;
+  if (draft.customBytes > MODULE_BOUNDS.customBytes) {
+    const message = `debug data and other custom sections have more than ${MODULE_BOUNDS.customBytes} bytes`;
+    reader.fail(message, 'custom.size');
+  }
+  if (reader.name() === 'name') readNames(reader);
+  return 'partly';
+}
+
 function readTypes(reader: ByteReader, draft: Draft): 'partly' | undefined {
-  const count = reader.count(MOST.types, 'types');
+  const count = reader.count(MODULE_BOUNDS.types, 'types');
   for (let i = 0; i < count; i++) {
-    const form = reader.byte();
-    if (form !== 0x60) {
-      if (form < 0x4d || form > 0x5f) reader.fail(`unknown type form 0x${form.toString(16)}`);
-      draft.features.add('garbage-collected types');
+    const form = reader.peek() ?? 0;
+    if (form >= 0x4d && form <= 0x5f) {
+      const feature = form === 0x5d ? 'stack switching' : 'garbage-collected types';
+      draft.features.push({ feature, offset: reader.offset });
       return 'partly';
     }
-    const params = readValueTypes(reader, draft, MOST.params, 'parameters');
-    const results = params && readValueTypes(reader, draft, MOST.results, 'results');
-    if (!params || !results) return 'partly';
-    draft.types.push({ params, results });
+    if (reader.byte() !== 0x60) reader.fail(`unknown kind of type 0x${form.toString(16)}`);
+    const params = readValueTypes(reader, MODULE_BOUNDS.parameters, 'parameters');
+    draft.types.push({ params, results: readValueTypes(reader, MODULE_BOUNDS.results, 'results') });
   }
   return undefined;
 }
 
-function readValueTypes(
-  reader: ByteReader,
-  draft: Draft,
-  most: number,
-  what: string,
-): number[] | undefined {
+function readValueTypes(reader: ByteReader, most: number, what: string): number[] {
   const count = reader.count(most, what);
   const types: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const type = reader.byte();
-    if (!VALUE_TYPES.has(type)) {
-      if (type < 0x60 || type > 0x7f) reader.fail(`unknown value type 0x${type.toString(16)}`);
-      draft.features.add('typed references');
-      return undefined;
-    }
-    types.push(type);
-  }
+  for (let i = 0; i < count; i++) types.push(readValueType(reader));
   return types;
 }
 
+function readTypeIndex(reader: ByteReader, { types, features }: Draft): number {
+  // Types of another kind were not all read.
+  return features.length > 0 ? reader.u32() : readIndex(reader, types.length, 'type');
+}
+
 function readImports(reader: ByteReader, draft: Draft): undefined {
-  const count = reader.count(MOST.imports, 'imports');
+  const count = reader.count(MODULE_BOUNDS.imports, 'imports');
   for (let i = 0; i < count; i++) {
     const module = reader.name();
     const name = reader.name();
     const kind = readKind(reader);
     let type: number | undefined;
-    if (kind === 'function') type = reader.u32();
-    else if (kind === 'memory') readLimits(reader);
+    if (kind === 'function') type = readTypeIndex(reader, draft);
+    else if (kind === 'memory') readLimits(reader, MEMORY_PAGES);
     else if (kind === 'table') {
-      reader.byte();
+      readReferenceType(reader);
       readLimits(reader);
-    } else {
-      // A global is a value type and its mutability, a tag an attribute and a type.
+    } else if (kind === 'global') {
+      readValueType(reader);
       reader.byte();
-      reader.u32();
+    } else {
+      reader.failFeature('exception handling');
     }
     draft.imports.push({ module, name, kind, type });
   }
 }
 
-function readTables(reader: ByteReader, draft: Draft): 'partly' | undefined {
-  const count = reader.count(MOST.entries, 'tables');
+function readTables(reader: ByteReader, draft: Draft): undefined {
+  const count = reader.count(MODULE_BOUNDS.tables, 'tables');
   for (let i = 0; i < count; i++) {
-    const element = reader.byte();
-    if (!REFERENCE_TYPES.has(element)) {
-      if (element !== 0x40 && (element < 0x60 || element > 0x70)) reader.fail('unknown table type');
-      draft.features.add('typed references');
-      return 'partly';
-    }
+    // A table with an initial value for its entries.
+    if (reader.peek() === 0x40) reader.failFeature('typed references');
+    const element = readReferenceType(reader);
     draft.tables.push({ element, limits: readLimits(reader) });
   }
-  return undefined;
+}
+
+function readExports(reader: ByteReader, draft: Draft): undefined {
+  const count = reader.count(MODULE_BOUNDS.exports, 'exports');
+  const { functions, tables, memories, globals } = countsOf(draft);
+  const counts = { function: functions, table: tables, memory: memories, global: globals };
+  for (let i = 0; i < count; i++) {
+    const name = reader.name();
+    const kind = readKind(reader);
+    if (kind === 'tag') reader.failFeature('exception handling');
+    draft.exports.push({ name, kind, index: readIndex(reader, counts[kind], kind) });
+  }
 }
 
 function readKind(reader: ByteReader): ExternalKind {
   const kind = KINDS[reader.byte()];
   return kind ?? reader.fail('unknown kind of import or export');
-}
-
-/** Flags: 1 maximum, 2 shared, 4 64-bit; 8 is the custom page size proposal. */
-function readLimits(reader: ByteReader): Limits {
-  const flags = reader.byte();
-  if (flags > 7) reader.fail(`unknown limits flags 0x${flags.toString(16)}`);
-  const wide = (flags & 4) !== 0;
-  const read = () => (wide ? readWide(reader) : reader.u32());
-  const initial = read();
-  const maximum = (flags & 1) !== 0 ? read() : undefined;
-  return { initial, maximum, shared: (flags & 2) !== 0, wide };
-}
-
-/** A 64-bit LEB128, exact only up to 2^53; the memory is refused whatever it says. */
-function readWide(reader: ByteReader): number {
-  let value = 0;
-  for (let index = 0; index < 10; index++) {
-    const byte = reader.byte();
-    value += (byte & 0x7f) * 2 ** (7 * index);
-    if (byte < 0x80) return value;
-  }
-  return reader.fail('an integer is longer than 64 bits');
 }

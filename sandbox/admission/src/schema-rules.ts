@@ -10,6 +10,8 @@ import {
 } from '@portarium/contracts/schema-keywords';
 import { compilePattern } from '@portarium/contracts/schema-pattern';
 import type { Finding } from './finding.ts';
+import { isKeywordValue } from './keyword-values.ts';
+import { checkExpansion, checkReference } from './schema-references.ts';
 
 export function checkSchemas(manifest: Manifest): Finding[] {
   const known = new Set<string>();
@@ -46,7 +48,9 @@ function checkSchema(schema: unknown, at: string, known: Set<string>): Finding[]
   const tooMany = countPatterns(schema, at, known);
   if (tooMany) return [tooMany];
   const findings: Finding[] = [];
-  walk(schema, at, findings);
+  const schemas: unknown[] = [];
+  walk({ root: schema, schemas, findings }, schema, at);
+  findings.push(...checkExpansion(schema, schemas, at));
   return findings;
 }
 
@@ -91,24 +95,43 @@ function depthOf(schema: unknown, most: number): number {
   return deepest + 1;
 }
 
-function walk(schema: unknown, at: string, findings: Finding[]): void {
+interface Walk {
+  readonly root: unknown;
+  /** Every schema that was come by. */
+  readonly schemas: unknown[];
+  readonly findings: Finding[];
+}
+
+function walk(walked: Walk, schema: unknown, at: string): void {
   if (!isRecord(schema)) return;
+  const { root, schemas, findings } = walked;
+  schemas.push(schema);
   for (const [key, value] of Object.entries(schema)) {
     const here = `${at}/${escapePointer(key)}`;
-    if (key === '$ref') checkReference(value, here, findings);
-    else if (!isSchemaKeyword(key)) findings.push(unknownKeyword(key, here));
+    if (!isSchemaKeyword(key)) findings.push(unknownKeyword(key, here));
+    else if (!isKeywordValue(key, value)) findings.push(wrongValue(key, here));
+    else if (key === '$ref') checkReference(root, value, here, findings);
     else if (key === 'pattern') checkPattern(value, here, findings);
-    else if (SCHEMA_VALUES.has(key)) walk(value, here, findings);
+    else if (SCHEMA_VALUES.has(key)) walk(walked, value, here);
     else if (SCHEMA_LISTS.has(key) && Array.isArray(value)) {
-      for (const [index, item] of value.entries()) walk(item, `${here}/${index}`, findings);
+      for (const [index, item] of value.entries()) walk(walked, item, `${here}/${index}`);
     } else if (SCHEMA_MAPS.has(key) && isRecord(value)) {
       for (const [name, item] of Object.entries(value)) {
         const inner = `${here}/${escapePointer(name)}`;
         if (key === 'patternProperties') checkPattern(name, inner, findings);
-        walk(item, inner, findings);
+        walk(walked, item, inner);
       }
     }
   }
+}
+
+function wrongValue(key: string, at: string): Finding {
+  return {
+    rule: 'schema.keyword',
+    message: `the keyword ${JSON.stringify(key)} has a value that it can not have`,
+    hint: 'Give it what JSON Schema 2020-12 says: “type” one of its seven names, “properties” an object, a bound a number.',
+    at,
+  };
 }
 
 function unknownKeyword(key: string, at: string): Finding {
@@ -118,16 +141,6 @@ function unknownKeyword(key: string, at: string): Finding {
     hint: 'Correct it, leave it out, or name an annotation of your own x-….',
     at,
   };
-}
-
-function checkReference(value: unknown, at: string, findings: Finding[]): void {
-  if (typeof value === 'string' && value.startsWith('#')) return;
-  findings.push({
-    rule: 'schema.ref',
-    message: `$ref ${JSON.stringify(value)} is not a reference inside this schema`,
-    hint: 'Put the schema under $defs and write #/$defs/…; remote references are never fetched.',
-    at,
-  });
 }
 
 function checkPattern(value: unknown, at: string, findings: Finding[]): void {

@@ -1,4 +1,5 @@
 /** Splits a module into its sections and checks their order. Never looks inside one. */
+import { MODULE_BOUNDS } from './bounds.ts';
 import { ByteReader } from './byte-reader.ts';
 
 export const SECTION = {
@@ -35,8 +36,10 @@ const ORDER: readonly number[] = [
   SECTION.data,
 ];
 
-/** Custom sections carry names and debug data; this many are plenty. */
-const MAX_SECTIONS = 256;
+/** As the core specification calls it, for messages. */
+export function sectionName(id: number): string {
+  return Object.entries(SECTION).find(([, known]) => known === id)?.[0] ?? String(id);
+}
 
 export const HEADER: readonly number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 
@@ -54,17 +57,21 @@ export function splitSections(bytes: Uint8Array): readonly Section[] {
   const sections: Section[] = [];
   let last = -1;
   while (!reader.done) {
-    if (sections.length >= MAX_SECTIONS) reader.fail(`more than ${MAX_SECTIONS} sections`);
+    if (sections.length >= MODULE_BOUNDS.sections) {
+      reader.fail(`more than ${MODULE_BOUNDS.sections} sections`, 'module.count');
+    }
     const id = reader.byte();
     if (id !== SECTION.custom) {
       const position = ORDER.indexOf(id);
       if (position === -1) reader.fail(`unknown section ${id}`);
-      if (position <= last) reader.fail(`section ${id} stands twice or out of order`);
+      if (position <= last) {
+        reader.fail(`the ${sectionName(id)} section stands twice or out of order`);
+      }
       last = position;
     }
     const size = reader.u32();
     const start = reader.offset;
-    reader.take(size);
+    reader.skip(size);
     sections.push({ id, start, end: start + size });
   }
   return sections;

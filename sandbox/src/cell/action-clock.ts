@@ -1,6 +1,7 @@
 /**
  * The clock that a guest reads. It belongs to the action, never to the machine: it starts where the
- * order says, and moves only by reads and by what the journal says that a call took.
+ * order says, and moves only by reads, by what the journal says that a call took, and to where a
+ * guest wants to sleep.
  */
 
 /** In milliseconds, what a read moves by in thousandths. */
@@ -17,6 +18,11 @@ export class ActionClock {
   /** Microseconds since 1970-01-01T00:00:00Z; the next read gives one more. */
   read(): bigint {
     return this.#micros++;
+  }
+
+  /** @param micros since 1970; a time that has passed changes nothing */
+  moveTo(micros: bigint): void {
+    if (micros > this.#micros) this.#micros = micros;
   }
 
   /** @param ms whole milliseconds that the journal records for an egress call */

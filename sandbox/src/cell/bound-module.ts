@@ -34,7 +34,7 @@ export function boundModule(bytes: Uint8Array, memoryMiB: number): BoundModule {
   for (const { id, start, end } of splitSections(bytes)) {
     const reader = new ByteReader(bytes, start, end);
     let contents: Uint8Array | readonly number[] = bytes.subarray(start, end);
-    if (id === SECTION.memory) {
+    if (id === SECTION.memory && bytes[start] !== 0) {
       ({ contents, maximumPages } = lowered(reader, memoryMiB * PAGES_PER_MIB));
     }
     if (id === SECTION.export && maximumPages > 0) contents = withMemory(reader);

@@ -45,7 +45,7 @@ export interface GuestCall {
 }
 
 /** A guest for one attempt. */
-export interface GuestInstance {
+export interface ReadyGuest {
   /**
    * Runs one export, once in the instance's life. A loop in the guest never returns: the host kills.
    * Rejects only when the order itself is malformed.
@@ -57,5 +57,5 @@ export interface Engine<Compiled> {
   /** Rejects with the engine's reason when it refuses the bytes. */
   compile(module: Uint8Array, memoryMiB: number): Promise<Compiled>;
   /** Makes everything fresh, as far as that runs no code of the guest: it may happen ahead of need. */
-  instantiate(compiled: Compiled): Promise<GuestInstance>;
+  instantiate(compiled: Compiled): Promise<ReadyGuest>;
 }

@@ -1,5 +1,6 @@
 /**
- * Extism in the foreground: no workers, no WASI, no network of its own, a fresh instance per call.
+ * Extism in the foreground: no workers, no WASI of its own, no network of its own, a fresh instance
+ * per call.
  * Measured on 2.0.0-rc13: an own `http_request` is ignored, so requests leave through `fetch`;
  * `maxPages` is not set, because it bounds nothing and makes each allocation cost all blocks.
  */
@@ -15,27 +16,28 @@ import { ActionClock } from './action-clock.ts';
 import { ActionRandom } from './action-random.ts';
 import { boundModule, MEMORY_EXPORT } from './bound-module.ts';
 import type { Engine, GuestCall, GuestResult } from './engine.ts';
+import { GuestInstance } from './guest-instance.ts';
 import { GuestLimits } from './guest-limits.ts';
 import { type CellError, LOG_LEVELS, type LogLevel, MAX_ERROR_CHARACTERS } from './messages.ts';
+import { GuestError, OperationResult } from './operation-result.ts';
+import { Wasi } from './wasi.ts';
+import { WasiExit } from './wasi-exit.ts';
 
 /** Bytes of all variables together; Extism's own default in other SDKs. */
 const MAX_VAR_BYTES = 1024 * 1024;
 /** Most bytes of one `random_bytes`; a guest that needs more asks again. */
 const MAX_RANDOM_BYTES = 65_536n;
-const GUEST_ERROR = 'Plugin-originated error: ';
 const EMPTY = new Uint8Array();
 const PAGE_BYTES = 65_536;
 
-/** Exports that the SDK calls while it instantiates. */
-const CALLED_BY_THE_SDK: ReadonlySet<string> = new Set(['_initialize', '_start', 'hs_init']);
-/** What was the module's start section, as the rewriter exports it. */
-const START_EXPORT = 'portarium:start';
+/** What the rewriter makes of the import module of WASI. */
+const WASI_MODULE = 'portarium:wasi/p1';
 
 export interface CompiledGuest {
   readonly module: WebAssembly.Module;
   /** Whether instantiating runs code of the guest: then it has to wait for its attempt. */
   readonly runsAtOnce: boolean;
-  readonly hasStartExport: boolean;
+  readonly importsWasi: boolean;
   readonly maximumPages: number;
 }
 
@@ -51,53 +53,85 @@ interface Attempt {
 
 /** An instance is made before its attempt is known; nothing of it can run until then. */
 class Slot {
+  readonly result = new OperationResult();
+  readonly wasi = new Wasi(this);
   #attempt: Attempt | undefined;
 
-  fill(attempt: Attempt): void {
+  /** @throws RangeError when the order is malformed */
+  fill(call: GuestCall): Attempt {
     if (this.#attempt) throw new Error('an instance serves one attempt');
-    this.#attempt = attempt;
+    this.#attempt = {
+      call,
+      limits: new GuestLimits(call.limits),
+      clock: new ActionClock(call.startTime),
+      random: new ActionRandom(call.seed),
+      last: { status: 0, headers: {} },
+    };
+    return this.#attempt;
   }
 
   get attempt(): Attempt {
     if (!this.#attempt) throw new Error('the guest runs outside of an attempt');
     return this.#attempt;
   }
+
+  get limits(): GuestLimits {
+    return this.attempt.limits;
+  }
+
+  get clock(): ActionClock {
+    return this.attempt.clock;
+  }
+
+  get random(): ActionRandom {
+    return this.attempt.random;
+  }
+
+  log(level: LogLevel, line: string): void {
+    this.attempt.call.host.log(level, line);
+  }
+}
+
+/** An instance with what the SDK keeps around it. */
+interface Made {
+  readonly plugin: Plugin;
+  readonly guest: GuestInstance;
 }
 
 export const extismEngine: Engine<CompiledGuest> = {
   async compile(bytes, memoryMiB) {
-    const bound = boundModule(bytes, memoryMiB);
-    const module = await WebAssembly.compile(bound.bytes);
-    const names = WebAssembly.Module.exports(module).map(({ name }) => name);
-    return {
-      module,
-      runsAtOnce: bound.hasStart || names.some((name) => CALLED_BY_THE_SDK.has(name)),
-      hasStartExport: names.includes(START_EXPORT),
-      maximumPages: bound.maximumPages,
-    };
+    const { bytes: bound, hasStart, maximumPages } = boundModule(bytes, memoryMiB);
+    const module = await WebAssembly.compile(bound);
+    const imports = WebAssembly.Module.imports(module);
+    const importsWasi = imports.some(({ module: from }) => from === WASI_MODULE);
+    return { module, runsAtOnce: hasStart, importsWasi, maximumPages };
   },
   async instantiate(compiled) {
     const slot = new Slot();
-    let plugin = compiled.runsAtOnce ? undefined : await tried(() => newPlugin(compiled, slot));
+    let made = compiled.runsAtOnce ? undefined : await tried(() => make(compiled, slot));
     return {
       async call(call) {
-        const limits = new GuestLimits(call.limits);
-        const clock = new ActionClock(call.startTime);
-        const random = new ActionRandom(call.seed);
-        slot.fill({ call, limits, clock, random, last: { status: 0, headers: {} } });
+        const { limits } = slot.fill(call);
         try {
-          plugin ??= await newPlugin(compiled, slot);
-          if (compiled.hasStartExport) await plugin.call(START_EXPORT);
-          const output = (await plugin.call(call.export, call.input))?.bytes() ?? EMPTY;
-          return resultOf(output, call, limits);
+          made ??= await make(compiled, slot);
+          await made.guest.begin();
+          slot.result.open();
+          await made.plugin.call(call.export, call.input).catch(unlessDone);
+          return resultOf(slot.result.take(), call, limits);
         } catch (error) {
-          const starved = await isStarved(plugin, compiled);
-          return failed(limits, starved ? STARVED : classify(error));
+          return failed(limits, isStarved(made, compiled) ? STARVED : classify(error));
+        } finally {
+          slot.wasi.flush();
         }
       },
     };
   },
 };
+
+/** A guest that exits with code 0 has done what it was called for. */
+function unlessDone(error: unknown): void {
+  if (!(error instanceof WasiExit) || error.exitCode !== 0) throw error;
+}
 
 /** What fails ahead of need fails again in the attempt, and is told there. */
 async function tried<T>(make: () => Promise<T>): Promise<T | undefined> {
@@ -108,8 +142,12 @@ async function tried<T>(make: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function newPlugin({ module }: CompiledGuest, slot: Slot): Promise<Plugin> {
-  return createPlugin({ wasm: [{ module }] }, optionsOf(slot));
+async function make({ module, importsWasi }: CompiledGuest, slot: Slot): Promise<Made> {
+  const plugin = await createPlugin({ wasm: [{ module }] }, optionsOf(slot, importsWasi));
+  const guest: unknown = await plugin.getInstance();
+  if (!(guest instanceof GuestInstance)) throw new Error('the instance began by itself');
+  slot.wasi.attach(guest.memory);
+  return { plugin, guest };
 }
 
 const STARVED = {
@@ -121,11 +159,8 @@ const STARVED = {
  * Whether the machine refuses what the limit allows. A guest whose growth failed below its limit ends
  * in a trap or an error like any other; only trying again tells them apart.
  */
-async function isStarved(
-  plugin: Plugin | undefined,
-  { maximumPages }: CompiledGuest,
-): Promise<boolean> {
-  const memory = (await plugin?.getInstance())?.exports[MEMORY_EXPORT];
+function isStarved(made: Made | undefined, { maximumPages }: CompiledGuest): boolean {
+  const memory = made?.guest.exports[MEMORY_EXPORT];
   if (!(memory instanceof WebAssembly.Memory)) return false;
   const left = maximumPages - memory.buffer.byteLength / PAGE_BYTES;
   try {
@@ -160,12 +195,10 @@ function failed(
 
 function classify(error: unknown): { readonly code: CellError; readonly message: string } {
   const message = error instanceof Error ? error.message : String(error);
-  return message.startsWith(GUEST_ERROR)
-    ? { code: 'guest.error', message: message.slice(GUEST_ERROR.length) }
-    : { code: 'guest.trap', message };
+  return { code: error instanceof GuestError ? 'guest.error' : 'guest.trap', message };
 }
 
-function optionsOf(slot: Slot): ExtismPluginOptions {
+function optionsOf(slot: Slot, importsWasi: boolean): ExtismPluginOptions {
   return {
     useWasi: false,
     runInWorker: false,
@@ -177,8 +210,9 @@ function optionsOf(slot: Slot): ExtismPluginOptions {
     logger: loggerTo(slot),
     logLevel: 'trace',
     functions: {
-      'extism:host/env': countedFunctions(slot),
+      'extism:host/env': { ...countedFunctions(slot), ...slot.result.functions() },
       'portarium:host/v1': actionFunctions(slot),
+      ...(importsWasi ? { [WASI_MODULE]: slot.wasi.functions() } : {}),
     },
   };
 }

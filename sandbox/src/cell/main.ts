@@ -6,19 +6,14 @@ import './any-url.ts';
 import { plainText } from '@portarium/contracts/plain-text';
 import { confineAsAsked } from '../isolation/confine.ts';
 import { MemoryTooLarge } from './bound-module.ts';
-import type {
-  FailedRequest,
-  GuestHost,
-  GuestInstance,
-  GuestResponse,
-  GuestResult,
-} from './engine.ts';
+import type { FailedRequest, GuestHost, GuestResponse, GuestResult, ReadyGuest } from './engine.ts';
 import { type CompiledGuest, extismEngine } from './extism-engine.ts';
 import { LogBudget } from './log-budget.ts';
 import type { CellLimits, CellMessage, HostMessage } from './messages.ts';
 import { MAX_ERROR_CHARACTERS } from './messages.ts';
 import { outgoingRequest } from './outgoing-request.ts';
 import { HostPipe } from './pipe.ts';
+import { tryInstance } from './try-instance.ts';
 
 const pipe = new HostPipe();
 const say = (message: CellMessage, body?: Uint8Array) => pipe.write(message, body);
@@ -51,11 +46,11 @@ function guestHost(logs: LogBudget, limits: CellLimits): GuestHost {
   };
 }
 
-async function bind(module: Uint8Array, memoryMiB: number): Promise<CompiledGuest | undefined> {
+async function bind<T>(load: () => Promise<T>): Promise<T | undefined> {
   try {
-    const compiled = await extismEngine.compile(module, memoryMiB);
+    const loaded = await load();
     say({ type: 'bound' });
-    return compiled;
+    return loaded;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof MemoryTooLarge ? 'limit.memory' : 'module.invalid';
@@ -77,19 +72,21 @@ async function serve(): Promise<void> {
   await confineAsAsked(process.argv.slice(2));
   say({ type: 'ready' });
   let compiled: CompiledGuest | undefined;
-  let next: GuestInstance | undefined;
+  let next: ReadyGuest | undefined;
   for (;;) {
-    // Made while the host is busy with the attempt before, so that the next one only calls.
-    if (compiled) next ??= await extismEngine.instantiate(compiled);
     const { message, body } = hear();
     if (message.type === 'bind' && compiled === undefined) {
-      compiled = await bind(body, message.memoryMiB);
-    } else if (message.type === 'run' && next !== undefined) {
-      const guest = next;
-      next = undefined;
+      compiled = await bind(() => extismEngine.compile(body, message.memoryMiB));
+    } else if (message.type === 'try' && compiled !== undefined) {
+      const { module } = compiled;
+      await bind(() => tryInstance(module));
+    } else if (message.type === 'run' && compiled !== undefined) {
+      const guest = next ?? (await extismEngine.instantiate(compiled));
       const host = guestHost(new LogBudget(message.limits), message.limits);
       const { type: _, ...order } = message;
       tell(await guest.call({ ...order, input: body, host }));
+      // While the host is busy with the answer, so that the next attempt only calls.
+      next = await extismEngine.instantiate(compiled);
     } else {
       throw new Error(`unexpected ${message.type}`);
     }

@@ -21,6 +21,8 @@ export type CellLimits = Pick<
 export type HostMessage =
   /** Body: the rewritten module. Once in a cell's life. */
   | { readonly type: 'bind'; readonly memoryMiB: number }
+  /** Makes an instance of it and calls nothing; answered as `bind` is. */
+  | { readonly type: 'try' }
   /** Body: the input. */
   | {
       readonly type: 'run';

@@ -133,6 +133,7 @@ test('the next instance is there before its attempt, unless making it would run 
     cells.push(cell);
     await cell.ready;
     expect(await cell.bind(withData(bytes), 64)).toEqual({ ok: true });
+    await run(cell, '2026-01-01T00:00:00.000Z');
     await Bun.sleep(500);
     return cell.usage().residentBytes;
   };

@@ -22,21 +22,32 @@ export function attemptActivities(
 ): AttemptActivities {
   return {
     async attempt(payload) {
-      const dispatch = v.safeParse(DispatchSchema, payload);
-      if (!dispatch.success) {
-        throw ApplicationFailure.nonRetryable('the dispatch is malformed', 'input.invalid');
-      }
-      const context = Context.current();
-      const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
-      try {
-        const end = await runner.run(dispatch.output, whenHostStops(context.cancellationSignal));
-        onEnd(dispatch.output, end);
+      const dispatch = parsed(DispatchSchema, payload);
+      return beating(async (signal) => {
+        const end = await runner.run(dispatch, whenHostStops(signal));
+        onEnd(dispatch, end);
         return stateOf(end);
-      } finally {
-        clearInterval(beat);
-      }
+      });
     },
   };
+}
+
+/** @throws ApplicationFailure that is final */
+export function parsed<T extends v.GenericSchema>(schema: T, payload: unknown): v.InferOutput<T> {
+  const dispatch = v.safeParse(schema, payload);
+  if (dispatch.success) return dispatch.output;
+  throw ApplicationFailure.nonRetryable('the dispatch is malformed', 'input.invalid');
+}
+
+/** Tells Temporal that the activity goes on, for as long as it does. */
+export async function beating<T>(work: (cancelled: AbortSignal) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    return await work(context.cancellationSignal);
+  } finally {
+    clearInterval(beat);
+  }
 }
 
 /**

@@ -183,20 +183,29 @@ export class CellProcess {
 
   /** Loads the module, once in the life of the cell, and lets its memory grow to `memoryMiB` at most. */
   bind(module: Uint8Array, memoryMiB: number): Promise<BindResult> {
+    return this.#load({ type: 'bind', memoryMiB }, module);
+  }
+
+  /** Makes an instance of the module that is bound, and calls nothing of it. */
+  tryInstance(): Promise<BindResult> {
+    return this.#load({ type: 'try' });
+  }
+
+  #load(message: HostMessage, module?: Uint8Array): Promise<BindResult> {
     const { promise, resolve } = Promise.withResolvers<BindResult>();
-    this.#handler = (message) => {
+    this.#handler = (answer) => {
       this.#handler = undefined;
-      if (message.type === 'bound') {
+      if (answer.type === 'bound') {
         this.takeUsage();
         resolve({ ok: true });
-      } else if (message.type === 'refused') {
-        resolve({ ok: false, refused: message.code, message: message.message });
-      } else this.#violate(`${message.type} instead of bound`);
+      } else if (answer.type === 'refused') {
+        resolve({ ok: false, refused: answer.code, message: answer.message });
+      } else this.#violate(`${answer.type} instead of bound`);
     };
     this.#ended.promise.then(() => {
       resolve({ ok: false, message: this.#lost?.reason ?? 'the cell ended' });
     });
-    this.#send({ type: 'bind', memoryMiB }, module);
+    this.#send(message, module);
     return promise;
   }
 

@@ -3,6 +3,8 @@
  * a secret: nothing of one stands in a message.
  */
 import {
+  type CandidateClaim,
+  type CandidateVerdict,
   type ClaimRequest,
   type ClaimResponse,
   ClaimResponseSchema,
@@ -78,6 +80,19 @@ export class ControlClient {
     if (!answer.ok || answer.value.status !== 'run') return answer;
     if (answer.value.order.journal.every(({ call }, place) => call === place)) return answer;
     return failure('malformed', 'the journal of the order has gaps', true);
+  }
+
+  /** The bytes of a module that waits to be tried. */
+  takeCandidate(claim: CandidateClaim): Promise<ControlAnswer<Uint8Array>> {
+    const [path, body] = ['/candidates/claims', JSON.stringify(claim)];
+    const timeoutMs = PLATFORM_LIMITS.bodyTimeoutMs;
+    return this.#request({ method: 'POST', path, body, timeoutMs });
+  }
+
+  async tellCandidate(verdict: CandidateVerdict): Promise<ControlAnswer<null>> {
+    const [path, body] = ['/candidates/verdicts', JSON.stringify(verdict)];
+    const answer = await this.#request({ method: 'POST', path, body });
+    return answer.ok ? { ok: true, value: null } : answer;
   }
 
   heartbeat(order: WorkOrder, report: Report) {

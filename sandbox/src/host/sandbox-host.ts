@@ -7,6 +7,8 @@ import { isolationProblem } from '../isolation/levels.ts';
 import { attemptActivities } from './attempt-activity.ts';
 import { AttemptRunner } from './attempt-runner.ts';
 import { sleep } from './back-off.ts';
+import { candidateActivities } from './candidate-activity.ts';
+import { CandidateRunner } from './candidate-runner.ts';
 import { CellPool } from './cell-pool.ts';
 import { type CellProgram, prepareCellProgram } from './cell-program.ts';
 import { ControlClient } from './control-client.ts';
@@ -34,7 +36,11 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     healthOf(worker, cellsStart, pool, program),
   );
   let connection: NativeConnection | undefined;
-  const runner = runnerOf(configuration, pool, program);
+  const { controlUrl: url, hostKey } = configuration;
+  const control = new ControlClient({ url, hostKey });
+  const runner = runnerOf(control, pool, program);
+  const { isolation } = program;
+  const candidates = new CandidateRunner({ control, program, isolation, engine: engine() });
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
@@ -44,9 +50,14 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
       connection,
       namespace: configuration.temporalNamespace,
       taskQueue: configuration.taskQueue,
-      activities: attemptActivities(runner, ({ action }, end) => {
-        log.info('attempt ended', { action, ...end });
-      }),
+      activities: {
+        ...attemptActivities(runner, ({ action }, end) => {
+          log.info('attempt ended', { action, ...end });
+        }),
+        ...candidateActivities(candidates, ({ plugin }, end) => {
+          log.info('module tried', { plugin, ...end });
+        }),
+      },
       // Some more than cells: an attempt that reports needs none, and those that wait get fair turns.
       maxConcurrentActivityTaskExecutions: ATTEMPTS_PER_CELL * configuration.cells,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
@@ -71,7 +82,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
   } finally {
     await runner.settle();
     await health.close();
-    await pool.close();
+    await Promise.all([pool.close(), candidates.close()]);
     await connection?.close();
     await program.remove();
   }
@@ -90,19 +101,23 @@ async function isolatedProgram({
 }
 
 function runnerOf(
-  configuration: SandboxConfiguration,
+  control: ControlClient,
   pool: CellPool,
   { isolation }: CellProgram,
 ): AttemptRunner {
-  const { controlUrl: url, hostKey } = configuration;
   return new AttemptRunner({
-    control: new ControlClient({ url, hostKey }),
+    control,
     pool,
     modules: new ModuleCache(MODULE_CACHE_BYTES),
     broker: { resolve: systemResolve, ownAddresses: ownAddresses() },
     isolation,
-    engine: `extism-js/${EXTISM_VERSION} ${runtimeName()}`,
+    engine: engine(),
   });
+}
+
+/** Engine and runtime with their versions. */
+function engine(): string {
+  return `extism-js/${EXTISM_VERSION} ${runtimeName()}`;
 }
 
 /** Tries until Temporal answers; undefined when told to stop first. */

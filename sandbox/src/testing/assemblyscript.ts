@@ -74,6 +74,26 @@ function hex(at: u64): string {
 }
 `;
 
+/** Declares `now()` in nanoseconds, `print(fd, text)`, and 64 bytes `at` for answers of WASI. */
+export const WASI_HEAD = `
+@external("wasi_snapshot_preview1", "clock_time_get")
+declare function clock_time_get(id: i32, precision: i64, at: usize): i32;
+@external("wasi_snapshot_preview1", "random_get")
+declare function random_get(at: usize, length: i32): i32;
+@external("wasi_snapshot_preview1", "fd_write")
+declare function fd_write(fd: i32, vectors: usize, count: i32, written: usize): i32;
+@external("wasi_snapshot_preview1", "proc_exit")
+declare function proc_exit(code: i32): void;
+const at = memory.data(64, 8);
+function now(): i64 { clock_time_get(0, 0, at); return load<i64>(at); }
+function print(fd: i32, text: string): void {
+  const bytes = String.UTF8.encode(text);
+  store<usize>(at, changetype<usize>(bytes));
+  store<i32>(at + 4, bytes.byteLength);
+  fd_write(fd, at, 1, at + 8);
+}
+`;
+
 export async function compileGuest(source: string): Promise<Uint8Array> {
   const folder = await mkdtemp(join(tmpdir(), 'portarium-guest-'));
   try {

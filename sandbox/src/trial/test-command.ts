@@ -4,13 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { admit } from '@portarium/admission/admit';
-import { effectiveLimits } from '@portarium/contracts/limits';
+import { findingText } from '@portarium/admission/finding';
 import { ManifestSchema } from '@portarium/contracts/manifest';
-import { plainText } from '@portarium/contracts/plain-text';
 import { CasesSchema } from '@portarium/contracts/plugin-cases';
 import * as v from 'valibot';
 import { prepareCellProgram } from '../host/cell-program.ts';
+import { admitLocally } from './admit-locally.ts';
 import { runCase } from './run-case.ts';
 
 const USAGE = 'usage: bun run sandbox/src/main.ts test --manifest FILE --module FILE --cases FILE';
@@ -42,16 +41,15 @@ export async function testPlugin(args: readonly string[], searchPath: string): P
     const manifest = v.parse(ManifestSchema, JSON.parse(await readFile(manifestFile, 'utf8')));
     const cases = v.parse(CasesSchema, JSON.parse(await readFile(casesFile, 'utf8')));
     const bytes = new Uint8Array(await readFile(moduleFile));
-    const admission = await admit(bytes, manifest, effectiveLimits(manifest.limits));
-    if (!admission.ok) {
-      const findings = admission.findings.map(
-        ({ rule, message, hint }) => `  ${plainText(`${rule}: ${message}`)}\n      ${hint}`,
-      );
-      const what = `${manifest.name}@${manifest.version} would not be admitted, so no case was run:`;
-      return refuse([what, ...findings].join('\n'));
-    }
     const cell = await prepareCellProgram(searchPath);
     try {
+      const admission = await admitLocally(bytes, manifest, cell);
+      if (!admission.ok) {
+        const what = `${manifest.name}@${manifest.version} would not be admitted, so no case was run:`;
+        return refuse(
+          [what, ...admission.findings.map((finding) => findingText(finding))].join('\n'),
+        );
+      }
       let failed = 0;
       for (const one of cases) {
         const result = await runCase({ manifest, module: admission.module }, one, cell);

@@ -1,7 +1,7 @@
 /** The other ports: policy, durable execution, objects, signatures, and word of changes. */
 import type { Digest } from '@portarium/contracts/digest';
 import type { RetentionClass } from '@portarium/contracts/evidence-entry';
-import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { ActionId, PluginId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { Manifest } from '@portarium/contracts/manifest';
 import type { Ticket } from '@portarium/contracts/ticket';
@@ -55,6 +55,11 @@ export interface Dispatcher {
    * Rejects when Temporal is away.
    */
   wake(workspace: WorkspaceId, action: ActionId, wake: string): Promise<void>;
+  /**
+   * Has some sandbox host try the module of an upload, once. Whether one does is seen in the store.
+   * Rejects when Temporal is away.
+   */
+  admit(workspace: WorkspaceId, plugin: PluginId): Promise<void>;
   ping(): Promise<void>;
 }
 
@@ -94,8 +99,8 @@ export interface IdempotencyKeys {
 
 /** Word of commits of any replica. It carries no authority: whoever is woken reads the store again. */
 export interface ActionSignals {
-  /** Resolves at the next commit that touched the action, or after `timeoutMs`. */
-  changed(workspace: WorkspaceId, action: ActionId, timeoutMs: number): Promise<void>;
+  /** Resolves at the next commit that touched the action or the upload, or after `timeoutMs`. */
+  changed(workspace: WorkspaceId, id: ActionId | PluginId, timeoutMs: number): Promise<void>;
   /** Calls `listener` after each commit that appended entries. @returns how to stop */
   onCommit(listener: (workspace: WorkspaceId) => void): () => void;
 }

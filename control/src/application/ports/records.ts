@@ -13,6 +13,8 @@ import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
+import type { Weights } from '@portarium/contracts/weights';
+import type { Quarantine } from './version-store.ts';
 
 /** Only an active version runs. One that grew waits for people; who denies it ends it. */
 export type PluginState = 'active' | 'pending-approval' | 'denied' | 'quarantined';
@@ -30,8 +32,23 @@ export interface PluginRecord {
   readonly manifestDigest: Digest;
   readonly admission: Readonly<Record<string, unknown>>;
   readonly state: PluginState;
+  /** Why, while it is quarantined; null also where somebody set that state by other means. */
+  readonly quarantine: Quarantine | null;
+  /** When a quarantine of it was lifted last. */
+  readonly liftedAt: string | null;
+  /** A trusted publisher's, checked at the upload. */
+  readonly signature: PluginSignature | null;
   readonly uploadedBy: string;
   readonly createdAt: string;
+}
+
+export interface PluginSignature {
+  readonly publisher: string;
+  /** SHA-256 of the public key. */
+  readonly fingerprint: Digest;
+  readonly verifierKey: string;
+  /** The signed note, byte for byte. */
+  readonly note: string;
 }
 
 export interface EgressGrantRecord {
@@ -121,9 +138,12 @@ export interface LogEntryRecord {
   readonly bytes: Uint8Array;
 }
 
-/** The version of a plugin that runs when an action names none. */
+/** The version of a plugin that runs when an action names none, or the versions that share its actions. */
 export interface CurrentVersion {
+  /** The one with the greatest weight. */
   readonly version: string;
+  /** Null: `version` gets everything, until a newer one is uploaded. */
+  readonly weights: Weights | null;
   /** When it was chosen; null while nobody has. */
   readonly chosenAt: string | null;
   /** Grows with each choice; 0 while nobody has chosen: then it is the newest. */

@@ -8,6 +8,7 @@ import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { CompactRange } from '@portarium/contracts/merkle';
 import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
+import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
@@ -24,6 +25,7 @@ import type {
   PluginRecord,
   PolicyRecord,
 } from './records.ts';
+import type { VersionReads, VersionWrites } from './version-store.ts';
 
 export interface WorkspaceStore {
   /** Runs `query` in a read-only transaction bound to `workspace`. Sees committed state only. */
@@ -59,8 +61,13 @@ export interface ReadTransaction
     ApprovalReads,
     LimitReads,
     PluginApprovalReads,
+    VersionReads,
+    CandidateReads,
     CredentialReads {
-  /** Without a version the current one: what was chosen, else the newest. */
+  /**
+   * Without a version the current one that may run: of those with weights the one with the greatest, else
+   * what was chosen, else the newest.
+   */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */
   listVersions(name: string): Promise<readonly PluginRecord[]>;
@@ -190,6 +197,8 @@ export interface WriteTransaction
     ApprovalWrites,
     LimitWrites,
     PluginApprovalWrites,
+    VersionWrites,
+    CandidateWrites,
     CredentialWrites,
     RateWrites {
   /** @returns false when the id is taken */
@@ -204,7 +213,12 @@ export interface WriteTransaction
   append(entry: EntryDraft): void;
   /** Nobody else adds or chooses a version of it until the commit. */
   lockPluginVersions(name: string): Promise<void>;
-  putCurrentVersion(name: string, version: string, by: KeyId, at: string): Promise<CurrentVersion>;
+  putCurrentVersion(
+    name: string,
+    chosen: Pick<CurrentVersion, 'version' | 'weights'>,
+    by: KeyId,
+    at: string,
+  ): Promise<CurrentVersion>;
   /** @returns false when that name and version exist already */
   insertPlugin(plugin: PluginRecord): Promise<boolean>;
   /** The grant; nobody else changes it, or sets a first one, until the commit. */

@@ -5,9 +5,8 @@ import { Badge } from '../parts/badge.tsx';
 import { GrowthPart } from '../parts/growth-part.tsx';
 import { Heading } from '../parts/heading.tsx';
 import { JsonView } from '../parts/json-view.tsx';
-import { Table } from '../parts/table.tsx';
-import { Time } from '../parts/time.tsx';
 import { TryForm } from '../parts/try-form.tsx';
+import { VersionsPart } from '../parts/versions-part.tsx';
 import { Loaded, useResource } from '../resource.tsx';
 import { may, useSession } from '../session.ts';
 
@@ -16,12 +15,12 @@ export function PluginPage({ name }: { readonly name: string }) {
   const current = useSession();
   const { client } = current;
   const found = useResource(async () => {
-    const [plugin, all, egress] = await Promise.all([
+    const [plugin, versions, egress] = await Promise.all([
       client.plugins.get(name),
-      client.plugins.list(),
+      client.plugins.versions(name),
       may(current, 'egress.read') ? client.plugins.getEgress(name) : undefined,
     ]);
-    return { plugin, versions: all.filter((one) => one.name === name), egress };
+    return { plugin, versions, egress };
   }, [name]);
   useLive(found.reload, ({ type }) => /\.(plugin|egress)\./.test(type));
   return (
@@ -41,11 +40,19 @@ export function PluginPage({ name }: { readonly name: string }) {
                 <code>{plugin.digest}</code>
               </dd>
             </div>
+            {plugin.signature && (
+              <div>
+                <dt>Signed by</dt>
+                <dd>
+                  {plugin.signature.publisher} <code>{plugin.signature.fingerprint}</code>
+                </dd>
+              </div>
+            )}
           </dl>
-          {versions.some(waits) && (
+          {versions.items.some(waits) && (
             <section>
               <h2>Waiting for approval</h2>
-              {versions.filter(waits).map((plugin) => (
+              {versions.items.filter(waits).map((plugin) => (
                 <GrowthPart key={plugin.version} plugin={plugin} reload={found.reload} />
               ))}
             </section>
@@ -70,7 +77,7 @@ export function PluginPage({ name }: { readonly name: string }) {
           </section>
           <section>
             <h2>Versions</h2>
-            <Versions versions={versions} />
+            <VersionsPart name={name} found={versions} reload={found.reload} />
           </section>
         </>
       )}
@@ -145,24 +152,5 @@ function RuleList(props: {
         ))}
       </ul>
     </div>
-  );
-}
-
-function Versions({ versions }: { readonly versions: readonly Plugin[] }) {
-  return (
-    <Table heads={['Version', 'State', 'Digest', 'Uploaded']}>
-      {versions.map(({ version, state, digest, createdAt }) => (
-        <tr key={version}>
-          <td>{version}</td>
-          <td>
-            <Badge of={state} />
-          </td>
-          <td>
-            <code>{digest.slice(0, 23)}…</code>
-          </td>
-          <td>{createdAt && <Time at={createdAt} />}</td>
-        </tr>
-      ))}
-    </Table>
   );
 }

@@ -8,7 +8,8 @@ export function Table(props: {
   readonly class?: string;
 }) {
   return (
-    <div class="scroll">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <div class="scroll" tabIndex={0}>
       <table class={props.class}>
         <thead>
           <tr>

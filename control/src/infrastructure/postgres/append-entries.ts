@@ -13,7 +13,7 @@ import type { Ids } from '../../application/ports/clock.ts';
 import { type EntryDraft, InfraError } from '../../application/ports/workspace-store.ts';
 import type { TransactionSql } from './connect.ts';
 
-/** The channel that one NOTIFY a commit goes to: `{w: workspace, a: action ids}`. */
+/** The channel that one NOTIFY a commit goes to: `{w: workspace, a: ids of actions and uploads}`. */
 export const COMMIT_CHANNEL = 'portarium_commits';
 
 interface ActionTail {

@@ -1,8 +1,8 @@
 /**
- * Listens for commits of any replica and wakes who waits for an action or for a workspace.
+ * Listens for commits of any replica and wakes who waits for an action, an upload or a workspace.
  * A wake-up carries no authority: whoever is woken reads the database again.
  */
-import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { ActionId, PluginId, WorkspaceId } from '@portarium/contracts/ids';
 import type { ActionSignals } from '../../application/ports/outside.ts';
 import { COMMIT_CHANNEL } from './append-entries.ts';
 import type { Sql } from './connect.ts';
@@ -17,16 +17,16 @@ export async function listenForCommits(sql: Sql): Promise<CommitSignals> {
 
   // The driver reconnects by itself and subscribes again; what was missed meanwhile is why waiters poll.
   const subscription = await sql.listen(COMMIT_CHANNEL, (payload) => {
-    const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: ActionId[] };
+    const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: (ActionId | PluginId)[] };
     for (const listener of listeners) listener(w);
-    for (const action of a) {
-      for (const wake of waiting.get(`${w}/${action}`) ?? []) wake();
+    for (const id of a) {
+      for (const wake of waiting.get(`${w}/${id}`) ?? []) wake();
     }
   });
 
   return {
-    changed(workspace, action, timeoutMs) {
-      const key = `${workspace}/${action}`;
+    changed(workspace, id, timeoutMs) {
+      const key = `${workspace}/${id}`;
       return new Promise((resolve) => {
         const set = waiting.get(key) ?? new Set();
         waiting.set(key, set);

@@ -6,6 +6,7 @@ import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
 import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
+import { readCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
@@ -13,6 +14,7 @@ import { readLimits } from './limit-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
+import { readVersions } from './version-tables.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -25,6 +27,9 @@ export const PLUGIN_COLUMNS = [
   'manifest_digest',
   'admission',
   'state',
+  'quarantine',
+  'lifted_at',
+  'signature',
   'uploaded_by',
   'created_at',
 ];
@@ -77,8 +82,10 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     async findPlugin(name, version) {
       const [row] =
         version === undefined
-          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active'
-              ORDER BY (SELECT c.version = p.version FROM plugin_current c WHERE c.workspace_id = ${workspace} AND c.plugin = ${name}) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
+          ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p
+              LEFT JOIN (SELECT version AS chosen, weights FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}) c ON true
+              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' AND (c.weights IS NULL OR c.weights ? version)
+              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, (c.chosen = version) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
     },
@@ -89,7 +96,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     },
     async currentVersion(name) {
       const [row] =
-        await tx`SELECT version, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
+        await tx`SELECT version, weights, changed_at, revision FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}`;
       return row && currentOf(row);
     },
     async isPluginActive(name, version) {
@@ -196,7 +203,9 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
     ...readLimits(tx, workspace),
+    ...readCandidates(tx, workspace),
     ...readPluginApprovals(tx, workspace),
+    ...readVersions(tx, workspace),
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),

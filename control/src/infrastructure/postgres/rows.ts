@@ -27,6 +27,7 @@ const maybeTime = (row: Row, name: string) => (row[name] as Date | null)?.toISOS
 export function currentOf(row: Row): CurrentVersion {
   return {
     version: text(row, 'version'),
+    weights: (row.weights ?? null) as CurrentVersion['weights'],
     chosenAt: time(row, 'changed_at'),
     revision: Number(row.revision),
   };
@@ -44,6 +45,9 @@ export function pluginOf(row: Row): PluginRecord {
     manifestDigest: text(row, 'manifest_digest') as Digest,
     admission: row.admission as PluginRecord['admission'],
     state: text(row, 'state') as PluginRecord['state'],
+    quarantine: (row.quarantine ?? null) as PluginRecord['quarantine'],
+    liftedAt: maybeTime(row, 'lifted_at'),
+    signature: (row.signature ?? null) as PluginRecord['signature'],
     uploadedBy: text(row, 'uploaded_by'),
     createdAt: time(row, 'created_at'),
   };

@@ -4,6 +4,7 @@ import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
 import { writeApprovals } from './approval-tables.ts';
+import { writeCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
@@ -13,6 +14,7 @@ import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
 import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
+import { writeVersions } from './version-tables.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -32,21 +34,21 @@ export function writeTransaction(
     async lockPluginVersions(name) {
       await lockName(tx, `plugin/${workspace}/${name}`);
     },
-    async putCurrentVersion(name, version, by, at) {
+    async putCurrentVersion(name, { version, weights }, by, at) {
       const [row] = await tx`
-        INSERT INTO plugin_current (workspace_id, plugin, version, revision, changed_by, changed_at)
-        VALUES (${workspace}, ${name}, ${version}, 1, ${by}, ${at})
-        ON CONFLICT (workspace_id, plugin) DO UPDATE SET version = excluded.version, revision = plugin_current.revision + 1,
-          changed_by = excluded.changed_by, changed_at = excluded.changed_at
-        RETURNING version, changed_at, revision`;
+        INSERT INTO plugin_current (workspace_id, plugin, version, weights, revision, changed_by, changed_at)
+        VALUES (${workspace}, ${name}, ${version}, ${weights && json(weights)}, 1, ${by}, ${at})
+        ON CONFLICT (workspace_id, plugin) DO UPDATE SET version = excluded.version, weights = excluded.weights,
+          revision = plugin_current.revision + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at
+        RETURNING version, weights, changed_at, revision`;
       if (!row) throw new Error('the current version was not stored');
       return currentOf(row);
     },
     async insertPlugin(plugin) {
       const rows = await tx`
-        INSERT INTO plugins (workspace_id, id, name, version, digest, module_digest, rewriter, manifest, manifest_digest, admission, state, uploaded_by, created_at)
+        INSERT INTO plugins (workspace_id, id, name, version, digest, module_digest, rewriter, manifest, manifest_digest, admission, state, signature, uploaded_by, created_at)
         VALUES (${workspace}, ${uuidOf(plugin.id)}, ${plugin.name}, ${plugin.version}, ${plugin.digest}, ${plugin.moduleDigest}, ${plugin.rewriter},
-          ${json(plugin.manifest)}, ${plugin.manifestDigest}, ${json(plugin.admission)}, ${plugin.state}, ${plugin.uploadedBy}, ${plugin.createdAt})
+          ${json(plugin.manifest)}, ${plugin.manifestDigest}, ${json(plugin.admission)}, ${plugin.state}, ${plugin.signature && json(plugin.signature)}, ${plugin.uploadedBy}, ${plugin.createdAt})
         ON CONFLICT DO NOTHING RETURNING id`;
       return rows.length === 1;
     },
@@ -75,6 +77,8 @@ export function writeTransaction(
     ...writeApprovals(tx, workspace, json),
     ...writeLimits(tx, workspace, json),
     ...writePluginApprovals(tx, workspace, json),
+    ...writeVersions(tx, workspace, json),
+    ...writeCandidates(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     async replaceCheckpoint(previousSize, next) {
       const rows =

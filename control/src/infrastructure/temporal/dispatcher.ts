@@ -1,5 +1,6 @@
-/** Starts and wakes the workflow of an action; the workflow's id is the action's, so twice is once. */
-import type { Dispatch } from '@portarium/contracts/internal-api';
+/** Starts and wakes the workflows of actions and uploads; a workflow's id is theirs, so twice is once. */
+import type { CandidateDispatch, Dispatch } from '@portarium/contracts/internal-api';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import {
   Client,
   Connection,
@@ -11,6 +12,7 @@ import type { Dispatcher } from '../../application/ports/outside.ts';
 
 export const CONTROL_TASK_QUEUE = 'control';
 export const WORKFLOW_TYPE = 'action';
+export const ADMISSION_TYPE = 'admission';
 export const WAKE_UPDATE = 'wake';
 
 export interface TemporalDispatcher extends Dispatcher {
@@ -65,6 +67,18 @@ export function createDispatcher(address: string, namespace: string): TemporalDi
         // It never began or has ended: a new one looks at once, and finds what is over.
         await dispatcher.start(workspace, action, true);
       }
+    },
+    async admit(workspace, plugin) {
+      const dispatch: CandidateDispatch = { workspace, plugin };
+      await inTime(() =>
+        client.workflow.start(ADMISSION_TYPE, {
+          taskQueue: CONTROL_TASK_QUEUE,
+          workflowId: plugin,
+          // Nobody waits longer, so nobody is called later.
+          workflowExecutionTimeout: PLATFORM_LIMITS.candidateMs,
+          args: [dispatch],
+        }),
+      );
     },
     async ping() {
       await connection.withDeadline(Date.now() + PING_DEADLINE_MS, () =>

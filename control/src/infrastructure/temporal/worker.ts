@@ -1,4 +1,4 @@
-/** The Temporal worker of the Control Plane: the workflow `action` and its own activities. */
+/** The Temporal worker of the Control Plane: the workflows and its own activities. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -14,7 +14,9 @@ import {
 } from '@temporalio/worker';
 import { CONTROL_TASK_QUEUE } from './dispatcher.ts';
 
-const WORKFLOWS = fileURLToPath(new URL('../../workflows/action.ts', import.meta.url));
+const FOLDER = new URL('../../workflows/', import.meta.url);
+const WORKFLOWS = fileURLToPath(new URL('all.ts', FOLDER));
+const SOURCES = ['all.ts', 'action.ts', 'admission.ts'];
 
 export interface RunningWorker {
   /** Stops polling, lets running tasks end, and resolves. */
@@ -69,8 +71,9 @@ export async function workflowBundle(cacheFolder: string): Promise<string> {
   const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as {
     version: string;
   };
-  const source = await readFile(WORKFLOWS);
-  const key = createHash('sha256').update(sdk.version).update(source).digest('hex').slice(0, 32);
+  const hash = createHash('sha256').update(sdk.version);
+  for (const name of SOURCES) hash.update(await readFile(new URL(name, FOLDER)));
+  const key = hash.digest('hex').slice(0, 32);
   const path = join(cacheFolder, `workflows-${key}.js`);
   try {
     return await readFile(path, 'utf8');

@@ -19,8 +19,14 @@ export interface ModuleParts {
   functions?: readonly number[];
   tables?: readonly Bytes[];
   memories?: readonly Bytes[];
+  globals?: readonly Bytes[];
   exports?: readonly Bytes[];
+  /** Index of the start function. */
+  start?: number;
+  elements?: readonly Bytes[];
+  dataCount?: number;
   bodies?: readonly Bytes[];
+  data?: readonly Bytes[];
   /** Raw sections appended at the end. */
   extra?: readonly { id: number; contents: Bytes }[];
 }
@@ -48,18 +54,26 @@ export function section(id: number, contents: Bytes): Bytes {
 }
 
 export function buildModule(parts: ModuleParts): Uint8Array {
-  const listed: [number, readonly Bytes[] | undefined][] = [
-    [SECTION.type, parts.types],
-    [SECTION.import, parts.imports],
-    [SECTION.function, parts.functions?.map((type) => encodeU32(type))],
-    [SECTION.table, parts.tables],
-    [SECTION.memory, parts.memories],
-    [SECTION.export, parts.exports],
-    [SECTION.code, parts.bodies?.map((body) => [...encodeU32(body.length), ...body])],
+  const counted = (items: readonly Bytes[] | undefined) => items && vector(items);
+  const integer = (value: number | undefined) =>
+    value === undefined ? undefined : encodeU32(value);
+  const listed: [number, Bytes | undefined][] = [
+    [SECTION.type, counted(parts.types)],
+    [SECTION.import, counted(parts.imports)],
+    [SECTION.function, counted(parts.functions?.map((type) => encodeU32(type)))],
+    [SECTION.table, counted(parts.tables)],
+    [SECTION.memory, counted(parts.memories)],
+    [SECTION.global, counted(parts.globals)],
+    [SECTION.export, counted(parts.exports)],
+    [SECTION.start, integer(parts.start)],
+    [SECTION.element, counted(parts.elements)],
+    [SECTION.dataCount, integer(parts.dataCount)],
+    [SECTION.code, counted(parts.bodies?.map((body) => [...encodeU32(body.length), ...body]))],
+    [SECTION.data, counted(parts.data)],
   ];
   return concatBytes([
     HEADER,
-    ...listed.flatMap(([id, items]) => (items ? [section(id, vector(items))] : [])),
+    ...listed.flatMap(([id, contents]) => (contents ? [section(id, contents)] : [])),
     ...(parts.extra ?? []).map(({ id, contents }) => section(id, contents)),
   ]);
 }

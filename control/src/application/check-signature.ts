@@ -1,0 +1,62 @@
+/** Whether an upload bears the signature that its workspace asks for. One that is there has to be good. */
+import { checkPluginSignature, type SignedPlugin } from '@portarium/contracts/plugin-signature';
+import { verifierKey } from '@portarium/contracts/signed-note';
+import { type Failure, failure } from './failure.ts';
+import type { PluginSignature } from './ports/records.ts';
+import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+
+export type SignatureCheck =
+  | { readonly ok: true; readonly signature: PluginSignature | null }
+  | {
+      readonly ok: false;
+      /** As `plugin.rejected` names it. */
+      readonly rule: string;
+      readonly failure: Failure;
+    };
+
+/** @param note as it was uploaded; undefined without one */
+export async function checkSignature(
+  tx: ReadTransaction,
+  plugin: SignedPlugin,
+  note: string | undefined,
+): Promise<SignatureCheck> {
+  if (note === undefined) {
+    const { signature } = await tx.pluginRules();
+    if (signature === 'optional') return { ok: true, signature: null };
+    const detail = `This workspace takes plugins that a trusted publisher signed, and ${plugin.name}@${plugin.version} bears no signature; nothing was stored.`;
+    const refused = failure('plugin.signature-required', detail);
+    return { ok: false, rule: 'signature.required', failure: refused };
+  }
+  const publishers = await tx.listPublishers();
+  const keys = publishers.map(({ verifierKey }) => verifierKey);
+  const checked = await checkPluginSignature(note, plugin, keys);
+  if (!checked.ok) return refuse(checked.rule, checked.message);
+  const signedWith = await verifierKey(checked.key.name, checked.key.publicKey);
+  const publisher = publishers.find((one) => one.verifierKey === signedWith);
+  if (publisher?.revokedAt !== null) return revoked(checked.key.name);
+  const { name, fingerprint } = publisher;
+  const signature = { publisher: name, fingerprint, verifierKey: signedWith, note };
+  return { ok: true, signature };
+}
+
+/** Holds the key until the commit, so that a revocation before it is seen, and one after it sees the version. */
+export async function holdKey(
+  tx: WriteTransaction,
+  signature: PluginSignature | null,
+): Promise<SignatureCheck> {
+  if (signature === null) return { ok: true, signature };
+  const publisher = await tx.holdPublisher(signature.fingerprint);
+  if (publisher?.revokedAt !== null) return revoked(signature.publisher);
+  return { ok: true, signature };
+}
+
+function revoked(publisher: string): SignatureCheck {
+  return refuse('signature.revoked', `the key of ${publisher} that made it was revoked`);
+}
+
+function refuse(rule: string, message: string): SignatureCheck {
+  const refused = failure('plugin.signature-refused', `The signature is refused: ${message}.`, {
+    errors: [{ pointer: '/signature', message }],
+  });
+  return { ok: false, rule, failure: refused };
+}
