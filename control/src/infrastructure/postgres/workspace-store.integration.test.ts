@@ -14,6 +14,7 @@ const TENANT_TABLES = [
   'egress_rates',
   'plugin_egress',
   'plugin_approvals',
+  'plugin_candidates',
   'plugin_decisions',
   'policies',
   'actions',
