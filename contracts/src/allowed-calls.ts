@@ -53,7 +53,7 @@ export function allowedCalls(contract: EgressContract, effect: Effect): readonly
 
 function allowedCall(rules: MatchedRules, effect: Effect): AllowedCall | undefined {
   const met = layersOf(rules).reduce<EgressRule | undefined>(
-    (all, rule) => all && meet(all, rule),
+    (all, [, rule]) => all && meet(all, rule),
     rules.plugin,
   );
   const methods = met?.methods.filter((method) => effect !== 'read' || SAFE_METHODS.has(method));

@@ -51,7 +51,7 @@ test('no operator rules means that nothing is allowed', () => {
   expect(decideEgress(contract([RULE], []), 'read', REQUEST)).toEqual({
     allowed: false,
     layer: 'operator',
-    reason: 'no rules: nothing is granted',
+    reason: 'the operator has no rules, so nothing is allowed',
   });
   expect(decideEgress(contract([], [RULE]), 'read', REQUEST)).toMatchObject({ layer: 'plugin' });
 });
@@ -100,26 +100,58 @@ test('a read operation sends safe methods only, whatever the rules say', () => {
 
 test('each part of a request that differs from the rule is refused and named', () => {
   const cases: [Partial<EgressRequest>, string][] = [
-    [{ host: 'evil.com' }, 'no rule names host evil.com'],
-    [{ host: 'api.stripe.com.' }, 'no rule names host'],
-    [{ host: 'API.stripe.com' }, 'no rule names host'],
-    [{ host: 'api.stripe.com.evil.com' }, 'no rule names host'],
-    [{ host: 'xapi.stripe.com' }, 'no rule names host'],
-    [{ scheme: 'http' }, 'refuses the scheme'],
-    [{ port: 8443 }, 'refuses the port'],
-    [{ path: '/v1/charges' }, 'refuses the path'],
-    [{ path: '/v1/refunds/' }, 'refuses the path'],
-    [{ path: '/v1' }, 'refuses the path'],
-    [{ path: '/V1/refunds' }, 'refuses the path'],
-    [{ method: 'DELETE' }, 'refuses the method'],
-    [{ query: [['limit', '3']] }, 'refuses the query'],
-    [{ headers: ['x-custom'] }, 'refuses the header'],
-    [{ headers: ['authorization'] }, 'refuses the header'],
+    [{ host: 'evil.com' }, 'no rule of the plugin names host evil.com'],
+    [{ host: 'api.stripe.com.' }, 'no rule of the plugin names host'],
+    [{ host: 'API.stripe.com' }, 'no rule of the plugin names host'],
+    [{ host: 'api.stripe.com.evil.com' }, 'no rule of the plugin names host'],
+    [{ host: 'xapi.stripe.com' }, 'no rule of the plugin names host'],
+    [{ scheme: 'http' }, 'does not allow scheme http'],
+    [{ port: 8443 }, 'does not allow port 8443'],
+    [{ path: '/v1/charges' }, 'does not allow path /v1/charges'],
+    [{ path: '/v1/refunds/' }, 'does not allow path /'],
+    [{ path: '/v1' }, 'does not allow path /'],
+    [{ path: '/V1/refunds' }, 'does not allow path /'],
+    [{ method: 'DELETE' }, 'does not allow method DELETE'],
+    [{ query: [['limit', '3']] }, 'does not allow query parameter limit'],
+    [{ headers: ['x-custom'] }, 'does not allow header x-custom'],
+    [{ headers: ['authorization'] }, 'does not allow header authorization'],
   ];
   for (const [request, reason] of cases) {
     const decision = decide({}, request);
     expect(decision.allowed ? '' : decision.reason).toContain(reason);
   }
+});
+
+test('a refusal names the layer and, of the rules for that host, the one that was meant', () => {
+  const rule = (id: string, methods: EgressRule['methods'], path: string): EgressRule => ({
+    ...{ ...RULE, id, methods, path },
+  });
+  const list = rule('list', ['GET'], '/repos/{owner}/{name}/issues');
+  const create = rule('create', ['POST'], '/repos/{owner}/{name}/issues');
+  const comment = rule('comment', ['POST'], '/repos/{owner}/{name}/issues/{number}/comments');
+  const elsewhere = { ...rule('elsewhere', ['POST'], '/repos/evil/x/issues'), host: 'other.com' };
+  const own = [list, create, comment].map((one) => ({
+    ...one,
+    path: one.path.replace('{owner}/{name}', 'acme/site'),
+  }));
+  const request = { ...REQUEST, method: 'POST', path: '/repos/evil/x/issues' };
+  expect(
+    decideEgress(contract([list, create, comment], [elsewhere, ...own]), 'write', request),
+  ).toEqual({
+    allowed: false,
+    layer: 'operator',
+    reason: 'the operator’s rule create does not allow path /repos/evil/x/issues',
+  });
+  const narrowed = decideEgress(contract([list, create], [list, create], own), 'write', request);
+  expect(narrowed).toMatchObject({ reason: expect.stringContaining('the approval’s rule create') });
+});
+
+test('a refusal repeats no more of a request than a record holds', () => {
+  const path = `/v1/${'x'.repeat(8_000)}`;
+  const decision = decide({}, { path });
+  expect(decision.allowed ? '' : decision.reason).toMatch(
+    /^the plugin’s rule refunds does not allow path .{195}…$/,
+  );
 });
 
 test('query parameters and headers pass only by name; content-type and accept by default', () => {

@@ -262,11 +262,9 @@ export function decideEgress(
   }
   const matches = (rule: EgressRule) => mismatch(rule, request) === undefined;
   const asked = contract.plugin.filter(matches);
-  if (asked.length === 0)
-    return { allowed: false, reason: nearestReason(contract.plugin, request), layer: 'plugin' };
+  if (asked.length === 0) return refusedBy('plugin', contract, request);
   const granted = contract.operator.filter(matches);
-  if (granted.length === 0)
-    return { allowed: false, reason: nearestReason(contract.operator, request), layer: 'operator' };
+  if (granted.length === 0) return refusedBy('operator', contract, request);
   const agreed = agreement(asked, granted, request);
   if ('reason' in agreed) return { allowed: false, ...agreed };
   if (contract.approval.length === 0) return { allowed: true, rules: agreed.pairs[0] };
@@ -276,9 +274,8 @@ export function decideEgress(
     if (approval) return { allowed: true, rules: { ...pair, approval } };
   }
   const [other] = narrowed;
-  const reason = other
-    ? `rule ${other.id} allows credential ${other.credential} only`
-    : nearestReason(contract.approval, request);
+  if (!other) return refusedBy('approval', contract, request);
+  const reason = `${ruleOf('approval', other)} allows credential ${other.credential} only`;
   return { allowed: false, reason, layer: 'approval' };
 }
 
@@ -322,7 +319,7 @@ function agreement(
   const grants =
     operator?.credential === undefined ? 'no credential' : `credential ${operator.credential}`;
   return {
-    reason: `rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
+    reason: `the operator’s rule ${operator?.id} grants ${grants}, the plugin’s rule ${plugin?.id} asks for ${plugin?.credential ?? 'none'}`,
     layer: 'operator',
   };
 }
@@ -334,9 +331,16 @@ export interface MatchedRules {
   readonly approval?: EgressRule;
 }
 
-/** The matched rules, each of which has its own budgets. */
-export function layersOf({ plugin, operator, approval }: MatchedRules): readonly EgressRule[] {
-  return approval ? [plugin, operator, approval] : [plugin, operator];
+export type RuleLayer = keyof MatchedRules;
+
+/** The matched rules by layer, each of which has its own budgets. */
+export function layersOf({
+  plugin,
+  operator,
+  approval,
+}: MatchedRules): readonly (readonly [RuleLayer, EgressRule])[] {
+  const both = [['plugin', plugin] as const, ['operator', operator] as const];
+  return approval ? [...both, ['approval', approval]] : both;
 }
 
 /**
@@ -375,60 +379,76 @@ export function ruleName({ plugin, operator, approval }: MatchedRules): string {
 }
 
 /** The id of a layer’s rule in what {@link ruleName} made. */
-export function ruleOfLayer(name: string, layer: keyof MatchedRules): string | undefined {
+export function ruleOfLayer(name: string, layer: RuleLayer): string | undefined {
   const [plugin, operator = plugin, approval] = name.split(' ');
   return { plugin, operator, approval }[layer];
 }
 
-const CHECKS: readonly (readonly [
-  string,
-  (rule: EgressRule, request: EgressRequest) => boolean,
-])[] = [
-  ['host', (rule, request) => hostMatches(rule.host, request.host)],
-  ['scheme', (rule, request) => rule.scheme === request.scheme],
-  ['port', (rule, request) => rule.port === request.port],
-  ['path', (rule, request) => pathMatches(rule.path, request.path)],
-  ['method', (rule, request) => (rule.methods as readonly string[]).includes(request.method)],
-  [
-    'query',
-    (rule, request) => request.query.every(([name]) => rule.query?.includes(name) ?? false),
-  ],
-  [
-    'header',
-    (rule, request) =>
-      request.headers.every(
-        (header) =>
-          !FORBIDDEN_HEADERS.has(header) && (rule.headers ?? DEFAULT_HEADERS).includes(header),
-      ),
-  ],
-  [
-    'content-type',
-    (rule, request) =>
-      request.contentType === undefined ||
-      (rule.contentTypes ?? []).includes(
-        request.contentType.split(';')[0]?.trim().toLowerCase() ?? '',
-      ),
-  ],
+/** Each says what of a request its rule does not allow, or nothing; what is told first comes first. */
+const CHECKS: readonly ((rule: EgressRule, request: EgressRequest) => string | undefined)[] = [
+  (rule, { host }) => (hostMatches(rule.host, host) ? undefined : `host ${host}`),
+  (rule, { scheme }) => (rule.scheme === scheme ? undefined : `scheme ${scheme}`),
+  (rule, { port }) => (rule.port === port ? undefined : `port ${port}`),
+  (rule, { path }) => (pathMatches(rule.path, path) ? undefined : `path ${path}`),
+  (rule, { method }) =>
+    (rule.methods as readonly string[]).includes(method) ? undefined : `method ${method}`,
+  (rule, { query }) => {
+    const refused = query.find(([name]) => !rule.query?.includes(name));
+    return refused && `query parameter ${refused[0]}`;
+  },
+  (rule, { headers }) => {
+    const refused = headers.find(
+      (header) =>
+        FORBIDDEN_HEADERS.has(header) || !(rule.headers ?? DEFAULT_HEADERS).includes(header),
+    );
+    return refused === undefined ? undefined : `header ${refused}`;
+  },
+  (rule, { contentType }) => {
+    const type = contentType?.split(';')[0]?.trim().toLowerCase();
+    const allowed = type === undefined || (rule.contentTypes ?? []).includes(type);
+    return allowed ? undefined : `content type ${type}`;
+  },
 ];
 
-/** Index of the first check that fails, or undefined when the rule matches. */
-function mismatch(rule: EgressRule, request: EgressRequest): number | undefined {
-  const index = CHECKS.findIndex(([, check]) => !check(rule, request));
-  return index === -1 ? undefined : index;
+/** What of the request the rule does not allow, or undefined when it matches. */
+function mismatch(rule: EgressRule, request: EgressRequest): string | undefined {
+  for (const check of CHECKS) {
+    const refused = check(rule, request);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
 }
 
-/** Names what the nearest rule refused, so that an author knows what to change. */
-function nearestReason(rules: readonly EgressRule[], request: EgressRequest): string {
-  if (rules.length === 0) return 'no rules: nothing is granted';
-  let best: { rule: EgressRule; at: number } | undefined;
-  for (const rule of rules) {
-    const at = mismatch(rule, request) ?? CHECKS.length;
-    if (!best || at > best.at) best = { rule, at };
-  }
-  const check = CHECKS[best?.at ?? 0]?.[0] ?? 'host';
-  return check === 'host'
-    ? `no rule names host ${request.host}`
-    : `rule ${best?.rule.id} refuses the ${check}`;
+/** Characters of a request that a reason repeats. */
+const MOST_TOLD = 200;
+
+/** Names what the nearest rule of the layer refused, so that an author or operator knows what to change. */
+function refusedBy(
+  layer: RuleLayer,
+  contract: EgressContract,
+  request: EgressRequest,
+): EgressDecision {
+  const denied = (reason: string) => ({ allowed: false, reason, layer }) as const;
+  const rules: readonly EgressRule[] = contract[layer];
+  if (rules.length === 0) return denied(`the ${layer} has no rules, so nothing is allowed`);
+  const here = rules.filter(({ host }) => hostMatches(host, request.host));
+  if (here.length === 0) return denied(`no rule of the ${layer} names host ${request.host}`);
+  // A method says more than any other part which rule was meant.
+  const nearness = (rule: EgressRule) =>
+    CHECKS.filter((check) => check(rule, request) === undefined).length +
+    ((rule.methods as readonly string[]).includes(request.method) ? CHECKS.length : 0);
+  const nearest = here.reduce((best, rule) => (nearness(rule) > nearness(best) ? rule : best));
+  const what = cut(mismatch(nearest, request) ?? '');
+  return denied(`${ruleOf(layer, nearest)} does not allow ${what}`);
+}
+
+function cut(text: string): string {
+  return text.length > MOST_TOLD ? `${text.slice(0, MOST_TOLD)}…` : text;
+}
+
+/** A rule as a reason names it: layers have rules of the same id. */
+export function ruleOf(layer: RuleLayer, { id }: Pick<EgressRule, 'id'>): string {
+  return `the ${layer}’s rule ${id}`;
 }
 
 /** Exact, or `*.example.com` for one or more labels, none empty, never the apex, never an address. */

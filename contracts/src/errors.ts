@@ -128,10 +128,13 @@ export const ATTEMPT_ERRORS = {
     'The output is larger than allowed',
     'Return less, or raise limits.outputBytes.',
   ],
-  'limit.egress': ['The egress budget is used up', 'Call less, or raise the budget.'],
+  'limit.egress': [
+    'The egress budget is used up',
+    'Call less, or have the budget raised that the message names: the plugin’s in plugin.json, the operator’s with portarium plugin grant, the attempt’s with limits.',
+  ],
   'limit.rate': [
     'The workspace makes as many calls a minute as a rule allows, and there was no time to wait',
-    'Ask again in a minute; call less often, raise limits.wallMs so that the call can wait, or have the rule’s maxPerMinute raised.',
+    'Ask again when there is room; call less often, raise limits.wallMs so that the call can wait, or have the rule’s maxPerMinute raised.',
   ],
   'limit.hostcalls': ['Too many host calls or allocations', 'Call the host less often.'],
   'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],

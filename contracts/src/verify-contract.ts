@@ -7,8 +7,11 @@ import {
   type EgressContract,
   type EgressRule,
   hostMatches,
+  layersOf,
   type MatchedRules,
   pathMatches,
+  type RuleLayer,
+  ruleOf,
   ruleOfLayer,
 } from './egress-rule.ts';
 
@@ -40,7 +43,7 @@ export class ShownContract {
   /** The rules behind a name that `ruleName` made; undefined when the contract has none. */
   rules(name: unknown): MatchedRules | undefined {
     if (typeof name !== 'string') return undefined;
-    const of = (rules: ReadonlyMap<string, EgressRule>, layer: keyof MatchedRules) =>
+    const of = (rules: ReadonlyMap<string, EgressRule>, layer: RuleLayer) =>
       rules.get(ruleOfLayer(name, layer) ?? '');
     const [plugin, operator] = [of(this.#plugin, 'plugin'), of(this.#operator, 'operator')];
     if (!plugin || !operator) return undefined;
@@ -53,9 +56,9 @@ export class ShownContract {
   problem(call: ShownCall): string | undefined {
     const rules = this.rules(call.rule);
     if (!rules) return 'it names no rules of the order’s contract';
-    for (const [layer, rule] of Object.entries(rules)) {
+    for (const [layer, rule] of layersOf(rules)) {
       const part = mismatch(rule, call);
-      if (part) return `the ${layer}’s rule ${rule.id} refuses its ${part}`;
+      if (part) return `${ruleOf(layer, rule)} refuses its ${part}`;
     }
     const { plugin, operator, approval } = rules;
     if (plugin.credential !== operator.credential) {

@@ -2,7 +2,7 @@
  * Counts a call against the rates of its rules, over all actions, attempts, hosts and replicas. Part of
  * the transaction that makes the intent durable: what is not on record was not counted, and the reverse.
  */
-import { type MatchedRules, ratesOf } from '@portarium/contracts/egress-rule';
+import { type MatchedRules, ratesOf, ruleOf } from '@portarium/contracts/egress-rule';
 import { type CallsBySecond, countCall } from '../domain/minute-rate.ts';
 import type { RateScope } from './ports/rate-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
@@ -25,7 +25,9 @@ export async function countRates(
     const { calls, nowMs } = await tx.lockRate(scope);
     const verdict = countCall(calls, nowMs, perMinute);
     if (!verdict.allowed) {
-      const message = `rule ${rule} allows ${perMinute} calls a minute`;
+      const whose = ruleOf(layer, { id: rule });
+      const seconds = Math.ceil(verdict.retryAfterMs / 1000);
+      const message = `${whose} allows ${perMinute} calls a minute, and has room again in ${seconds} s`;
       return { message, retryAfterMs: verdict.retryAfterMs };
     }
     counted.push([scope, verdict.calls]);

@@ -4,14 +4,9 @@
  */
 import { layersOf } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
+import { beyondRules, type Spent } from '@portarium/contracts/rule-budget';
 import { ShownContract } from '@portarium/contracts/verify-contract';
 import type { FixedAction } from './fixed-actions.ts';
-
-interface Spent {
-  calls: number;
-  /** Out and in together. */
-  bytes: number;
-}
 
 /** @returns the first limit or budget that `calls` together go beyond */
 export function overBudget(
@@ -20,6 +15,11 @@ export function overBudget(
 ): string | undefined {
   const shown = new ShownContract(contract);
   const byRule = new Map<object, Spent>();
+  const spentUnder = (rule: object) => {
+    const spent = byRule.get(rule) ?? { calls: 0, bytes: 0 };
+    byRule.set(rule, spent);
+    return spent;
+  };
   let [count, bytesOut, bytesIn] = [0, 0, 0];
   for (const call of calls) {
     // A denial took nothing along.
@@ -28,19 +28,14 @@ export function overBudget(
     bytesOut += call.bytesOut;
     bytesIn += call.bytesIn;
     const rules = shown.rules(call.rule);
-    for (const rule of rules ? layersOf(rules) : []) {
-      const spent = byRule.get(rule) ?? { calls: 0, bytes: 0 };
-      byRule.set(rule, spent);
+    if (!rules) continue;
+    for (const [, rule] of layersOf(rules)) {
+      const spent = spentUnder(rule);
       spent.calls++;
       spent.bytes += call.bytesOut + call.bytesIn;
-      const { id, maxCalls, maxBytes } = rule;
-      if (maxCalls !== undefined && spent.calls > maxCalls) {
-        return `rule ${id} allows ${maxCalls} calls`;
-      }
-      if (maxBytes !== undefined && spent.bytes > maxBytes) {
-        return `rule ${id} allows ${maxBytes} bytes`;
-      }
     }
+    const over = beyondRules(rules, spentUnder);
+    if (over !== undefined) return over;
   }
   if (count > limits.egressCalls) return `more than ${limits.egressCalls} calls`;
   if (bytesOut > limits.egressBytesOut) return `more than ${limits.egressBytesOut} bytes out`;

@@ -65,7 +65,9 @@ test('hosts at different replicas that ask at once get leave for no more calls a
   for (const { refusal } of asked) {
     expect(refusal).toMatchObject({
       ...{ status: 'refused', code: 'limit.rate', layer: 'rate' },
-      message: 'rule look allows 7 calls a minute',
+      message: expect.stringMatching(
+        /rule look allows 7 calls a minute, and has room again in \d+ s$/,
+      ),
     });
     const { retryAfterMs = 0 } = refusal as { retryAfterMs?: number };
     expect(retryAfterMs).toBeGreaterThan(50_000);
@@ -212,7 +214,10 @@ test('an attempt on another host that has calls to replay may make only the rest
   expect((await intend(other, next, read(2))).body.status).toBe('send');
   const report = await answered(read(2));
   const beyond = await intend(other, next, read(3), report);
-  expect(beyond.body).toMatchObject({ code: 'limit.egress', message: 'rule look allows 3 calls' });
+  expect(beyond.body).toMatchObject({
+    code: 'limit.egress',
+    message: expect.stringContaining('rule look allows 3 calls'),
+  });
   const started = (await story(one, id)).filter(({ type }) => type === 'attempt.started');
   expect(started.map(({ data }) => data.host)).toEqual(['host-local', 'host-other']);
 });
@@ -225,7 +230,7 @@ test('a report of more calls or bytes than the rules allow is refused, whichever
   const wide = await host.report(one, order, 'heartbeat', await read(1, 'x'.repeat(99)));
   expect([wide.status, wide.body.detail]).toEqual([
     409,
-    `The journal of ${id} goes beyond a budget: rule look allows 100 bytes.`,
+    `The journal of ${id} goes beyond a budget: the operator’s rule look allows 100 bytes of an action, and this makes 101.`,
   ]);
   await host.report(one, order, 'outcome', { ...failed('host.lost'), calls: [] });
   const next = await host.claimed(other, id);
@@ -236,7 +241,7 @@ test('a report of more calls or bytes than the rules allow is refused, whichever
   const many = await host.report(other, next, 'heartbeat', { calls, bodies });
   expect([many.status, many.body.detail]).toEqual([
     409,
-    `The journal of ${id} goes beyond a budget: rule look allows 2 calls.`,
+    `The journal of ${id} goes beyond a budget: the operator’s rule look allows 2 calls of an action.`,
   ]);
   expect((await host.report(other, next, 'heartbeat', { calls: [calls[0]], bodies })).status).toBe(
     200,

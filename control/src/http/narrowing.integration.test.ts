@@ -110,7 +110,7 @@ test('budgets of an approver’s rule count beside those of the others', async (
   expect(second.body).toMatchObject({
     status: 'refused',
     code: 'limit.egress',
-    message: 'rule less allows 1 calls',
+    message: 'the approval’s rule less allows 1 call of an action',
   });
 });
 

@@ -1,13 +1,8 @@
 /** Counts calls and bytes of one attempt against its limits and against each rule. */
-import type { EgressRule } from '@portarium/contracts/egress-rule';
+import { type EgressRule, layersOf, type MatchedRules } from '@portarium/contracts/egress-rule';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { OutboundRequest } from '@portarium/contracts/outbound-request';
-
-interface Spent {
-  calls: number;
-  /** Out and in together. */
-  bytes: number;
-}
+import { beyondRules, type Spent } from '@portarium/contracts/rule-budget';
 
 export class Budget {
   readonly #limits: Pick<AttemptLimits, 'egressCalls' | 'egressBytesOut' | 'egressBytesIn'>;
@@ -29,23 +24,18 @@ export class Budget {
   }
 
   /** Counts one call, or says which budget has no room for it (and counts nothing). */
-  begin(rules: readonly EgressRule[], bytesOut: number): string | undefined {
+  begin(rules: MatchedRules, bytesOut: number): string | undefined {
     const { egressCalls, egressBytesOut } = this.#limits;
     if (this.#calls >= egressCalls) return `more than ${egressCalls} calls`;
     if (this.#bytesOut + bytesOut > egressBytesOut) return `more than ${egressBytesOut} bytes out`;
-    for (const rule of rules) {
+    const over = beyondRules(rules, (rule) => {
       const { calls, bytes } = this.#spent(rule);
-      const { maxCalls, maxBytes } = rule;
-      if (maxCalls !== undefined && calls >= maxCalls) {
-        return `rule ${rule.id} allows ${maxCalls} calls`;
-      }
-      if (maxBytes !== undefined && bytes + bytesOut > maxBytes) {
-        return `rule ${rule.id} allows ${maxBytes} bytes`;
-      }
-    }
+      return { calls: calls + 1, bytes: bytes + bytesOut };
+    });
+    if (over !== undefined) return over;
     this.#calls++;
     this.#bytesOut += bytesOut;
-    for (const rule of new Set(rules)) {
+    for (const rule of rulesOf(rules)) {
       const spent = this.#spent(rule);
       spent.calls++;
       spent.bytes += bytesOut;
@@ -53,8 +43,8 @@ export class Budget {
     return undefined;
   }
 
-  bytesInLeft(rules: readonly EgressRule[]): number {
-    const left = rules.map((rule) =>
+  bytesInLeft(rules: MatchedRules): number {
+    const left = [...rulesOf(rules)].map((rule) =>
       rule.maxBytes === undefined
         ? Number.POSITIVE_INFINITY
         : rule.maxBytes - this.#spent(rule).bytes,
@@ -62,9 +52,10 @@ export class Budget {
     return Math.max(0, Math.min(this.#limits.egressBytesIn - this.#bytesIn, ...left));
   }
 
-  received(rules: readonly EgressRule[], bytes: number): void {
+  /** @param rules none for an answer of a call that no rules allowed */
+  received(rules: MatchedRules | undefined, bytes: number): void {
     this.#bytesIn += bytes;
-    for (const rule of new Set(rules)) this.#spent(rule).bytes += bytes;
+    for (const rule of rules ? rulesOf(rules) : []) this.#spent(rule).bytes += bytes;
   }
 
   #spent(rule: EgressRule): Spent {
@@ -74,6 +65,11 @@ export class Budget {
     this.#byRule.set(rule, fresh);
     return fresh;
   }
+}
+
+/** A manifest that is granted as it stands has one rule in two layers. */
+function rulesOf(rules: MatchedRules): ReadonlySet<EgressRule> {
+  return new Set(layersOf(rules).map(([, rule]) => rule));
 }
 
 /** What counts against a budget: path, headers and body, since each can carry data out. */

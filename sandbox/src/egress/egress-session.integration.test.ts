@@ -178,14 +178,14 @@ test('without rules everything is denied, and nothing is connected', async () =>
 
 test('a host, port, path, method or header outside the rules is denied with its reason', async () => {
   const cases: [GuestRequest, string][] = [
-    [{ ...get('/'), url: `http://other.test:${port}/` }, 'no rule names host other.test'],
+    [{ ...get('/'), url: `http://other.test:${port}/` }, 'no rule of the plugin names host other.test'],
     [{ ...get('/'), url: 'http://a.test:1/' }, 'port'],
     [get('/private'), 'path'],
     [get('/echo', { method: 'DELETE' }), 'method'],
     [get('/echo', { headers: [['x-other', '1']] }), 'header'],
     [get('/echo', { headers: [['Host', 'b.test']] }), 'header'],
     [get('/echo', { headers: [['Transfer-Encoding', 'chunked']] }), 'header'],
-    [get('/echo', { headers: [['content-type', 'text/xml']] }), 'content-type'],
+    [get('/echo', { headers: [['content-type', 'text/xml']] }), 'content type text/xml'],
     [get('/echo?key=1'), 'query'],
     [{ ...get('/'), url: `http://x@a.test:${port}/` }, 'user name'],
   ];

@@ -5,8 +5,7 @@
 import { digestOf } from '@portarium/contracts/digest';
 import {
   type EgressContract,
-  type EgressRule,
-  layersOf,
+  type MatchedRules,
   SAFE_METHODS,
 } from '@portarium/contracts/egress-rule';
 import type { EgressCall } from '@portarium/contracts/internal-api';
@@ -171,10 +170,11 @@ export class EgressSession {
       return { answer: diverged('is another request than the journal holds') };
     }
     if (!judged.allowed) {
-      return { answer: earlier ? await this.#replay(earlier, []) : this.#deny(call, judged) };
+      return {
+        answer: earlier ? await this.#replay(earlier, undefined) : this.#deny(call, judged),
+      };
     }
-    const { request } = judged;
-    const rules = layersOf(judged.rules);
+    const { request, rules } = judged;
     const over =
       this.#budget.begin(rules, bytesOutOf(request)) ??
       (earlier || this.#journal.hasRoom ? undefined : 'the journal has no room for more');
@@ -196,7 +196,7 @@ export class EgressSession {
   }
 
   /** Nothing leaves: the guest gets what an earlier attempt recorded. */
-  async #replay(earlier: EgressCall, rules: readonly EgressRule[]): Promise<EgressAnswer> {
+  async #replay(earlier: EgressCall, rules: MatchedRules | undefined): Promise<EgressAnswer> {
     this.#budget.received(rules, earlier.bytesIn);
     if (!hasBody(earlier)) return recordedAnswer(earlier);
     const digest = earlier.responseDigest;
@@ -214,7 +214,7 @@ export class EgressSession {
     allowed: AllowedRequest,
     endsBy: number,
   ): Promise<EgressAnswer> {
-    const rules = layersOf(allowed.rules);
+    const { rules } = allowed;
     const maxResponseBytes = this.#budget.bytesInLeft(rules);
     const task: CallTask = { ...place, allowed, maxResponseBytes };
     const { workspace, contract, dryRun } = this.#order;

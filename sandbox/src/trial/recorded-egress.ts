@@ -3,7 +3,7 @@
  * manifest asks for granted as it stands; what is allowed gets a recorded answer, of which the guest reads
  * what it would read of a server's. Nothing leaves.
  */
-import { type EgressContract, layersOf } from '@portarium/contracts/egress-rule';
+import type { EgressContract } from '@portarium/contracts/egress-rule';
 import { writtenBody } from '@portarium/contracts/example-answer';
 import type { Effect } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
@@ -86,8 +86,7 @@ export class RecordedEgress implements GuestEgress {
       }),
     });
     if (!judged.allowed) return denied(judged.layer, judged.reason);
-    const { request, rule } = judged;
-    const rules = layersOf(judged.rules);
+    const { request, rule, rules } = judged;
     const bytesOut = bytesOutOf(request);
     const over = this.#budget.begin(rules, bytesOut);
     if (over) return denied('budget', over);
