@@ -57,10 +57,19 @@ test('the newest dry run of an approval is shown with what it would have sent', 
     writes: [{ call: 0, method: 'POST', url: 'https://api.stripe.com/v1/refunds', headers: [] }],
   };
   const shown = await text({ approval: { dryRun } });
-  expect(shown).toContain('Its dry run act_9 is failed (dry-run.unanswered).\nIt would send:');
+  expect(shown).toContain('Its dry run, act_9: failed.\nIt would send:');
+  expect(shown).toContain('is not known: dry-run.unanswered: no example\nIts calls:');
+  expect(shown).toMatch(/networks opened[^]+Its dry run[^]+Approval digest/);
   expect(shown).toContain(
     '  POST https://api.stripe.com/v1/refunds\n      no credential; no example',
   );
+});
+
+test('a dry run that goes on is not told as one that sends nothing', async () => {
+  const dryRun = { action: 'act_9', state: 'dispatched', createdAt: '2026-01-01T00:00:00.000Z' };
+  const shown = await text({ approval: { dryRun: { ...dryRun, writes: [] } } });
+  expect(shown).toContain('It is not over; its calls: portarium action journal act_9');
+  expect(shown).not.toContain('no write.');
 });
 
 test('a write without an idempotency key says what a lost answer means, and a read says nothing', async () => {

@@ -13,7 +13,8 @@ import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { placementText } from '@portarium/contracts/credential-placement';
-import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
+import { SAFE_METHODS, shownRule } from '@portarium/contracts/egress-rule';
+import { RULE_LEGEND } from './journal-text.ts';
 import { table } from './output.ts';
 import { writesText } from './writes-text.ts';
 
@@ -37,11 +38,8 @@ export function approvalText(checked: CheckedApproval): string {
     ...replacedLines(request, encoding, lines),
     'It may make these calls, and no others:',
     ...callsText(calls),
-    ...(request.contract.approval.length === 0
-      ? []
-      : ['An approver narrowed them: the last name of each is that of their rule.']),
+    ...(request.contract.approval.length === 0 ? [] : ['An approver narrowed them.']),
     ...credentialLines(request),
-    ...dryRunLines(approval),
     rows([
       ['networks opened', request.contract.networks.join(' ') || '(none: public addresses only)'],
       ['limits', limitsText(statement.limits)],
@@ -55,6 +53,7 @@ export function approvalText(checked: CheckedApproval): string {
       ({ person, decision, rationale, at, digest: about }) =>
         `  ${visibleLine(`${at}  ${person}  ${decision}: ${rationale}`)}${about === undefined || about === digest ? '' : '  (does not count: about what it was before it was narrowed)'}`,
     ),
+    ...dryRunLines(approval),
     `Approval digest, computed here: ${digest}`,
     'It binds the input and the shapes of the calls, not the bytes that the plugin makes of them, nor those of a dry run.',
   ].join('\n');
@@ -104,7 +103,9 @@ function replacedLines(
 }
 
 export function callsText(calls: readonly AllowedCall[]): string[] {
-  return calls.length === 0 ? ['  (none)'] : calls.flatMap(callLines);
+  if (calls.length === 0) return ['  (none)'];
+  const several = calls.some(({ rule }) => rule.includes(' '));
+  return [...calls.flatMap(callLines), ...(several ? [`  ${RULE_LEGEND}`] : [])];
 }
 
 function callLines(call: AllowedCall): string[] {
@@ -126,7 +127,7 @@ function callLines(call: AllowedCall): string[] {
   }
   const repeated = repeatedText(call);
   return [
-    `  ${rule}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,
+    `  ${shownRule(rule)}  ${methods.join(',')} ${scheme}://${host}:${port}${path}`,
     `      ${told.join('; ')}`,
     ...(repeated === undefined ? [] : [`      ${repeated}`]),
   ].map(visibleLine);
@@ -149,11 +150,8 @@ function dryRunLines({ id, state, dryRun }: Approval): string[] {
     const how = state === 'open' ? `: portarium action dry-run ${id} shows what it would send` : '';
     return [`It was not run dry${how}.`];
   }
-  const { action, error, writes } = dryRun;
-  return [
-    visibleLine(`Its dry run ${action} is ${dryRun.state}${error ? ` (${error.code})` : ''}.`),
-    ...writesText(writes),
-  ];
+  const { action, state: end } = dryRun;
+  return [visibleLine(`Its dry run, ${action}: ${end}.`), ...writesText({ ...dryRun, id: action })];
 }
 
 function credentialLines({ credentials }: ApprovalRequest): string[] {

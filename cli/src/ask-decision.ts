@@ -29,7 +29,7 @@ export function assertDecidable(options: DecisionOptions): void {
   const asks = isTerminal() && options.json !== true;
   if (decides(options) && !asks && options.yes !== true) {
     throw new UsageError(
-      'Nobody can be asked here. Look at it first (without options), then give --yes and --rationale.',
+      'Nobody can be asked here, so nothing was decided. When you have seen what it is about (approve ID, or with --egress FILE what would be left), give --yes and --rationale.',
     );
   }
   if (options.rationale === undefined ? options.yes && !asks : options.rationale.trim() === '') {

@@ -25,8 +25,16 @@ function call(changes: object): JournalCall {
 test('each call stands with its attempt, address, verdict, sizes and rule', () => {
   const text = journalText([call({})], [{ id: ATTEMPT, fence: 2 }]);
   expect(text.split('\n')[1]).toMatch(
-    /^1 +2 +GET https:\/\/api\.example\.com:443\/v1\/items +allowed +200 +0 +17 +12 +items$/,
+    /^1 +2 +GET https:\/\/api\.example\.com:443\/v1\/items +allowed +- +200 +0 +17 +12 +items$/,
   );
+});
+
+test('a denial stands with its layer, and rules of several layers with what each name is', () => {
+  const denied = { verdict: 'denied', layer: 'operator', rule: undefined, reason: 'because' };
+  const text = journalText([call(denied), call({ rule: 'items own less' })], []);
+  expect(text).toMatch(/denied +operator +200 .*because\n/);
+  expect(text).toMatch(/items → own → less\nRules are named plugin → operator → approver/);
+  expect(journalText([call({})], [])).not.toContain('named plugin');
 });
 
 test('a call whose answer was not seen is told in words', () => {

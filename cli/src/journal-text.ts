@@ -1,8 +1,12 @@
 /** Egress calls of an action for people. Hosts, paths and reasons come from plugins: made safe to show. */
 import type { Attempt, JournalCall } from '@portarium/client/answers';
-import { SAFE_METHODS } from '@portarium/contracts/egress-rule';
+import { SAFE_METHODS, shownRule } from '@portarium/contracts/egress-rule';
 import { plainText } from '@portarium/contracts/plain-text';
 import { table } from './output.ts';
+
+/** Where a rule has several names. */
+export const RULE_LEGEND =
+  'Rules are named plugin → operator → approver; one name alone is that of plugin and operator.';
 
 /** A table of the calls in order, and a sentence about each whose answer nobody saw. */
 export function journalText(
@@ -15,16 +19,22 @@ export function journalText(
     numbers.get(call.attempt) ?? call.attempt,
     requestText(call),
     call.verdict,
+    safe(call.layer ?? '-'),
     ...(call.status === undefined ? ['-'] : [String(call.status)]),
     ...[call.bytesOut, call.bytesIn, call.ms].map(String),
-    safe([call.rule, call.reason].filter((part) => part !== undefined).join(': ')),
+    safe(
+      [call.rule && shownRule(call.rule), call.reason]
+        .filter((part) => part !== undefined)
+        .join(': '),
+    ),
   ]);
   const open = calls.filter(({ verdict }) => verdict === 'open');
   return [
     table([
-      ['CALL', 'ATTEMPT', 'REQUEST', 'VERDICT', 'STATUS', 'OUT', 'IN', 'MS', 'RULE'],
+      ['CALL', 'ATTEMPT', 'REQUEST', 'VERDICT', 'LAYER', 'STATUS', 'OUT', 'IN', 'MS', 'RULE'],
       ...rows,
     ]),
+    ...(calls.some(({ rule }) => rule?.includes(' ')) ? [RULE_LEGEND] : []),
     ...open.map(({ call }) => `Call ${call} was sent, or may have been; its answer was not seen.`),
   ].join('\n');
 }

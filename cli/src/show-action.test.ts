@@ -43,14 +43,21 @@ test('an error comes with what to do about it', () => {
 
 test('a dry run says so, and shows what it would have sent with nothing hidden in it', () => {
   const write = {
-    ...{ call: 0, rule: 'refunds', method: 'POST', url: 'https://a.test/x', credential: 'cred_1' },
+    ...{
+      call: 0,
+      rule: 'refunds',
+      method: 'POST',
+      url: 'https://a.test/x',
+      credential: 'cred_1',
+      slot: 'pay',
+    },
     headers: [['content-type', 'text/plain']],
     body: { digest, bytes: 9, text: 'a\n\u202eb\u001b[2J' },
   };
   const shown = actionText(action({ dryRun: true, dryRunOf: 'act_0', writes: [write] }));
   for (const part of [
     'of act_0; no write of it has left',
-    '  POST https://a.test/x\n      rule refunds; with cred_1; no example answers it',
+    '  POST https://a.test/x\n      rule refunds; with credential pay (cred_1); no example answers it',
     '      content-type: text/plain',
     '      body (9 bytes):\n      │ a\n      │ \\u202eb\\u001b[2J',
   ]) {
@@ -62,6 +69,26 @@ test('a dry run says so, and shows what it would have sent with nothing hidden i
   expect(other).toContain('answered by an example with 200');
   expect(actionText(action({ dryRun: true, writes: [] }))).toContain('It would send no write.');
   expect(actionText(action({}))).not.toContain('would send');
+});
+
+test('a dry run that failed does not say that it would send nothing', () => {
+  const error = { code: 'egress.denied', message: 'POST a.test:443 — no rule\u001b[2J' };
+  const failed = action({ state: 'failed', dryRun: true, error, writes: [] });
+  expect(actionText(failed)).toContain(
+    'It ended before a write could be recorded: egress.denied: POST a.test:443 — no rule\\u001b[2J\nIts calls: portarium action journal act_1',
+  );
+  expect(actionText(failed)).not.toContain('no write.');
+  const write = { call: 0, method: 'POST', url: 'https://a.test/x', headers: [] };
+  const later = actionText(action({ state: 'failed', dryRun: true, error, writes: [write] }));
+  expect(later).toContain('Then it ended, so what would follow is not known: egress.denied');
+});
+
+test('the output of a dry run is not taken for that of a run', () => {
+  const write = { call: 0, method: 'POST', url: 'https://a.test/x', headers: [], status: 200 };
+  const output = { number: 3 };
+  const made = /^Output, made from example answers .*createRefund in plugin.json.*\n\{/m;
+  expect(actionText(action({ dryRun: true, writes: [write], output }))).toMatch(made);
+  expect(actionText(action({ output }))).not.toContain('example');
 });
 
 test('nothing is left to do once it is over', () => {

@@ -32,12 +32,17 @@ export function actionText(action: Action): string {
     ...(action.decision === undefined ? [] : [['  decided', decisionLine(action.decision)]]),
     ...(error ? errorRows(error, state) : []),
   ];
-  const output =
-    action.output === undefined
-      ? []
-      : [plainText(JSON.stringify(action.output, null, 2), MAX_OUTPUT)];
-  const writes = action.dryRun && isSettled(state) ? writesText(action.writes ?? []) : [];
-  return [`${id}  ${state}`, table(rows), ...writes, ...output].join('\n');
+  const writes =
+    action.dryRun && isSettled(state) ? writesText({ ...action, writes: action.writes ?? [] }) : [];
+  return [`${id}  ${state}`, table(rows), ...writes, ...outputLines(action)].join('\n');
+}
+
+function outputLines({ output, operation, writes = [] }: Action): string[] {
+  if (output === undefined) return [];
+  const text = plainText(JSON.stringify(output, null, 2), MAX_OUTPUT);
+  if (writes.length === 0) return [text];
+  const head = `Output, made from example answers (“answers” of the examples of ${operation} in plugin.json):`;
+  return [plainText(head), text];
 }
 
 function dryRunLine({ dryRunOf }: Action): string {

@@ -4,16 +4,36 @@
  */
 import type { WithheldWrite } from '@portarium/client/approval-answers';
 import { visibleLine } from '@portarium/client/visible-text';
+import { shownRule } from '@portarium/contracts/egress-rule';
+import { type ActionState, isSettled } from '@portarium/contracts/life-cycle';
 
-export function writesText(writes: readonly WithheldWrite[]): string[] {
-  if (writes.length === 0) return ['It would send no write.'];
-  return ['It would send:', ...writes.flatMap(writeLines)];
+interface DryRun {
+  /** Of the dry run itself. */
+  readonly id: string;
+  readonly state: string;
+  readonly error?: { readonly code: string; readonly message: string } | null | undefined;
+  readonly writes: readonly WithheldWrite[];
 }
 
-function writeLines({ rule, method, url, headers, credential, body, status }: WithheldWrite) {
+/** Nothing is said to be missing of a dry run that did not get as far. */
+export function writesText({ id, state, error, writes }: DryRun): string[] {
+  const sent = writes.length === 0 ? [] : ['It would send:', ...writes.flatMap(writeLines)];
+  const journal = `its calls: portarium action journal ${id}`;
+  if (!isSettled(state as ActionState)) return [...sent, `It is not over; ${journal}`];
+  if (state === 'succeeded') return sent.length > 0 ? sent : ['It would send no write.'];
+  const why = error ? `${error.code}: ${error.message}` : state;
+  const ended =
+    sent.length > 0
+      ? 'Then it ended, so what would follow is not known'
+      : 'It ended before a write could be recorded';
+  return [...sent, visibleLine(`${ended}: ${why}`), journal.replace('its', 'Its')];
+}
+
+function writeLines(write: WithheldWrite) {
+  const { rule, method, url, headers, credential, slot, body, status } = write;
   const how = [
-    ...(rule === undefined ? [] : [`rule ${rule}`]),
-    credential === undefined ? 'no credential' : `with ${credential}`,
+    ...(rule === undefined ? [] : [`rule ${shownRule(rule)}`]),
+    credential === undefined ? 'no credential' : `with credential ${slot ?? ''} (${credential})`,
     status === undefined ? 'no example answers it' : `answered by an example with ${status}`,
   ];
   return [

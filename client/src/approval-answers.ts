@@ -38,6 +38,8 @@ export const WithheldWriteSchema = v.looseObject({
   url: text,
   headers: v.array(v.tuple([text, text])),
   credential: v.optional(text),
+  /** The plugin’s name for it. */
+  slot: v.optional(text),
   body: v.optional(
     v.looseObject({
       digest: DigestSchema,

@@ -47,6 +47,20 @@ export async function checkApproval(
   return { approval, request, digest, encoding, calls };
 }
 
+/** @returns the digest of the approval once it is narrowed to `rules`, and what would be left of its calls */
+export async function narrowedTo(
+  { approval, request }: CheckedApproval,
+  rules: ApprovalRequest['contract']['approval'],
+): Promise<Pick<CheckedApproval, 'digest' | 'calls'>> {
+  const contract = { ...request.contract, approval: rules };
+  const { statement } = approval;
+  const narrowed = { ...statement, contractDigest: await contractDigest(contract) };
+  return {
+    digest: await approvalDigest(narrowed),
+    calls: allowedCalls(contract, statement.effect),
+  };
+}
+
 function contractDigest(contract: ApprovalRequest['contract']): Promise<Digest> {
   return digestOfJson(contractStatement(contract));
 }

@@ -378,6 +378,11 @@ export function ruleName({ plugin, operator, approval }: MatchedRules): string {
   return plugin.id === operator.id ? plugin.id : `${plugin.id} ${operator.id}`;
 }
 
+/** What {@link ruleName} made as people read it: plugin → operator → approver. */
+export function shownRule(name: string): string {
+  return name.replaceAll(' ', ' → ');
+}
+
 /** The id of a layer’s rule in what {@link ruleName} made. */
 export function ruleOfLayer(name: string, layer: RuleLayer): string | undefined {
   const [plugin, operator = plugin, approval] = name.split(' ');

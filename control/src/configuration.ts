@@ -185,7 +185,10 @@ export function kvVaultOf(configuration: Configuration) {
     PORTARIUM_VAULT_NAMESPACE: namespace,
     PORTARIUM_VAULT_CA_FILE: authorityFile,
   } = configuration;
-  if (address === undefined) return undefined;
+  if (address === undefined && tokenFile === undefined) return undefined;
+  if (address === undefined) {
+    throw new Error('PORTARIUM_VAULT_TOKEN_FILE needs PORTARIUM_VAULT_ADDR: where the vault is.');
+  }
   if (tokenFile !== undefined)
     return { address, tokenFile, mount, prefix, namespace, authorityFile };
   throw new Error('PORTARIUM_VAULT_ADDR needs PORTARIUM_VAULT_TOKEN_FILE: a file with a token.');

@@ -167,7 +167,7 @@ test('a write waits, is shown exactly, is refused to who asked, and happens once
   expect(tail.out).toContain('rationale=ticket 4711, checked');
   const journal = await cli('agent', 'action', 'journal', id);
   expect(journal.out.split('\n')[1]).toMatch(
-    /^0 +1 +POST http:\/\/127\.0\.0\.1:\d+\/v1\/refunds +allowed +200 /,
+    /^0 +1 +POST http:\/\/127\.0\.0\.1:\d+\/v1\/refunds +allowed +- +200 /,
   );
   const sent = stripe
     .requests('ch_1')
@@ -194,14 +194,16 @@ test('a write is run dry before it is approved: nothing reaches the system, and 
     `of ${asked.id}; no write of it has left`,
     `  POST http://127.0.0.1:${stripe.port}/v1/refunds`,
     '      │ charge=ch_dry&amount=40',
+    'rule create-refund; with credential stripe (cred_',
     'answered by an example with 200',
+    'Output, made from example answers',
     '"id": "re_1"',
   ]) {
     expect(dry.out).toContain(part);
   }
   expect(stripe.requests('ch_dry')).toEqual([]);
   const shown = (await cli('approver', 'approve', asked.id)).out;
-  expect(shown).toMatch(/Its dry run act_\S+ is succeeded\./);
+  expect(shown).toMatch(/Its dry run, act_\S+: succeeded\./);
   expect(shown).toContain('      │ charge=ch_dry&amount=40');
   expect((await cli('approver', 'approve', asked.id, ...YES)).code).toBe(0);
   expect((await cli('auditor', 'action', 'tail', asked.id)).code).toBe(0);
@@ -219,7 +221,7 @@ test('a write is run dry before it is approved: nothing reaches the system, and 
   const tail = await cli('auditor', 'action', 'tail', id);
   expect(tail.out).toContain('egress.withheld');
   const journal = await cli('agent', 'action', 'journal', id);
-  expect(journal.out).toMatch(/POST http:\S+ +withheld +200/);
+  expect(journal.out).toMatch(/POST http:\S+ +withheld +- +200/);
   await replays(id, 1);
 }, 180_000);
 
@@ -237,10 +239,18 @@ test('an approver narrows a write: it happens within that, and its evidence veri
   const none = await cli('approver', 'approve', asked.id, '--egress', 'rules.json', ...YES);
   expect([none.code, none.err]).toEqual([2, expect.stringContaining('/egress')] as never);
   writeFileSync(join(folder, 'rules.json'), rules('/v1/refunds'));
+  const seen = await cli('approver', 'approve', asked.id, '--egress', 'rules.json');
+  expect([seen.code, seen.err]).toEqual([
+    2,
+    expect.stringContaining('nothing was decided'),
+  ] as never);
+  const [, digest = '?'] =
+    /one-refund  POST[^]+with --egress, computed here: (\S+)\n$/.exec(seen.out) ?? [];
   const less = await cli('approver', 'approve', asked.id, '--egress', 'rules.json', ...YES);
+  expect((await cli('approver', 'approve', asked.id, '--json')).out).toContain(digest);
   expect([less.code, less.out]).toEqual([
     0,
-    expect.stringContaining('create-refund create-refund one-refund  POST'),
+    expect.stringContaining('create-refund → create-refund → one-refund  POST'),
   ] as never);
   const tail = await cli('auditor', 'action', 'tail', asked.id);
   expect([tail.code, tail.out]).toEqual([0, expect.stringContaining('succeeded')] as never);

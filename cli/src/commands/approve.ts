@@ -3,11 +3,10 @@
  * the decision with the digest that was computed here. Side effects: the decision.
  */
 import type { Approval } from '@portarium/client/approval-answers';
-import { type CheckedApproval, checkApproval } from '@portarium/client/approval-check';
+import { type CheckedApproval, checkApproval, narrowedTo } from '@portarium/client/approval-check';
 import { doomsOf } from '@portarium/client/doomed-write';
 import type { PortariumClient } from '@portarium/client/portarium-client';
 import { visibleLine } from '@portarium/client/visible-text';
-import { allowedCalls } from '@portarium/contracts/allowed-calls';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
 import { NarrowingRulesSchema } from '@portarium/contracts/grantable-rules';
 import { ActionIdSchema, ApprovalIdSchema } from '@portarium/contracts/ids';
@@ -53,7 +52,10 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
   if (!options.json) print(approvalText(checked));
   if (!decides(options)) tellIfFutile(approval);
   if (approval.state === 'open' && !options.deny) await warn(client, checked);
-  if (egress && !options.json) print(narrowedText(checked, egress));
+  if (egress && !options.json) {
+    print(await narrowedText(checked, egress));
+    assertDecidable(options);
+  }
   const decision = options.deny ? 'deny' : options.requestChanges ? 'request-changes' : 'approve';
   const open = approval.state === 'open' && !approval.refusal;
   const wanted = await askDecision(decision, open, options);
@@ -73,7 +75,7 @@ async function approve(id: string | undefined, options: ApproveOptions): Promise
 }
 
 /** @throws UsageError when the file holds no rules that could narrow anything */
-async function rulesOf({ egress }: ApproveOptions): Promise<readonly EgressRule[] | undefined> {
+async function rulesOf({ egress }: ApproveOptions): Promise<EgressRule[] | undefined> {
   if (egress === undefined) return undefined;
   return checkedJson(
     egress,
@@ -83,11 +85,12 @@ async function rulesOf({ egress }: ApproveOptions): Promise<readonly EgressRule[
 }
 
 /** What would be left of the calls; read out of the rules as the Control Plane will. */
-function narrowedText({ request }: CheckedApproval, approval: readonly EgressRule[]): string {
-  const contract = { ...request.contract, approval };
+async function narrowedText(checked: CheckedApproval, rules: EgressRule[]): Promise<string> {
+  const { calls, digest } = await narrowedTo(checked, rules);
   return [
     'With --egress it may make these calls, and no others:',
-    ...callsText(allowedCalls(contract, request.effect)),
+    ...callsText(calls),
+    `Approval digest with --egress, computed here: ${digest}`,
   ].join('\n');
 }
 
@@ -125,7 +128,8 @@ function assertUsable(id: string | undefined, options: ApproveOptions): void {
       `${JSON.stringify(id)} is no id. Expected that of an approval (apr_…) or of an action (act_…).`,
     );
   }
-  assertDecidable(options);
+  // What --egress would leave is shown before anybody has to be there.
+  if (options.egress === undefined || options.json) assertDecidable(options);
 }
 
 async function approvalIdOf(client: PortariumClient, id: string): Promise<string> {

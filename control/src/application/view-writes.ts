@@ -1,6 +1,7 @@
 /** The writes of a dry run, as people and machines see what would be sent. */
 import type { Digest } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
+import { ShownContract } from '@portarium/contracts/verify-contract';
 import type { Context } from './context.ts';
 import type { ActionRecord } from './ports/records.ts';
 
@@ -13,6 +14,8 @@ export interface WriteView {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The credential that the broker would set. */
   readonly credential?: string;
+  /** The plugin’s name for it. */
+  readonly slot?: string;
   /** Absent without one. Bytes that are UTF-8 are `text`; of a large one, the first only. */
   readonly body?: {
     readonly digest: Digest;
@@ -31,14 +34,16 @@ const MOST_SHOWN = 64 * 1024;
 export async function viewWrites(
   context: Pick<Context, 'objects' | 'store'>,
   workspace: WorkspaceId,
-  { id }: Pick<ActionRecord, 'id'>,
+  { id, contract }: Pick<ActionRecord, 'id' | 'contract'>,
 ): Promise<readonly WriteView[]> {
   const journal = await context.store.read(workspace, (tx) => tx.listJournal(id));
+  const shown = new ShownContract(contract);
   const writes: WriteView[] = [];
   for (const { record } of journal) {
     const { call, rule, method, credential, status, request } = record;
     if (record.verdict !== 'withheld' || !request) continue;
     const { url, headers, bodyDigest } = request;
+    const slot = shown.rules(rule)?.plugin.credential;
     const bytes =
       bodyDigest === null ? undefined : await context.objects.get(workspace, bodyDigest);
     writes.push({
@@ -46,6 +51,7 @@ export async function viewWrites(
       ...(rule === undefined ? {} : { rule }),
       ...{ method, url, headers },
       ...(credential === undefined ? {} : { credential }),
+      ...(slot === undefined ? {} : { slot }),
       ...(bodyDigest === null || !bytes ? {} : { body: bodyView(bodyDigest, bytes) }),
       ...(status === undefined ? {} : { status }),
     });

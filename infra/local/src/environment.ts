@@ -139,11 +139,12 @@ export function inheritedVariables(environment: LocalEnvironment): Record<string
   return kept;
 }
 
-/** What is set of the variables that this launcher and what it starts go by. */
+/** What is set of the variables that this launcher and what it starts go by; paths of files absolute. */
 export function configuringVariables(environment: LocalEnvironment): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment.all)) {
-    if (value !== undefined && isConfiguring(name)) kept[name] = value;
+    if (value === undefined || !isConfiguring(name)) continue;
+    kept[name] = EXTERNAL_VAULT.test(name) && name.endsWith('_FILE') ? resolve(value) : value;
   }
   return kept;
 }
@@ -158,11 +159,20 @@ export function variablesWith(
 
 function isConfiguring(name: string): boolean {
   const ours = Object.hasOwn(EnvironmentSchema.entries, name);
-  return ours || INHERITED.test(name) || PLANE_TUNING.test(name);
+  return ours || [INHERITED, PLANE_TUNING, EXTERNAL_VAULT].some((names) => names.test(name));
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
 const PLANE_TUNING = /^(PORTARIUM_(CELLS|LOG_[A-Z_]+|RATE_[A-Z_]+|INSTANCE)|OTEL_[A-Z_]+)$/;
+
+/** Where the Control Plane keeps credentials, if not in the sealed vault of the data folder. */
+const EXTERNAL_VAULT = /^PORTARIUM_VAULT_(ADDR|TOKEN_FILE|MOUNT|PREFIX|NAMESPACE|CA_FILE)$/;
+
+/** For the Control Plane alone. */
+export function vaultVariables(environment: LocalEnvironment): Record<string, string> {
+  const all = Object.entries(configuringVariables(environment));
+  return Object.fromEntries(all.filter(([name]) => EXTERNAL_VAULT.test(name)));
+}
 
 /** The tuning variables that the person who runs the launcher has set. */
 export function planeTuning(environment: LocalEnvironment): Record<string, string> {

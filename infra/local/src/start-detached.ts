@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { bunArguments } from './bun-arguments.ts';
 import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
-import { variablesWith } from './environment.ts';
+import { configuringVariables, readEnvironment, variablesWith } from './environment.ts';
 import { LocalStackError } from './local-stack-error.ts';
 import { type Outside, outsideArguments } from './outside.ts';
 import { alreadyRunning, folderOwner } from './process/folder-owner.ts';
@@ -39,14 +40,23 @@ const POLL_MS = 30;
 export const EXIT_ALREADY_RUNNING = 3;
 
 /**
- * Resolves when the stack is ready; its supervisor logs to `<data>/logs/supervisor.log`.
- * @throws LocalStackError with why it did not become ready
+ * Resolves when the stack is ready, or was; its supervisor logs to `<data>/logs/supervisor.log`.
+ * @throws LocalStackError with why it did not become ready, or what it was started without
  */
 export async function startDetached(options: StartDetachedOptions): Promise<StackConnection> {
   const folder = dataFolderAt(options.dataDir);
   prepareDataFolder(folder);
   const owner = folderOwner(folder);
-  if (owner !== undefined) throw alreadyRunning(folder, owner);
+  const variables = options.variables ?? configuringVariables(readEnvironment());
+  if (owner !== undefined) {
+    const running = findRunningStack(folder.path);
+    const { message } = alreadyRunning(folder, owner);
+    if (!running) throw new LocalStackError('already-running', message);
+    const otherwise = startedOtherwise(folder, running.url, { ...options, variables });
+    if (otherwise.length === 0) return running;
+    const why = `It was started with another ${otherwise.join(', ')}`;
+    throw new LocalStackError('already-running', `${message}. ${why}.`);
+  }
   const logPath = join(folder.logs, 'supervisor.log');
   const log = openLog(logPath);
   const ours = { log: new RotatingLog(logPath), from: fstatSync(log).size };
@@ -60,7 +70,7 @@ export async function startDetached(options: StartDetachedOptions): Promise<Stac
     ),
     {
       ...{ cwd: REPOSITORY_ROOT, detached: true, stdio: ['ignore', log, log] },
-      ...(options.variables === undefined ? {} : { env: variablesWith(options.variables) }),
+      env: variablesWith(variables),
     },
   );
   closeSync(log);
@@ -90,6 +100,29 @@ export async function startDetached(options: StartDetachedOptions): Promise<Stac
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
+}
+
+/** What is wanted now and was not given, or was another, when the running stack was started. */
+function startedOtherwise(
+  folder: DataFolder,
+  url: string,
+  {
+    httpPort,
+    outside,
+    variables,
+  }: Pick<StartDetachedOptions, 'httpPort' | 'outside'> & {
+    readonly variables: Readonly<Record<string, string>>;
+  },
+): string[] {
+  const how = readStackFile(folder.stack)?.startedWith;
+  const changed = Object.keys(variables).filter(
+    (name) => /^(PORTARIUM|OTEL)_(?!DATA$)/.test(name) && variables[name] !== how?.variables[name],
+  );
+  return [
+    ...(httpPort === undefined || new URL(url).port === String(httpPort) ? [] : ['--port']),
+    ...(outside === undefined || isDeepStrictEqual(outside, how?.outside) ? [] : ['--listen']),
+    ...changed,
+  ];
 }
 
 /** @param ours the shared log and where this start's lines begin in it */

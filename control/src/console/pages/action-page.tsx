@@ -70,12 +70,12 @@ export function ActionPage({ id }: { readonly id: string }) {
           {action.dryRun && (
             <section>
               <h2>What it would send</h2>
-              <WritesPart writes={action.writes ?? []} />
+              <WritesPart state={action.state} writes={action.writes ?? []} />
             </section>
           )}
           {action.output !== undefined && (
             <section>
-              <h2>Output</h2>
+              <h2>Output{action.writes?.length ? ', made from example answers' : ''}</h2>
               <JsonView value={action.output} label="Output" />
             </section>
           )}

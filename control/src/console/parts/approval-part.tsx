@@ -6,6 +6,7 @@ import { lineDiff } from '@portarium/client/line-diff';
 import { visibleLine } from '@portarium/client/visible-text';
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
 import { placementText } from '@portarium/contracts/credential-placement';
+import { shownRule } from '@portarium/contracts/egress-rule';
 import { useState } from 'preact/hooks';
 import { useLive } from '../live.ts';
 import { Failure, useResource } from '../resource.tsx';
@@ -162,8 +163,7 @@ function Request({ checked }: { readonly checked: CheckedApproval }) {
       )}
       {contract.approval.length > 0 && (
         <p class="notice">
-          An approver narrowed what it may reach: the last name of each call’s rule is that of
-          theirs.
+          An approver narrowed what it may reach: rules are named plugin → operator → approver.
         </p>
       )}
       <h3>Credentials, set by the platform</h3>
@@ -207,7 +207,7 @@ function Call({ call }: { readonly call: AllowedCall }) {
       </p>
       <p class="quiet">
         {[
-          `rule ${rule}`,
+          `rule ${shownRule(rule)}`,
           credential === undefined ? 'no credential' : `credential ${credential}`,
           `headers ${call.headers.join(', ') || 'none'}`,
           `body ${call.contentTypes.join(', ') || 'none'}`,
@@ -272,7 +272,7 @@ function DryRun(props: { readonly approval: Approval; readonly reload: () => voi
             <Link href={hrefOf(current.workspace, 'actions', dryRun.action)}>Its dry run</Link>{' '}
             <Badge of={dryRun.state} /> {dryRun.error && visibleLine(dryRun.error.code)}
           </p>
-          <WritesPart writes={dryRun.writes} />
+          <WritesPart state={dryRun.state} writes={dryRun.writes} />
           <p class="quiet">
             None of it has left. What the plugin reads, and so what it sends, may be another then.
           </p>

@@ -1,5 +1,6 @@
 import type { Attempt, JournalCall } from '@portarium/client/answers';
 import { visibleLine } from '@portarium/client/visible-text';
+import { shownRule } from '@portarium/contracts/egress-rule';
 import { Badge } from './badge.tsx';
 import { Table } from './table.tsx';
 
@@ -37,10 +38,11 @@ export function Waterfall(props: {
           </td>
           <td>
             <Badge of={call.verdict} /> {call.status}
+            {call.layer && <div class="quiet">by {visibleLine(call.layer)}</div>}
             {call.reason && <div class="quiet">{visibleLine(call.reason)}</div>}
           </td>
           <td>
-            {call.rule}
+            {call.rule && shownRule(call.rule)}
             {call.credential && <div class="quiet">with a credential</div>}
           </td>
           <td class="number">

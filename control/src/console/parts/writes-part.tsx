@@ -1,10 +1,26 @@
 import type { WithheldWrite } from '@portarium/client/approval-answers';
 import { visibleLine, visibleText } from '@portarium/client/visible-text';
+import { shownRule } from '@portarium/contracts/egress-rule';
 import { Code } from './code.tsx';
 
 /** What a dry run would have sent; every word of it is a plugin’s. */
-export function WritesPart({ writes }: { readonly writes: readonly WithheldWrite[] }) {
-  if (writes.length === 0) return <p>It would send no write.</p>;
+export function WritesPart({
+  state,
+  writes,
+}: {
+  /** Of the dry run. */
+  readonly state: string;
+  readonly writes: readonly WithheldWrite[];
+}) {
+  if (writes.length === 0) {
+    return (
+      <p>
+        {state === 'succeeded'
+          ? 'It would send no write.'
+          : 'No write was recorded: it has not come that far.'}
+      </p>
+    );
+  }
   return (
     <ul class="calls">
       {writes.map((write) => (
@@ -15,7 +31,7 @@ export function WritesPart({ writes }: { readonly writes: readonly WithheldWrite
 }
 
 function Write({ write }: { readonly write: WithheldWrite }) {
-  const { call, rule, method, url, headers, credential, body, status } = write;
+  const { call, rule, method, url, headers, credential, slot, body, status } = write;
   return (
     <li>
       <p>
@@ -23,8 +39,10 @@ function Write({ write }: { readonly write: WithheldWrite }) {
       </p>
       <p class="quiet">
         {[
-          ...(rule === undefined ? [] : [`rule ${rule}`]),
-          credential === undefined ? 'no credential' : `with ${credential}`,
+          ...(rule === undefined ? [] : [`rule ${shownRule(rule)}`]),
+          credential === undefined
+            ? 'no credential'
+            : `with credential ${slot ?? ''} (${credential})`,
           ...headers.map(([name, value]) => visibleLine(`${name}: ${value}`)),
           status === undefined ? 'no example answers it' : `answered by an example with ${status}`,
         ].join(' · ')}

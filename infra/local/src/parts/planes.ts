@@ -6,7 +6,12 @@
 import { join } from 'node:path';
 import { bunArguments } from '../bun-arguments.ts';
 import type { DataFolder } from '../data-folder.ts';
-import { inheritedVariables, type LocalEnvironment, planeTuning } from '../environment.ts';
+import {
+  inheritedVariables,
+  type LocalEnvironment,
+  planeTuning,
+  vaultVariables,
+} from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
 import { LocalStackError } from '../local-stack-error.ts';
 import { type Outside, outsideVariables } from '../outside.ts';
@@ -52,6 +57,7 @@ function controlVariables(context: StackContext): Record<string, string> {
     ...inheritedVariables(environment),
     PORTARIUM_INSTANCE: 'local',
     ...planeTuning(environment),
+    ...vaultVariables(environment),
     PORTARIUM_DATABASE_URL: postgresUrl(
       ports,
       POSTGRES_RUNTIME,
