@@ -252,5 +252,10 @@ export type EvidencePage = v.InferOutput<typeof EvidencePageSchema>;
 export const ReadinessSchema = v.looseObject({ ready: v.boolean(), reasons: v.array(text) });
 export type Readiness = v.InferOutput<typeof ReadinessSchema>;
 
-export const HealthSchema = v.looseObject({ version: text, parts: v.record(text, text) });
+export const HealthSchema = v.looseObject({
+  version: text,
+  /** What keeps credentials: `sealed` or `key-value`. */
+  vault: v.optional(text),
+  parts: v.record(text, text),
+});
 export type Health = v.InferOutput<typeof HealthSchema>;

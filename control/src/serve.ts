@@ -70,10 +70,8 @@ async function serveHttp(
     hostname: configuration.PORTARIUM_HTTP_HOST,
     port: configuration.PORTARIUM_HTTP_PORT,
   });
-  log.info('listening on http://{host}:{port}', {
-    host: configuration.PORTARIUM_HTTP_HOST,
-    port: server.port,
-  });
+  const origin = `http://${configuration.PORTARIUM_HTTP_HOST}:${server.port}`;
+  log.info(`listening on ${origin}, credentials in the ${context.vault.kind} vault`);
   const outside = await listenOutside(configuration, app.fetch);
   return {
     port: server.port,
@@ -99,11 +97,8 @@ async function listenOutside(
     ...{ hostname, port },
     tls: pem,
   });
-  log.info('listening on {scheme}://{hostname}:{port} for other machines', {
-    scheme: pem ? 'https' : 'http',
-    hostname,
-    port: server.port,
-  });
+  const scheme = pem ? 'https' : 'http';
+  log.info(`listening on ${scheme}://${hostname}:${server.port} for other machines`);
   return server;
 }
 

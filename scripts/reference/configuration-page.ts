@@ -26,7 +26,7 @@ const PARTS: readonly Part[] = [
   {
     title: 'Of the Control Plane',
     about:
-      'Read by `control/src/main.ts` in every role. `./portarium up` sets what connects the parts; of the others it passes on those that begin with `PORTARIUM_RATE_` or `OTEL_`, and `PORTARIUM_INSTANCE`.',
+      'Read by `control/src/main.ts` in every role. `./portarium up` sets what connects the parts; of the others it passes on those that begin with `PORTARIUM_RATE_` or `OTEL_`, `PORTARIUM_INSTANCE`, and those of an outer vault (`PORTARIUM_VAULT_ADDR` and what belongs to it).',
     entries: ConfigurationSchema.entries,
   },
   {

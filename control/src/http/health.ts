@@ -25,7 +25,7 @@ export function healthRoutes(app: Api, context: Context, probes: HealthProbes): 
     for (const [name, probe] of Object.entries({ ...probes.required, ...probes.optional })) {
       parts[name] = (await failures({ [name]: probe }))[0] ?? 'ok';
     }
-    return exchange.json({ version: context.version, parts });
+    return exchange.json({ version: context.version, vault: context.vault.kind, parts });
   });
 }
 

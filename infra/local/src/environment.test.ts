@@ -1,5 +1,12 @@
 import { expect, test } from 'bun:test';
-import { inheritedVariables, planeTuning, readEnvironment } from './environment.ts';
+import { resolve } from 'node:path';
+import {
+  configuringVariables,
+  inheritedVariables,
+  planeTuning,
+  readEnvironment,
+  vaultVariables,
+} from './environment.ts';
 
 test('the cache follows PORTARIUM_CACHE, then XDG_CACHE_HOME', () => {
   expect(readEnvironment({ PORTARIUM_CACHE: '/a', XDG_CACHE_HOME: '/b' }).cacheDir).toBe('/a');
@@ -19,4 +26,19 @@ test('children inherit no credentials and no connection settings', () => {
   });
   expect(inheritedVariables(environment)).toEqual({ PATH: '/bin' });
   expect(planeTuning(environment)).toEqual({ PORTARIUM_CELLS: '2' });
+});
+
+test('an outer vault is the Control Plane’s alone, and its files are found from any folder', () => {
+  const environment = readEnvironment({
+    PORTARIUM_VAULT_ADDR: 'https://vault.example.com:8200',
+    PORTARIUM_VAULT_TOKEN_FILE: 'token',
+    PORTARIUM_VAULT_DIR: '/elsewhere',
+  });
+  const given = {
+    PORTARIUM_VAULT_ADDR: 'https://vault.example.com:8200',
+    PORTARIUM_VAULT_TOKEN_FILE: resolve('token'),
+  };
+  expect(vaultVariables(environment)).toEqual(given);
+  expect(configuringVariables(environment)).toEqual(given);
+  expect({ ...inheritedVariables(environment), ...planeTuning(environment) }).toEqual({});
 });

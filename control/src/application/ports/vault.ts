@@ -9,6 +9,8 @@ export interface SecretName {
 }
 
 export interface Vault {
+  /** What keeps them: the sealed file of this instance, or the engine of an outer server. */
+  readonly kind: 'sealed' | 'key-value';
   /** Durable when it resolves. A name is written once; writing it again is an error. */
   put(name: SecretName, secret: Uint8Array): Promise<void>;
   /** @returns undefined when there is none. Rejects with `InfraError` when it can not be opened. */

@@ -49,6 +49,7 @@ export async function openKvVault(given: KvVaultOptions): Promise<Vault> {
     `${mount}/data/${folder(workspace, credential)}/${version}`;
 
   const vault: Vault = {
+    kind: 'key-value',
     async put(name, secret) {
       const path = dataOf(name);
       const data = { value: Buffer.from(secret).toString('base64') };

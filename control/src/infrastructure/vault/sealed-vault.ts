@@ -137,6 +137,7 @@ export async function openSealedVault(
           throw error;
         }
       }),
+    kind: 'sealed',
     ping: async () => undefined,
     get rewrap() {
       return rewrap;

@@ -117,7 +117,7 @@ export function vaultProblem(
   if (said.includes('sealed')) return problem('is sealed; unseal it', true);
   if (status === 403) {
     return problem(
-      `refuses the token in ${tokenFile} for ${path}: renew it, or give its policy what docs/how-to/keep-credentials-in-vault.md lists${told}`,
+      `refuses the token in ${tokenFile} for ${path}: renew it, give its policy what docs/how-to/keep-credentials-in-vault.md lists, or mount the engine, as it is the same answer when nothing is mounted there${told}`,
       false,
     );
   }
