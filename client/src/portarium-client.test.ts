@@ -82,6 +82,9 @@ test('a problem document becomes an error with everything that it says', async (
     'No. /input/csv: this field is missing. Do. (input.invalid, trace ab)',
   );
   expect(requests).toHaveLength(1);
+  const told = { ...body, detail: '/input/csv: this field is missing.' };
+  const again = await failureOf(scripted(json(told, 422)).client.actions.get('x'));
+  expect(again.message).toBe('/input/csv: this field is missing. Do. (input.invalid, trace ab)');
 });
 
 test('an answer that is no problem document, or of another shape, says so', async () => {

@@ -50,9 +50,9 @@ export class PortariumError extends Error implements PortariumErrorParts {
 }
 
 function sentence({ code, detail, hint, trace, errors }: PortariumErrorParts): string {
-  const places = errors.map(
-    ({ pointer, message }) => `${pointer || 'body'}: ${message.replace(/\.$/, '')}`,
-  );
+  const places = errors
+    .map(({ pointer, message }) => `${pointer || 'body'}: ${message.replace(/\.$/, '')}`)
+    .filter((place) => !detail.includes(place));
   const marks = [code, ...(trace === '' ? [] : [`trace ${trace}`])].join(', ');
   const text = [detail, ...(places.length > 0 ? [`${places.join('; ')}.`] : []), hint];
   return `${text.filter((part) => part !== '').join(' ')} (${marks})`;

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import type { Effect } from './life-cycle.ts';
 import { PLATFORM_LIMITS } from './limits.ts';
 import { networkProblem } from './network.ts';
+import { unknownField } from './violations.ts';
 
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type HttpMethod = (typeof HTTP_METHODS)[number];
@@ -65,18 +66,45 @@ const anyCaseHeaderName = v.pipe(
 const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
 
-const host = v.pipe(
-  v.string(),
-  v.maxLength(255),
-  v.check(
-    (text) => HOST.test(text) || IPV6.test(text),
-    'expected a host name in lower case without a trailing dot, an address, or *.name',
-  ),
-  v.check(
-    (text) => !text.startsWith('*.') || (text.slice(2).includes('.') && !isNumeric(text)),
-    'a wildcard may not cover a public suffix; name the registrable domain',
-  ),
-);
+export const SUFFIX_COVERED =
+  'a wildcard may not cover a public suffix; name the registrable domain';
+
+/** What people write in the place of a host, and what they should. */
+const NO_HOSTS: readonly (readonly [RegExp, string])[] = [
+  [/[^\x20-\x7e]/, 'write a name beyond ASCII in its form that begins with xn--'],
+  [/[A-Z]/, 'write it in lower case'],
+  [/:\/\//, 'leave the scheme out: it stands in “scheme”'],
+  [
+    /^[0-9a-f.:[\]]+\/\d+$/,
+    'a rule names one host; a CIDR block belongs in “networks” (--network)',
+  ],
+  [/\//, 'leave the path out: it stands in “path”'],
+  [/^[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*$/, 'write an IPv6 address in brackets, such as [::1]'],
+  [/:\d*$/, 'leave the port out: it stands in “port”'],
+  [/\*/, 'a wildcard stands for the labels below a domain, and only in front: *.example.com'],
+  [/\.$/, 'leave the dot at the end out'],
+];
+
+/** Why a text is no host of a rule; undefined when it is one. */
+function hostProblem(text: string): string | undefined {
+  if (!HOST.test(text) && !IPV6.test(text)) {
+    const known = NO_HOSTS.find(([pattern]) => pattern.test(text))?.[1];
+    return known ?? 'expected a name such as api.example.com, an address, or *.example.com';
+  }
+  if (!text.startsWith('*.')) return undefined;
+  if (isNumeric(text)) return 'an address takes no wildcard: name each';
+  return text.slice(2).includes('.') ? undefined : SUFFIX_COVERED;
+}
+
+const host = v.pipe(v.string(), v.maxLength(255), explained(hostProblem));
+
+/** A check that says what is wrong with the very text. */
+function explained(problem: (text: string) => string | undefined) {
+  return v.check<string, (issue: { readonly input: string }) => string>(
+    (text) => problem(text) === undefined,
+    ({ input }) => problem(input) ?? '',
+  );
+}
 
 /** Whether a segment of a rule's path stands for any one segment of a request's. */
 export function isPathParameter(segment: string): boolean {
@@ -92,32 +120,31 @@ export function canonicalEscapes(text: string): string {
 }
 
 /** Literal segments, `{name}` for exactly one, `**` as the last for any rest. */
-export const PathPatternSchema = v.pipe(
-  v.string(),
-  v.maxLength(1024),
-  v.check(
-    (text) => text === canonicalEscapes(text),
-    'expected no %XX for letters, digits, “-”, “.”, “_” and “~”, and capital letters in the others',
-  ),
-  v.check(
-    (text) =>
-      pathProblem(text) === undefined &&
-      text
-        .split('/')
-        .every(
-          (segment, i, all) =>
-            isPathParameter(segment) ||
-            (segment === '**' && i === all.length - 1) ||
-            !/[{}*]/.test(segment),
-        ),
-    'expected a path of segments that are literal, {name} for exactly one, or ** as the last',
-  ),
-);
+export const PathPatternSchema = v.pipe(v.string(), v.maxLength(1024), explained(patternProblem));
 
-export const EgressRuleSchema = v.strictObject({
+function patternProblem(text: string): string | undefined {
+  if (text.includes('?')) return 'leave the query out: names of parameters stand in “query”';
+  const never = pathProblem(text);
+  if (never !== undefined) return `such a path can never be granted: ${never}`;
+  if (text !== canonicalEscapes(text)) {
+    return 'write letters, digits, “-”, “.”, “_” and “~” as themselves, and %XX of others in capitals';
+  }
+  const segments = text.split('/');
+  const good = segments.every(
+    (segment, i) =>
+      isPathParameter(segment) ||
+      (segment === '**' && i === segments.length - 1) ||
+      !/[{}*]/.test(segment),
+  );
+  return good
+    ? undefined
+    : 'expected a path of segments that are literal, {name} for exactly one, or ** as the last';
+}
+
+const ruleEntries = {
   id: name,
   methods: v.pipe(
-    v.array(v.picklist(HTTP_METHODS)),
+    v.array(v.picklist(HTTP_METHODS, `expected ${HTTP_METHODS.join(', ')}, in capitals`)),
     v.minLength(1),
     v.maxLength(HTTP_METHODS.length),
   ),
@@ -128,7 +155,18 @@ export const EgressRuleSchema = v.strictObject({
   query: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(128))), v.maxLength(64))),
   headers: v.optional(v.pipe(v.array(headerName), v.maxLength(32))),
   contentTypes: v.optional(
-    v.pipe(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.+-]+\/[a-z0-9.+-]+$/))), v.maxLength(16)),
+    v.pipe(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.regex(
+            /^[a-z0-9.+-]+\/[a-z0-9.+-]+$/,
+            'expected a type in lower case such as application/json',
+          ),
+        ),
+      ),
+      v.maxLength(16),
+    ),
   ),
   credential: v.optional(name),
   idempotency: v.optional(
@@ -143,7 +181,9 @@ export const EgressRuleSchema = v.strictObject({
   ),
   /** Calls of the workspace in any minute, whatever action, attempt and host they are of. */
   maxPerMinute: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
-});
+};
+
+export const EgressRuleSchema = v.strictObject(ruleEntries, unknownField(ruleEntries));
 
 export type EgressRule = v.InferOutput<typeof EgressRuleSchema>;
 
@@ -155,9 +195,8 @@ const certificate = v.pipe(
   ),
 );
 
-/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
-export const OperatorRuleSchema = v.strictObject({
-  ...EgressRuleSchema.entries,
+const operatorEntries = {
+  ...ruleEntries,
   /** Authorities in PEM that the hosts of this rule are checked by, instead of the public ones. */
   caCertificates: v.optional(
     v.pipe(
@@ -170,7 +209,10 @@ export const OperatorRuleSchema = v.strictObject({
       ),
     ),
   ),
-});
+};
+
+/** What an operator grants: a plugin never says whom its hosts are to be believed by. */
+export const OperatorRuleSchema = v.strictObject(operatorEntries, unknownField(operatorEntries));
 
 export type OperatorRule = v.InferOutput<typeof OperatorRuleSchema>;
 

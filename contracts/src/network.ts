@@ -20,6 +20,16 @@ const CLOSED: readonly (readonly [kind: string, block: Block])[] = [
   ['multicast addresses (ff00::/8)', block(wide(0xff), 8)],
 ];
 
+/** Closed too, but small: a network around one may be opened, and the broker still refuses it. */
+const CLOSED_WITHIN: readonly (readonly [kind: string, block: Block])[] = [
+  ['addresses of metadata services', block([100, 100, 100, 200], 32)],
+  ['addresses of metadata services', block([168, 63, 129, 16], 32)],
+  ['addresses of metadata services', block([192, 0, 0, 192], 32)],
+  ['addresses of metadata services (fd00:ec2::/32)', block(wide(0xfd, 0x00, 0x0e, 0xc2), 32)],
+  ['addresses of metadata services', block(wide(0xfd, 0x20, 0, 0xce, ...zeros(10), 2, 0x54), 128)],
+  ['Teredo addresses (2001::/32)', block(wide(0x20, 0x01), 32)],
+];
+
 /** IPv6 blocks that hold IPv4 addresses in their last four bytes. */
 const EMBEDDING: readonly Block[] = [
   block(wide(...zeros(10), 0xff, 0xff), 96),
@@ -63,6 +73,21 @@ export function isClosedHost(host: string, networks: readonly string[]): boolean
     text === 'loopback' ? LOOPBACK : (parseNetwork(text) ?? []),
   );
   return !opened.some((one) => overlaps(one, address));
+}
+
+/** What kind of addresses `host` of a rule is among that are never opened, if it is written as one. */
+export function neverOpened(host: string): string | undefined {
+  const address = literal(host);
+  if (address === undefined) return undefined;
+  const within = CLOSED_WITHIN.find(([, closed]) => overlaps(closed, address));
+  return within?.[0] ?? closedKind(address);
+}
+
+/** How `host` of a rule stands as a network that would open it; undefined for a name. */
+export function networkOf(host: string): string | undefined {
+  if (host === 'localhost' || isLoopbackHost(host)) return 'loopback';
+  if (literal(host) === undefined) return undefined;
+  return host.startsWith('[') ? `${host.slice(1, -1)}/128` : `${host}/32`;
 }
 
 function literal(host: string): Block | undefined {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import * as v from 'valibot';
-import { violationsOf } from './violations.ts';
+import { unknownField, violationsOf } from './violations.ts';
 
 const Schema = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1)),
@@ -16,7 +16,30 @@ test('each place is named with what was expected there, and never with what was 
   ]);
   const missing = v.safeParse(Schema, { name: 7 });
   expect(violationsOf(missing.issues ?? [])).toEqual([
-    { pointer: '/name', message: 'expected string' },
+    { pointer: '/name', message: 'expected text' },
     { pointer: '/count', message: 'this field is missing' },
   ]);
+});
+
+test('types and choices are told in words, and a field that is nearly known by what was meant', () => {
+  const entries = { methods: v.array(v.string()), scheme: v.picklist(['https', 'http']) };
+  const Rule = v.strictObject(entries, unknownField(entries));
+  const said = (value: unknown) =>
+    violationsOf(v.safeParse(Rule, value).issues ?? []).map(({ message }) => message);
+  expect(said({ methods: 'GET', scheme: 'ftp' })).toEqual([
+    'expected a list',
+    'expected one of "https", "http"',
+  ]);
+  const rule = { methods: [], scheme: 'http' };
+  expect(said({ ...rule, Method: 1 })).toEqual([
+    'this field is not known here; did you mean “methods”?',
+  ]);
+  expect(said({ ...rule, zone: 2 })).toEqual(['this field is not known here']);
+  expect(said({ methods: [] })).toEqual(['this field is missing']);
+  expect(said('x')).toEqual(['expected an object']);
+});
+
+test('what two checks say of one place in the same words is told once', () => {
+  const twice = v.pipe(v.string(), v.minLength(1, 'too short'), v.nonEmpty('too short'));
+  expect(violationsOf(v.safeParse(twice, '').issues ?? [])).toHaveLength(1);
 });

@@ -111,11 +111,10 @@ function parseJson(bytes: Uint8Array): unknown {
 export function parseInput<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  return refuse(
-    'input.invalid',
-    'A field is missing, unknown or of the wrong shape.',
-    violationsOf(parsed.issues),
-  );
+  const errors = violationsOf(parsed.issues);
+  const [{ pointer = '', message = '' } = {}] = errors;
+  const more = errors.length > 1 ? `, and ${errors.length - 1} more` : '';
+  return refuse('input.invalid', `${pointer || 'The whole body'}: ${message}${more}.`, errors);
 }
 
 /** A path or query parameter; a bad one is 404 in a path and 422 in a query. */
