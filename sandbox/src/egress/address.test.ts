@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
-import { checkAddress, parseAddress } from './address.ts';
+import { neverOpened } from '@portarium/contracts/network';
+import { checkAddress, parseAddress, specialAddresses } from './address.ts';
 
 const SPECIAL: Readonly<Record<string, string>> = {
   '0.0.0.0': 'unspecified',
@@ -147,4 +148,15 @@ test('only plain addresses are parsed', () => {
   expect(parseAddress('1::2')).toEqual(
     Uint8Array.of(0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2),
   );
+});
+
+test('what can never be opened is never granted either, as far as rules name it', () => {
+  for (const { block, closed } of specialAddresses()) {
+    const [address = ''] = block.split('/');
+    const host = address.includes(':') ? `[${address}]` : address;
+    if (closed) expect([block, neverOpened(host)]).toEqual([block, expect.any(String)] as never);
+  }
+  for (const host of ['127.0.0.1', '10.0.0.5', '100.100.100.201', '[fd00::5]', 'localhost']) {
+    expect([host, neverOpened(host)]).toEqual([host, undefined]);
+  }
 });

@@ -3,9 +3,13 @@
  * guest in a cell that sends the requests, and the journal as the Control Plane keeps it.
  */
 import { join } from 'node:path';
-import { startStack } from '@portarium/local/start-stack';
+import type { OperatorRule } from '@portarium/contracts/egress-rule';
+import { GrantableOperatorRulesSchema } from '@portarium/contracts/grantable-rules';
+import { type RunningStack, startStack } from '@portarium/local/start-stack';
 import { callStack, exportBundle, pushPlugin } from '@portarium/local/testing/stack-calls';
 import { untilEnded, type WriteAction } from '@portarium/local/testing/write-rig';
+import postgres from 'postgres';
+import * as v from 'valibot';
 import type { readGrants } from '../corpus.ts';
 import { type Attacker, type AttackOutcome, SECRET } from './attack.ts';
 
@@ -43,12 +47,14 @@ export async function startStackAttacker(
       host: 'api.example.com',
       value: SECRET,
     });
+    const rules: OperatorRule[] = grants.operator.map((rule) =>
+      rule.scheme === 'https' ? { ...rule, caCertificates: [authority] } : rule,
+    );
     await call('operator', 'PUT', `/plugins/${PLUGIN}/egress`, {
-      rules: grants.operator.map((rule) =>
-        rule.scheme === 'https' ? { ...rule, caCertificates: [authority] } : rule,
-      ),
+      rules: rules.filter((rule) => v.is(GrantableOperatorRulesSchema, [rule])),
       networks: [],
     });
+    await storeRules(stack, rules);
   } catch (error) {
     await stack.stop();
     throw error;
@@ -83,4 +89,14 @@ export async function startStackAttacker(
     evidence: () => exportBundle(stack),
     stop: () => stack.stop(),
   };
+}
+
+/** As if they had been granted before rules for addresses that are never opened were refused. */
+async function storeRules({ services, workspace }: RunningStack, rules: OperatorRule[]) {
+  const owner = postgres(services.postgres.ownerUrl, { max: 1 });
+  await owner.begin(async (tx) => {
+    await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
+    await tx`UPDATE portarium.plugin_egress SET rules = ${tx.json(rules as never)} WHERE plugin = ${PLUGIN}`;
+  });
+  await owner.end();
 }
