@@ -59,7 +59,7 @@ test('the newest dry run of an approval is shown with what it would have sent', 
   const shown = await text({ approval: { dryRun } });
   expect(shown).toContain('Its dry run, act_9: failed.\nIt would send:');
   expect(shown).toContain('is not known: dry-run.unanswered: no example\nIts calls:');
-  expect(shown).toMatch(/networks opened[^]+Its dry run[^]+Approval digest/);
+  expect(shown).toMatch(/networks opened.+Its dry run.+Approval digest/s);
   expect(shown).toContain(
     '  POST https://api.stripe.com/v1/refunds\n      no credential; no example',
   );

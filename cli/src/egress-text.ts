@@ -3,9 +3,9 @@
  * rules, so their text is made safe to show.
  */
 import type { Egress } from '@portarium/client/answers';
-import { isClosedHost } from '@portarium/contracts/network';
 import { plainText } from '@portarium/contracts/plain-text';
 import { authorityText } from './authority.ts';
+import { egressNotes } from './grant-notes.ts';
 
 type Rule = Egress['operator']['rules'][number];
 
@@ -49,7 +49,7 @@ export function egressText(egress: Egress): string {
     ...slotLines(egress),
     `The operator grants, for every version of ${plugin.name}:`,
     ...ruleLines(operator.rules),
-    `  networks  ${operator.networks.join(' ') || '(public addresses only)'}`,
+    `  networks  ${networksText(egress)}`,
     ...egressNotes(egress),
   ].join('\n');
 }
@@ -66,37 +66,6 @@ function slotLines({ plugin }: Egress): string[] {
   );
 }
 
-/** What holds now, in sentences: never less than what the plugin can reach. */
-export function egressNotes({ plugin, operator }: Egress): string[] {
-  const { name, rules: asked } = plugin;
-  if (asked.length === 0) return ['It asks for no egress, so it reaches nothing.'];
-  if (operator.rules.length === 0) {
-    return [
-      `No egress is granted to ${name}, so it reaches nothing. An operator grants what it asks for: portarium plugin grant ${name} --own`,
-    ];
-  }
-  const granted = new Set(operator.rules.map(callText));
-  const missing = asked.filter((rule) => !granted.has(callText(rule))).map(({ id }) => id);
-  return [
-    `A grant is in force for every version of ${name}: rules ${operator.rules.map(({ id }) => id).join(', ')}${operator.networks.length > 0 ? `; networks ${operator.networks.join(', ')}` : ''}. A call passes when a rule of the plugin and a rule of the grant both match it.`,
-    ...(missing.length > 0
-      ? [
-          `Asked for and not granted in the same words: ${missing.join(', ')}. See: portarium plugin egress ${name}`,
-        ]
-      : []),
-    ...loopbackNote(operator),
-  ];
-}
-
-function loopbackNote({ rules, networks }: Egress['operator']): string[] {
-  const closed = rules.some(
-    ({ host }) => isClosedHost(host, networks) && !isClosedHost(host, ['loopback']),
-  );
-  return closed
-    ? ['A rule names this machine, which stays closed without --network loopback.']
-    : [];
-}
-
 /** Each operator rule after a change, marked `+` added, `-` removed, `~` altered or `=` kept. */
 export function changeText(before: Egress, after: Egress): string {
   const { added = [], removed = [], altered = [] } = after.changed ?? {};
@@ -111,8 +80,11 @@ export function changeText(before: Egress, after: Egress): string {
     const old = was.get(id);
     lines.push(`- ${id}${old === undefined ? '' : `  ${ruleText(old)}`}`);
   }
-  const networks = (egress: Egress) => egress.operator.networks.join(' ') || '(none)';
-  const [old, now] = [networks(before), networks(after)];
+  const [old, now] = [networksText(before), networksText(after)];
   lines.push(old === now ? `= networks  ${now}` : `~ networks  ${old}, now ${now}`);
   return lines.join('\n');
+}
+
+function networksText({ operator }: Egress): string {
+  return operator.networks.join(' ') || '(public addresses only)';
 }

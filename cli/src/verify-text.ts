@@ -54,9 +54,9 @@ function closing(report: VerifyReport): string {
         ? `The first ${report.entries - report.unsigned} entries are what the log signed, in full and in order. The ${report.unsigned} behind them are not signed and prove nothing.`
         : 'Every entry is what the log signed, in order, and none up to the checkpoint is missing.';
     case 'falsified':
-      return 'This bundle is not what the log signed. The first line names what was found first.';
+      return 'This bundle is not what the log signed. What was found first stands first.';
     case 'incomplete':
-      return 'What is here contradicts nothing, but it is not all, so nothing is verified. The first line names what is missing.';
+      return 'What is here contradicts nothing, but it is not all, so nothing is verified. What is missing stands above.';
     case 'unreadable':
       return 'Nothing can be said about this file.';
     case 'unpinned':

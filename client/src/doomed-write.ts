@@ -4,8 +4,8 @@
  */
 
 import type { AllowedCall } from '@portarium/contracts/allowed-calls';
-import { hostMatches } from '@portarium/contracts/egress-rule';
-import { isClosedHost, isLoopbackHost } from '@portarium/contracts/network';
+import { hostMatches, shownRule } from '@portarium/contracts/egress-rule';
+import { isClosedHost, isLoopbackHost, networkOf } from '@portarium/contracts/network';
 import type { Credential } from './answers.ts';
 import type { ApprovalRequest } from './approval-answers.ts';
 import type { CheckedApproval } from './approval-check.ts';
@@ -27,14 +27,16 @@ export function doomsOf(
     return [visibleLine(`None of the calls that it asks for is granted: ${grant} --own`)];
   }
   const found = calls.flatMap((call) => {
-    const network = isClosedHost(call.host, ['loopback']) ? 'CIDR' : 'loopback';
+    const opened = [...contract.networks, networkOf(call.host)].join(' ');
     const closed = isClosedHost(call.host, contract.networks)
-      ? `the network of ${call.host} is closed: ${grant} --network ${network}`
+      ? `the network of ${call.host} is closed: ${grant} --network ${opened}`
       : undefined;
     const problems = [closed, credentialProblem(call, request.credentials, credentials)];
     return problems
       .filter((problem) => problem !== undefined)
-      .map((problem) => visibleLine(`Calls by rule ${call.rule} would fail: ${problem}`));
+      .map((problem) =>
+        visibleLine(`Calls by rule ${shownRule(call.rule)} would fail: ${problem}`),
+      );
   });
   return [...new Set(found)];
 }

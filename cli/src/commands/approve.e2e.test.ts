@@ -245,7 +245,7 @@ test('an approver narrows a write: it happens within that, and its evidence veri
     expect.stringContaining('nothing was decided'),
   ] as never);
   const [, digest = '?'] =
-    /one-refund  POST[^]+with --egress, computed here: (\S+)\n$/.exec(seen.out) ?? [];
+    /one-refund {2}POST.+with --egress, computed here: (\S+)\n$/s.exec(seen.out) ?? [];
   const less = await cli('approver', 'approve', asked.id, '--egress', 'rules.json', ...YES);
   expect((await cli('approver', 'approve', asked.id, '--json')).out).toContain(digest);
   expect([less.code, less.out]).toEqual([

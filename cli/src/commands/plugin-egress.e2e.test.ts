@@ -82,7 +82,7 @@ test('a plugin reaches what is granted with --own, and push tells which grant is
   expect(granted.err).toContain('--network loopback');
   const opened = await cli('operator', 'plugin', 'grant', 'chatty', '--network', 'loopback');
   expect(opened.out).toContain('= hello');
-  expect(opened.out).toContain('~ networks  (none), now loopback');
+  expect(opened.out).toContain('~ networks  (public addresses only), now loopback');
   const ran = await call();
   expect([ran.code, JSON.parse(ran.out).output]).toEqual([0, { path: '/hello' }]);
 

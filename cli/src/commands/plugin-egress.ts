@@ -12,7 +12,8 @@ import * as v from 'valibot';
 import { readAuthorities } from '../authority.ts';
 import { checkedJson } from '../checked-json.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { changeText, egressNotes, egressText } from '../egress-text.ts';
+import { changeText, egressText } from '../egress-text.ts';
+import { egressNotes } from '../grant-notes.ts';
 import { print, printJson, tell } from '../output.ts';
 import { readArgument } from '../read-argument.ts';
 import { UsageError } from '../usage-error.ts';
@@ -30,6 +31,10 @@ interface GrantOptions extends ConnectionOptions {
   /** `false` with `--no-network`. */
   readonly network?: readonly string[] | false;
 }
+
+/** A whole file for `--rules`. */
+export const EXAMPLE =
+  '[{"id": "items", "methods": ["GET"], "scheme": "https", "host": "api.example.com", "port": 443, "path": "/v1/items/{id}", "query": ["limit"]}]';
 
 export function registerPluginEgress(plugin: Command): void {
   connectionOptions(
@@ -62,7 +67,7 @@ export function registerPluginEgress(plugin: Command): void {
       .option('--no-network', 'open public addresses only')
       .addHelpText(
         'after',
-        '\nRules without --rules or --own, and networks without --network or --no-network, stay as they are.\nAn empty list of rules takes everything back.',
+        `\nA rule is such as this; docs/reference/egress.md has every field:\n  ${EXAMPLE}\n\nRules without --rules or --own, and networks without --network or --no-network, stay as they are.\nAn empty list of rules takes everything back.`,
       ),
   ).action(grant);
 }
@@ -97,7 +102,7 @@ async function grant(name: string, options: GrantOptions): Promise<void> {
       'Say what to grant: --own for what the plugin asks for, or --rules FILE; and --network for networks.',
     );
   }
-  const { plugins } = connect(options);
+  const { plugins, credentials } = connect(options);
   const before = await plugins.getEgress(name);
   const rules = given ?? rulesOf(options.own ? before.plugin : before.operator);
   const after = await plugins.putEgress(name, {
@@ -108,7 +113,9 @@ async function grant(name: string, options: GrantOptions): Promise<void> {
   });
   if (options.json) return printJson(after);
   print(changeText(before, after));
-  for (const note of egressNotes(after)) tell(note);
+  // Not every key that may grant may list them.
+  const live = await credentials.list().catch(() => undefined);
+  for (const note of egressNotes(after, live)) tell(note);
 }
 
 /** The Control Plane sent them, so they have the shape that it takes; unknown fields stay. */

@@ -10,7 +10,7 @@ import { messageOf } from '@portarium/local/local-stack-error';
 import type { Command } from 'commander';
 import { compilePlugin } from '../compile-plugin.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { egressNotes } from '../egress-text.ts';
+import { egressNotes } from '../grant-notes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { assertModuleSize, readManifestFile, readModuleFile } from '../plugin-folder.ts';
 import { UsageError } from '../usage-error.ts';

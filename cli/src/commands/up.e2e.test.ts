@@ -46,7 +46,7 @@ afterAll(() => {
 });
 
 test(
-  'up --detach prints one line that works, a second up is refused, down leaves nothing',
+  'up --detach prints one line that works, a second one finds it, down leaves nothing',
   async () => {
     const up = portarium('up', '--detach', '--json');
     if (up.code !== 0) throw new Error(up.stderr);
@@ -61,8 +61,13 @@ test(
     const shown = status();
     expect(shown.parts.map((part) => part.state)).toEqual(Array(5).fill('ready'));
     const second = portarium('up', '--detach');
-    expect(second.code).toBe(1);
-    expect(second.stderr).toContain(line.url);
+    expect([second.code, second.stdout]).toEqual([0, expect.stringContaining(line.url)] as never);
+    expect(status().supervisor.pid).toBe(shown.supervisor.pid);
+    const otherwise = portarium('up', '--detach', '--port', '1');
+    expect([otherwise.code, otherwise.stderr]).toEqual([
+      1,
+      expect.stringMatching(/already runs .* It was started with another --port\./),
+    ] as never);
 
     const pids = [shown.supervisor.pid, ...shown.parts.map((part) => part.pid)];
     const alive = pids.flatMap((pid) => identify(pid) ?? []);
