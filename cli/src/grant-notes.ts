@@ -79,9 +79,8 @@ function strayPart(rule: OperatorRule, asked: readonly EgressRule[]): string {
 
 function closedNote({ plugin, operator }: Egress): string[] {
   const { rules, networks } = operator;
-  const closed = [...new Set(rules.map(({ host }) => host))].filter((host) =>
-    isClosedHost(host, networks),
-  );
+  const hosts = met(plugin.rules, rules).map(({ host }) => host);
+  const closed = [...new Set(hosts)].filter((host) => isClosedHost(host, networks));
   if (closed.length === 0) return [];
   const open = new Set([...networks, ...closed.flatMap((host) => networkOf(host) ?? [])]);
   return [

@@ -78,6 +78,14 @@ test('a dry run that failed does not say that it would send nothing', () => {
     'It ended before a write could be recorded: egress.denied: POST a.test:443 — no rule\\u001b[2J\nIts calls: portarium action journal act_1',
   );
   expect(actionText(failed)).not.toContain('no write.');
+  const call = {
+    ...{ call: 0, method: 'POST', scheme: 'https', host: 'a.test', port: 443, path: '/x' },
+    ...{ requestDigest: digest, verdict: 'failed', reason: 'a.test has no address' },
+    ...{ bytesOut: 0, bytesIn: 0, ms: 3, attempt: 'att_1' },
+  } as const;
+  expect(actionText(failed, [call as never])).toContain(
+    'could be recorded: call 0  POST https://a.test:443/x  failed (a.test has no address), 3 ms',
+  );
   const write = { call: 0, method: 'POST', url: 'https://a.test/x', headers: [] };
   const later = actionText(action({ state: 'failed', dryRun: true, error, writes: [write] }));
   expect(later).toContain('Then it ended, so what would follow is not known: egress.denied');

@@ -1,5 +1,5 @@
 /** Prints one action, and what can be done about it. Plugins' text is made safe to show. */
-import type { Action } from '@portarium/client/answers';
+import type { Action, JournalCall } from '@portarium/client/answers';
 import { ATTEMPT_ERRORS } from '@portarium/contracts/errors';
 import { isSettled } from '@portarium/contracts/life-cycle';
 import { plainText } from '@portarium/contracts/plain-text';
@@ -8,18 +8,25 @@ import { writesText } from './writes-text.ts';
 
 const MAX_OUTPUT = 1e6;
 
-/** @param json as one line of JSON, and nothing else */
-export function showAction(action: Action, json: boolean): void {
+/**
+ * @param json as one line of JSON, and nothing else
+ * @param calls of a dry run that failed
+ */
+export function showAction(
+  action: Action,
+  json: boolean,
+  calls: readonly JournalCall[] = [],
+): void {
   if (json) {
     printJson(action);
     return;
   }
-  print(actionText(action));
+  print(actionText(action, calls));
   const step = nextStep(action);
   if (step !== undefined) tell(step);
 }
 
-export function actionText(action: Action): string {
+export function actionText(action: Action, calls: readonly JournalCall[] = []): string {
   const { id, state, plugin, operation, attempts, evidence, approval, replaces, error } = action;
   const rows = [
     ['  operation', `${plugin.name}@${plugin.version} ${operation}`],
@@ -33,7 +40,9 @@ export function actionText(action: Action): string {
     ...(error ? errorRows(error, state) : []),
   ];
   const writes =
-    action.dryRun && isSettled(state) ? writesText({ ...action, writes: action.writes ?? [] }) : [];
+    action.dryRun && isSettled(state)
+      ? writesText({ ...action, writes: action.writes ?? [] }, calls)
+      : [];
   return [`${id}  ${state}`, table(rows), ...writes, ...outputLines(action)].join('\n');
 }
 

@@ -2,10 +2,12 @@
  * What a dry run would have sent, for people. URLs, headers and bodies come from a plugin: nothing in
  * them may hide, or pass for our own lines.
  */
+import type { JournalCall } from '@portarium/client/answers';
 import type { WithheldWrite } from '@portarium/client/approval-answers';
 import { visibleLine } from '@portarium/client/visible-text';
 import { shownRule } from '@portarium/contracts/egress-rule';
 import { type ActionState, isSettled } from '@portarium/contracts/life-cycle';
+import { callLine } from './journal-text.ts';
 
 interface DryRun {
   /** Of the dry run itself. */
@@ -16,12 +18,17 @@ interface DryRun {
 }
 
 /** Nothing is said to be missing of a dry run that did not get as far. */
-export function writesText({ id, state, error, writes }: DryRun): string[] {
+export function writesText(
+  { id, state, error, writes }: DryRun,
+  calls: readonly JournalCall[] = [],
+): string[] {
   const sent = writes.length === 0 ? [] : ['It would send:', ...writes.flatMap(writeLines)];
   const journal = `its calls: portarium action journal ${id}`;
   if (!isSettled(state as ActionState)) return [...sent, `It is not over; ${journal}`];
   if (state === 'succeeded') return sent.length > 0 ? sent : ['It would send no write.'];
-  const why = error ? `${error.code}: ${error.message}` : state;
+  const call = calls.findLast(({ verdict }) => verdict === 'denied' || verdict === 'failed');
+  const told = error ? `${error.code}: ${error.message}` : state;
+  const why = call === undefined ? told : callLine(call);
   const ended =
     sent.length > 0
       ? 'Then it ended, so what would follow is not known'

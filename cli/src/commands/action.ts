@@ -3,6 +3,7 @@
  * `action-look.ts` and `action-outcome.ts`.
  */
 import type { Action } from '@portarium/client/answers';
+import type { PortariumClient } from '@portarium/client/portarium-client';
 import { ApprovalIdSchema } from '@portarium/contracts/ids';
 import { ACTION_STATES, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
@@ -123,23 +124,33 @@ async function run(plugin: string, operation: string, options: RunOptions): Prom
       { waitSeconds: options.wait, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
     ),
   );
-  show(action, options);
+  await show(client, action, options);
 }
 
 async function dryRun(id: string, options: ConnectionOptions & { readonly wait: number }) {
   const client = connect(options);
   const waiting = v.is(ApprovalIdSchema, id) ? (await client.approvals.get(id)).action : id;
-  show(await client.actions.dryRun(waiting, { waitSeconds: options.wait }), options);
+  const done = await client.actions.dryRun(waiting, { waitSeconds: options.wait });
+  await show(client, done, options);
 }
 
 async function get(id: string, options: ConnectionOptions): Promise<void> {
-  show(await connect(options).actions.get(id), options);
+  const client = connect(options);
+  await show(client, await client.actions.get(id), options);
 }
 
 /** Prints the action; the exit code is 1 for an outcome that is not success. */
-function show(action: Action, options: ConnectionOptions): void {
-  if (isSettled(action.state) && action.state !== 'succeeded') process.exitCode = EXIT_CODES.failed;
-  showAction(action, options.json === true);
+async function show(
+  { actions }: PortariumClient,
+  action: Action,
+  options: ConnectionOptions,
+): Promise<void> {
+  const failed = isSettled(action.state) && action.state !== 'succeeded';
+  if (failed) process.exitCode = EXIT_CODES.failed;
+  // What became of the call says more of a dry run than what the plugin made of it.
+  const asked = failed && action.dryRun && !options.json;
+  const calls = asked ? await actions.journal(action.id).catch(() => []) : [];
+  showAction(action, options.json === true, calls);
 }
 
 async function list(options: ListOptions): Promise<void> {
