@@ -35,7 +35,10 @@ export async function allow(
   if (limited) await keepToRate(exchange, 'key', key.id, 'This key sends');
   if (!permits(key, permission, workspace)) {
     const where = workspace === undefined ? 'on this instance' : `in workspace ${workspace}`;
-    refuse('auth.forbidden', `A key of role ${key.role} lacks the permission ${permission} ${where}.`);
+    refuse(
+      'auth.forbidden',
+      `A key of role ${key.role} lacks the permission ${permission} ${where}.`,
+    );
   }
   if (limited && workspace !== undefined) {
     await keepToRate(exchange, 'workspace', workspace, `The keys of ${workspace} together send`);

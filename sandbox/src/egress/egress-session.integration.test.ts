@@ -178,7 +178,10 @@ test('without rules everything is denied, and nothing is connected', async () =>
 
 test('a host, port, path, method or header outside the rules is denied with its reason', async () => {
   const cases: [GuestRequest, string][] = [
-    [{ ...get('/'), url: `http://other.test:${port}/` }, 'no rule of the plugin names host other.test'],
+    [
+      { ...get('/'), url: `http://other.test:${port}/` },
+      'no rule of the plugin names host other.test',
+    ],
     [{ ...get('/'), url: 'http://a.test:1/' }, 'port'],
     [get('/private'), 'path'],
     [get('/echo', { method: 'DELETE' }), 'method'],

@@ -66,7 +66,9 @@ test('a call outside the manifest is denied although a recording would answer it
   const denied = await session.request(get(elsewhere));
   expect(denied).toMatchObject({
     code: 'egress.denied',
-    message: expect.stringContaining('no rule of the plugin names host collector.example.net') as never,
+    message: expect.stringContaining(
+      'no rule of the plugin names host collector.example.net',
+    ) as never,
   });
   expect(await session.request(get(ITEMS))).toEqual(denied);
   expect(session.refusal).toEqual(denied as never);
