@@ -175,15 +175,6 @@ export function vaultVariables(environment: LocalEnvironment): Record<string, st
   return Object.fromEntries(all.filter(([name]) => EXTERNAL_VAULT.test(name)));
 }
 
-/** Where the Control Plane keeps credentials, if not in the sealed vault of the data folder. */
-const EXTERNAL_VAULT = /^PORTARIUM_VAULT_(ADDR|TOKEN_FILE|MOUNT|PREFIX|NAMESPACE|CA_FILE)$/;
-
-/** For the Control Plane alone. */
-export function vaultVariables(environment: LocalEnvironment): Record<string, string> {
-  const all = Object.entries(configuringVariables(environment));
-  return Object.fromEntries(all.filter(([name]) => EXTERNAL_VAULT.test(name)));
-}
-
 /** The tuning variables that the person who runs the launcher has set. */
 export function planeTuning(environment: LocalEnvironment): Record<string, string> {
   const kept: Record<string, string> = {};
