@@ -6,8 +6,8 @@ import {
   checkPluginSignature,
   readPublisherKey,
   type SignedPlugin,
-  signPlugin,
   signatureText,
+  signPlugin,
 } from './plugin-signature.ts';
 import { signNote, verifierKey } from './signed-note.ts';
 import { testKey } from './testing/test-key.ts';

@@ -5,8 +5,10 @@ import {
   HTTP_METHODS,
   type OperatorRule,
 } from '@portarium/contracts/egress-rule';
+import { GrantableOperatorRulesSchema } from '@portarium/contracts/grantable-rules';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { specialAddresses } from '@portarium/sandbox/egress/address';
+import * as v from 'valibot';
 import { type AttackCase, type End, readCorpus } from '../../plugins/hostile/requests/corpus.ts';
 import { NOTICE } from './notice.ts';
 
@@ -16,7 +18,7 @@ const RULE_TEXT = {
   methods: [`one or more of ${HTTP_METHODS.join(', ')}`, 'required'],
   scheme: ['`https` or `http`', 'required'],
   host: [
-    'a name in lower case, an address, or `*.example.com` for one or more labels, never the apex, an address or a public suffix',
+    'a name in lower case, an address, or `*.example.com`: every name below `example.com`, and not `example.com` itself; never below a public suffix such as `com`',
     'required',
   ],
   port: ['one port', 'required'],
@@ -27,7 +29,10 @@ const RULE_TEXT = {
   query: ['names of parameters that may stand in the query', 'none'],
   headers: ['names of request headers that the plugin may set', list(DEFAULT_HEADERS)],
   contentTypes: ['types that a body may have', 'none'],
-  credential: ['the slot whose credential the broker sets into the request', 'none'],
+  credential: [
+    'the slot whose credential the broker sets into the request: the same in the plugin’s rule and the operator’s. A slot is filled by the stored credential of that name (`portarium credential list`); `portarium plugin egress NAME` lists the slots of a plugin',
+    'none, in both',
+  ],
   idempotency: [
     '`{header, retentionHours}`: how the other side recognises a repeated write',
     'a write is sent at most once',
@@ -57,7 +62,43 @@ const LAYER_TEXT = {
   rate: 'The workspace has made as many calls in the last minute as a rule allows, and the attempt has no time to wait',
 } as const satisfies Record<Exclude<End, 'allowed' | 'failed'>, string>;
 
+/** A rule that both layers may have, and the page shows. */
+const EXAMPLE: OperatorRule = {
+  id: 'items',
+  methods: ['GET'],
+  scheme: 'https',
+  host: 'api.example.com',
+  port: 443,
+  path: '/v1/items/{id}',
+  query: ['limit'],
+  credential: 'example',
+};
+
+/** What people write, and what they mean by it. */
+const MISTAKES: readonly (readonly [written: string, meant: string])[] = [
+  ['`"path": "/items/:id"`', '`"/items/{id}"`'],
+  ['`"path": "/items?limit=5"`, `"query": ["limit=5"]`', '`"query": ["limit"]`: names only'],
+  ['`"host": "https://api.example.com:8443/v1"`', '`scheme`, `host`, `port` and `path` apart'],
+  ['`"host": "*.example.com"` for `example.com` as well', 'a second rule with `example.com`'],
+  ['`"host": "10.0.0.0/8"`', 'a host in the rule, and the block in `networks`'],
+  [
+    '`"host": "127.0.0.1"` or `"10.0.0.5"` alone',
+    'the rule, and `--network loopback` or `--network 10.0.0.5/32`',
+  ],
+  [
+    '`POST` without `contentTypes`',
+    '`"contentTypes": ["application/json"]`, or no body that has a type passes',
+  ],
+  ['`credential` in one layer', 'the same slot in both, and `https`'],
+  ['`"headers": ["authorization"]` beside a `credential`', 'leave it out: the broker sets it'],
+  [
+    '`{"rules": […]}` as the file of `--rules`',
+    'the list itself; over HTTP, the object with `networks`',
+  ],
+];
+
 export function egressPage(): string {
+  const example = v.parse(GrantableOperatorRulesSchema, [EXAMPLE]);
   const families = readCorpus();
   const count = families.reduce((sum, { cases }) => sum + cases.length, 0);
   return [
@@ -68,6 +109,28 @@ export function egressPage(): string {
     'A plugin reaches nothing unless a rule of **every** layer allows the request: the plugin’s manifest, the',
     'operator’s grant (`PUT /v1/workspaces/{ws}/plugins/{name}/egress`) and, where an approver narrowed the action,',
     'the approval. Each decision is on record with the rule that allowed it or the layer that refused it.',
+    '',
+    '## An example',
+    '',
+    'In `plugin.json` this list is `egress`, what a plugin asks for:',
+    '',
+    '```json',
+    `[\n  ${JSON.stringify(example[0])}\n]`,
+    '```',
+    '',
+    'In a file, the same or less is what an operator grants, with the networks that are closed otherwise. Both commands tell',
+    'what of it is in force, narrower than asked for, missing, or matches nothing:',
+    '',
+    '```',
+    './portarium plugin grant NAME --rules FILE [--network loopback]',
+    './portarium plugin egress NAME',
+    '```',
+    '',
+    'Over HTTP it is `PUT …/plugins/NAME/egress` with `{"rules":[…],"networks":["loopback"]}`.',
+    '',
+    '| Not so | But so |',
+    '|---|---|',
+    ...MISTAKES.map(([written, meant]) => `| ${written} | ${meant} |`),
     '',
     '## What a rule says',
     '',
@@ -135,8 +198,8 @@ export function egressPage(): string {
     '',
     '## Addresses',
     '',
-    'Refused unless the grant opens the network (`networks`: `"loopback"` or CIDR blocks); those marked so can never be',
-    'opened. An address that holds an IPv4 address is checked as both. The sandbox host’s own addresses are refused too.',
+    'Refused unless the grant opens the network (`networks`: `"loopback"` or CIDR blocks; `portarium plugin grant NAME',
+    '--network …` sets the whole list, `--no-network` empties it); those marked so can never be opened. An address that holds an IPv4 address is checked as both. The sandbox host’s own addresses are refused too.',
     '',
     '| Block | What it is | Can be opened |',
     '|---|---|---|',
@@ -154,7 +217,17 @@ export function egressPage(): string {
     'leads out: through the broker on Bun and on Deno, and by a plugin through the whole product. None reaches a listener',
     'that was not granted, and each denial is evidence. The corpus is `plugins/hostile/requests/cases`; its tests are',
     '`requests.integration.test.ts` and `requests.e2e.test.ts` beside it.',
-    ...families.flatMap(({ title, cases }) => ['', `### ${title}`, '', ...caseTable(cases)]),
+    '',
+    'How each ends: `allowed`, `failed`, or denied by the layer that is named. “In the product” says how it ends when a',
+    'plugin sends it, where that is another way: the kit of plugins, or the cell, has mended or refused it before the broker.',
+    ...families.flatMap(({ title, cases }) => [
+      '',
+      `<details><summary>${cell(title)}: ${cases.length}</summary>`,
+      '',
+      ...caseTable(cases),
+      '',
+      '</details>',
+    ]),
     '',
   ].join('\n');
 }

@@ -121,7 +121,7 @@ test('a refused module is told finding by finding, to scripts as the whole probl
   const args = ['plugin', 'push', '--manifest', 'chatty/plugin.json', '--module', 'bad.wasm'];
   const { code, err } = await cli('author', ...args);
   expect(code).toBe(2);
-  expect(err).toMatch(/\n {2}module\.[a-z-]+\n {6}.+\n {6}→ .+/);
+  expect(err).toMatch(/\n {2}module\.[a-z-]+ {2}at .+\n {6}.+\n {6}→ .+/);
   const { problem } = JSON.parse((await cli('author', ...args, '--json')).out);
   expect(problem).toMatchObject({ code: 'plugin.not-admitted', admission: { findings: [{}] } });
 }, 60_000);

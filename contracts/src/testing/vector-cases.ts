@@ -18,8 +18,8 @@ import { ActionIdSchema, type IdKind, makeId, uuidOf, WorkspaceIdSchema } from '
 import { ACTION_STATES, ACTION_TRANSITIONS, type ActionState, type Effect } from '../life-cycle.ts';
 import { ManifestSchema } from '../manifest.ts';
 import { inclusionProof, merkleRoot } from '../merkle.ts';
-import { type RequestStatement, requestDigest } from '../request-digest.ts';
 import { signPlugin } from '../plugin-signature.ts';
+import { type RequestStatement, requestDigest } from '../request-digest.ts';
 import { drawVersion } from '../rollout.ts';
 import { signNote } from '../signed-note.ts';
 import type { Weights } from '../weights.ts';

@@ -323,6 +323,25 @@ test('a plugin version that could do more is shown beside the one that runs, and
   await page.locator('.facts dd', { hasText: '9.0.0' }).waitFor();
 }, 60_000);
 
+test('a version is stopped and let go on its plugin’s page, with a reason, by whoever may', async () => {
+  const path = `${stack.url}/console/${stack.workspace}/plugins/csv-insights`;
+  await using author = await signedIn('author');
+  await author.goto(path);
+  await author.getByRole('cell', { name: '100 %' }).waitFor();
+  expect(await author.getByText('Quarantine 9.0.0').count()).toBe(0);
+  await using page = await signedIn('operator');
+  await page.goto(path);
+  await page.getByText('Quarantine 9.0.0').click();
+  const form = page.locator('details', { hasText: '9.0.0' });
+  await form.getByLabel('Why').fill('sends rows twice');
+  await form.getByRole('button', { name: 'Quarantine' }).click();
+  await page.getByText('by bootstrap-operator: sends rows twice').waitFor();
+  await page.getByText('Let 9.0.0 run again').click();
+  await form.getByLabel('Why').fill('it was the caller');
+  await form.getByRole('button', { name: 'Lift the quarantine' }).click();
+  await page.getByText('Quarantine 9.0.0').waitFor();
+}, 60_000);
+
 test('filters stand in the address, which can be kept and sent', async () => {
   await using page = await signedIn('operator');
   await page.getByRole('link', { name: 'Actions' }).click();

@@ -16,6 +16,7 @@ import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.
 import { writeDataVersion } from './data-version.ts';
 import { examine } from './doctor.ts';
 import { type LocalEnvironment, readEnvironment } from './environment.ts';
+import { examineDataFolder } from './examine-data-folder.ts';
 import type { Finding } from './finding.ts';
 import { ensurePostgresUser, runsAsRoot } from './postgres-user.ts';
 import { identify } from './process/process-identity.ts';
@@ -87,7 +88,8 @@ test('each file without which a stack can not go on is named when it is missing 
     const kept = `${folder.path}-kept`;
     Bun.spawnSync(['cp', '-a', folder.path, kept]);
     damage(path);
-    const finding = await found('data contents');
+    // Not the whole doctor: what it looks at beside, tools and a cell, is the same each time.
+    const finding = examineDataFolder(folder.path).find(({ name }) => name === 'data contents');
     expect([path, finding]).toMatchObject([path, { ok: false, needed: true }]);
     expect(finding?.detail).toContain(path);
     expect(finding?.detail).toContain(why);
@@ -167,6 +169,12 @@ test('what became of the stack is told: failed, left over by a killed supervisor
     ...{ ...base, state: 'ready', supervisor: self, parts: [{ ...part, state: 'restarting' }] },
   });
   expect(await found('stack')).toMatchObject({ ok: false, needed: true });
+});
+
+test('how confined cells come up here is told', async () => {
+  const finding = await found('isolation');
+  expect(finding?.detail).toMatch(/^(?:process|seccomp|namespaces\+seccomp)$/);
+  expect(finding).toMatchObject({ needed: false });
 });
 
 test('memory is told, and Deno where the planes are to run on it', async () => {

@@ -106,6 +106,7 @@ const LEFT_TO_THE_ENGINE: readonly RegExp[] = [
   /doesn't validate/,
   /can't (pop empty stack|tee_local on empty expression stack)/,
   /but the expression stack currently holds/,
+  /but the caller's signature has/,
   /only valid when a table has type funcref/,
 ];
 

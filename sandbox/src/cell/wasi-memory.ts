@@ -6,9 +6,9 @@ export class GuestFault extends RangeError {
 
 /** Little-endian, and bounded: what lies outside throws a {@link GuestFault} before any effect. */
 export class GuestMemory {
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: { readonly buffer: ArrayBuffer };
 
-  constructor(memory: WebAssembly.Memory) {
+  constructor(memory: { readonly buffer: ArrayBuffer }) {
     this.#memory = memory;
   }
 

@@ -72,7 +72,7 @@ export class Wasi {
   readonly #host: WasiHost;
   readonly #open = new Set([0, 1, 2]);
   readonly #outputs: ReadonlyMap<number, { readonly level: LogLevel; readonly lines: WasiOutput }>;
-  #memory = new GuestMemory(new WebAssembly.Memory({ initial: 0 }));
+  #memory = new GuestMemory({ buffer: new ArrayBuffer(0) });
 
   constructor(host: WasiHost) {
     this.#host = host;

@@ -39,7 +39,9 @@ export function VersionsPart(props: {
         ))}
       </Table>
       {may(current, 'plugin.quarantine') &&
-        stoppable.map((one) => <StopForm key={one.version} {...{ name, one, reload }} />)}
+        stoppable.map((one) => (
+          <StopForm key={`${one.version} ${one.state}`} {...{ name, one, reload }} />
+        ))}
     </>
   );
 }

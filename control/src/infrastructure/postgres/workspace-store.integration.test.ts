@@ -16,6 +16,7 @@ const TENANT_TABLES = [
   'plugin_rules',
   'plugin_approvals',
   'plugin_crashes',
+  'plugin_candidates',
   'plugin_decisions',
   'policies',
   'publishers',
