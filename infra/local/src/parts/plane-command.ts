@@ -3,12 +3,15 @@ import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { bunArguments } from '../bun-arguments.ts';
 import type { LocalEnvironment } from '../environment.ts';
 
-/**
- * What Deno lets both planes do. Reading and writing are not narrowed to folders: Temporal's native part
- * needs the right to load libraries, beside which narrower rights would only look like a fence.
- */
 const DENO_FLAGS = [
   ...['run', '--quiet', '--no-prompt', '--no-remote', '--no-lock', '--node-modules-dir=manual'],
+];
+
+/**
+ * What Deno lets the Control Plane do. Reading and writing are not narrowed to folders: Temporal's native
+ * part needs the right to load libraries, beside which narrower rights would only look like a fence.
+ */
+const CONTROL_RIGHTS = [
   ...['--allow-net', '--allow-env', '--allow-read', '--allow-write', '--allow-sys', '--allow-ffi'],
 ];
 
@@ -23,6 +26,6 @@ export function planeCommand(
 ): { readonly file: string; readonly args: readonly string[] } {
   if (runtime === 'bun') return { file: process.execPath, args: bunArguments(program, ...args) };
   // Sandbox hosts start cells, and read in /proc what those use: Deno has no narrower right for it.
-  const run = program.startsWith('sandbox/') ? ['--allow-all'] : [];
-  return { file: denoBinary(), args: [...DENO_FLAGS, ...run, program, ...args] };
+  const rights = program.startsWith('sandbox/') ? ['--allow-all'] : CONTROL_RIGHTS;
+  return { file: denoBinary(), args: [...DENO_FLAGS, ...rights, program, ...args] };
 }

@@ -80,12 +80,12 @@ export async function attemptOf(
   const [operation] = manifest.operations;
   if (!operation) throw new Error('a manifest without an operation was read');
   const { workspace, input } = of;
+  const limits = effectiveLimits(manifest.limits);
   const acquired = await pool.acquire(
-    { workspace, moduleDigest, memoryMiB: effectiveLimits(manifest.limits).memoryMiB },
+    { workspace, moduleDigest, memoryMiB: limits.memoryMiB },
     module,
   );
   if (!acquired.ok) return { stage: 'run', codes: [acquired.code], texts: [acquired.message] };
-  const limits = effectiveLimits(manifest.limits);
   const contract = { plugin: [], operator: [], networks: [], approval: [] };
   const { cell } = acquired;
   const name = processName(cell.process.pid);
