@@ -118,6 +118,7 @@ test('a signature of a trusted publisher stands with the version and in its evid
 });
 
 test('a workspace that asks for signatures takes nothing else, and says so in its evidence', async () => {
+  await trust(acme.verifierKey);
   await demand('required');
   const one = made();
   const refused = await push(one);
