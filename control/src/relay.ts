@@ -33,7 +33,7 @@ const SWEEP_AGE_MS = 3_000;
 const POSTPONED_MS = 30_000;
 /** Between two looks for approvals that are out of time and actions that nobody runs. */
 const LOOK_MS = 5_000;
-/** Between two looks for idempotency keys and token buckets that are past their time. */
+/** Between two looks for idempotency keys, token buckets and uploads that are past their time. */
 const FORGET_MS = 10 * 60_000;
 /** Unused for so long, a token bucket has been full for most of it. */
 const FORGET_RATES_MS = 60 * 60_000;
@@ -112,6 +112,7 @@ export function startRelay(parts: {
       async () => {
         await context.rateTokens.forget(FORGET_RATES_MS);
         await forgetIdempotencyKeys(context);
+        await forgetCandidates(context);
       },
       sleeper(FORGET_MS),
     ),
@@ -234,6 +235,13 @@ export async function reviveStalled(
       const { next } = await lookAtAction(context, workspace, action);
       if (next === 'run') await context.dispatcher.start(workspace, action, true);
     });
+  });
+}
+
+/** Modules of uploads that a stop of the Control Plane cut off. */
+export async function forgetCandidates(context: Context): Promise<void> {
+  await forEach(await context.directory.listWorkspaces(), async ({ id }) => {
+    await context.store.submit(id, (tx) => tx.forgetCandidates());
   });
 }
 

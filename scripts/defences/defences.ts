@@ -414,7 +414,8 @@ export const DEFENCES: readonly Defence[] = [
     name: 'addresses of WASI within the memory',
     file: 'sandbox/src/cell/wasi-memory.ts',
     source: 'if (at + length > buffer.byteLength) {',
-    without: 'if (at + length < 0) {',
+    without:
+      'if (at + length > buffer.byteLength) return new Uint8Array(length);\n    if (at < 0) {',
     tests: 'sandbox/src/cell/wasi.test.ts',
     watching: 'an address outside of the memory is a fault',
   },
@@ -437,8 +438,8 @@ export const DEFENCES: readonly Defence[] = [
   {
     name: 'exact types of WASI',
     file: 'sandbox/admission/src/module-rules.ts',
-    source: '[WASI_MODULE, WASI_FUNCTIONS],',
-    without: '[WASI_MODULE, new Map()],',
+    source: 'if (hasType(module, type, served)) continue;',
+    without: 'if (hasType(module, type, served) || from === WASI_MODULE) continue;',
     tests: 'sandbox/admission/src/admit.test.ts',
     watching: 'functions of WASI preview 1 are admitted with exactly their types',
   },

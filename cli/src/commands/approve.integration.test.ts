@@ -104,7 +104,7 @@ test('--egress shows what would be left of the calls, and sends the rules with t
   writeFileSync(file, JSON.stringify([less]));
   const { code, out, decided } = await approve({}, '--egress', file, ...YES);
   expect([code, decided[0]?.egress]).toEqual([0, [less]]);
-  expect(out).toContain('create-refund create-refund one-charge  POST https://api.stripe.com');
+  expect(out).toContain('create-refund → create-refund → one-charge  POST https://api.stripe.com');
   for (const [rules, part] of [
     ['[]', 'expected at least one rule'],
     [JSON.stringify([{ ...less, host: '*.co.uk' }]), '/0/host'],

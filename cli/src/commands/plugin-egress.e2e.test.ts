@@ -3,6 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exportFunction, plainModule, STATUS } from '@portarium/admission/testing/wasm-builder';
 import { REPOSITORY_ROOT } from '@portarium/local/repository';
 import type { RunningStack } from '@portarium/local/start-stack';
 import { type Counterpart, startCounterpart } from '@portarium/local/testing/http-counterpart';
@@ -124,6 +125,20 @@ test('a refused module is told finding by finding, to scripts as the whole probl
   expect(err).toMatch(/\n {2}module\.[a-z-]+ {2}at .+\n {6}.+\n {6}→ .+/);
   const { problem } = JSON.parse((await cli('author', ...args, '--json')).out);
   expect(problem).toMatchObject({ code: 'plugin.not-admitted', admission: { findings: [{}] } });
+}, 60_000);
+
+test('a module that only an engine finds wrong is refused by a sandbox host', async () => {
+  // `hello` gives back an i32, and its code leaves none.
+  const untyped = plainModule({
+    types: [STATUS],
+    exports: [exportFunction('hello', 0)],
+    bodies: [[0, 0x01, 0x0b]],
+  });
+  writeFileSync(join(folder, 'untyped.wasm'), untyped);
+  const args = ['plugin', 'push', '--manifest', 'chatty/plugin.json', '--module', 'untyped.wasm'];
+  const { code, err } = await cli('author', ...args);
+  expect(code).toBe(2);
+  expect(err).toMatch(/\n {2}module\.invalid\n {6}the engine refuses the module: .+\n {6}→ .+/);
 }, 60_000);
 
 test('actions are listed page by page', async () => {

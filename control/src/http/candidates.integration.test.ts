@@ -6,6 +6,7 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Clock } from '../application/ports/clock.ts';
 import { compose } from '../compose.ts';
 import { ratesOf } from '../configuration.ts';
+import { forgetCandidates } from '../relay.ts';
 import { anotherHost } from '../testing/another-host.ts';
 import { callOf, startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { ECHO_MODULE, uploadForm } from '../testing/upload-form.ts';
@@ -159,6 +160,22 @@ test('what a host says of a module is made safe to show, and the advice is ours'
   const [shown] = refused.admission.findings;
   expect(shown?.message).toMatch(/^\[2Jx{900,}…$/);
   expect(shown?.hint).toContain('wasm-validate');
+});
+
+test('what an upload that was cut off left can not be taken, and is deleted', async () => {
+  const { context, sql } = instance.composed;
+  const plugin = context.ids.next('plugin');
+  const moduleDigest = await digestOf(ECHO_MODULE);
+  await context.store.submit('local' as never, (tx) =>
+    tx.insertCandidate({ plugin, moduleDigest, module: ECHO_MODULE }, 1, 0),
+  );
+  expect((await claim(instance, plugin)).status).toBe(404);
+  await forgetCandidates(context);
+  const [left] = await sql.begin(async (tx) => {
+    await tx`SELECT set_config('portarium.workspace', 'local', true)`;
+    return tx`SELECT count(*)::integer AS rows FROM plugin_candidates`;
+  });
+  expect(left?.rows).toBe(0);
 });
 
 test('without a host an upload is answered 503 in time, and nothing of it is kept', async () => {

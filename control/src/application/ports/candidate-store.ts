@@ -24,7 +24,7 @@ export interface CandidateReads {
 
 export interface CandidateWrites {
   /**
-   * Keeps a module for the time of an upload; whatever is past its time goes.
+   * Keeps a module for the time of an upload.
    * @returns false when the workspace has `most` already
    */
   insertCandidate(
@@ -38,4 +38,6 @@ export interface CandidateWrites {
   /** Wakes whoever waits for it. */
   putVerdict(plugin: PluginId, verdict: NonNullable<CandidateRecord['verdict']>): Promise<void>;
   deleteCandidate(plugin: PluginId): Promise<void>;
+  /** Deletes those whose time is over: their uploads were cut off. */
+  forgetCandidates(): Promise<void>;
 }

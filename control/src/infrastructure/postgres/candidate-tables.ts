@@ -34,9 +34,8 @@ export function writeCandidates(
   return {
     async insertCandidate({ plugin, moduleDigest, module }, most, forMs) {
       await lockName(tx, `candidates/${workspace}`);
-      await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND expires_at <= now()`;
       const [row] =
-        await tx`SELECT count(*)::integer AS held FROM plugin_candidates WHERE workspace_id = ${workspace}`;
+        await tx`SELECT count(*)::integer AS held FROM plugin_candidates WHERE workspace_id = ${workspace} AND expires_at > now()`;
       if (Number(row?.held) >= most) return false;
       await tx`
         INSERT INTO plugin_candidates (workspace_id, plugin_id, module_digest, module, expires_at)
@@ -54,6 +53,9 @@ export function writeCandidates(
     async putVerdict(plugin, verdict) {
       await tx`UPDATE plugin_candidates SET verdict = ${json(verdict)} WHERE workspace_id = ${workspace} AND plugin_id = ${uuidOf(plugin)}`;
       await tx`SELECT pg_notify(${COMMIT_CHANNEL}, ${JSON.stringify({ w: workspace, a: [plugin] })})`;
+    },
+    async forgetCandidates() {
+      await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND expires_at <= now()`;
     },
     async deleteCandidate(plugin) {
       await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND plugin_id = ${uuidOf(plugin)}`;
