@@ -32,19 +32,19 @@ interface Kind {
 
 const KINDS: readonly Kind[] = [
   {
-    ...{ name: '5 ms apart', ways: ['cell', 'worker', 'extism', 'fresh'], blocks: 5, warmUp: 300 },
-    block: { size: 200, inFlight: 1, thinkMs: 5 },
+    ...{ name: '5 ms apart', ways: ['cell', 'worker', 'extism', 'fresh'], blocks: 4, warmUp: 100 },
+    block: { size: 125, inFlight: 1, thinkMs: 5 },
   },
   {
-    ...{ name: 'saturated, 1 lane', ways: ['cell', 'worker', 'extism'], blocks: 5, warmUp: 300 },
-    block: { size: 1_000, inFlight: 1, thinkMs: 0 },
+    ...{ name: 'saturated, 1 lane', ways: ['cell', 'worker', 'extism'], blocks: 4, warmUp: 100 },
+    block: { size: 500, inFlight: 1, thinkMs: 0 },
   },
   {
-    ...{ name: 'saturated, 2 lanes', ways: ['cell', 'worker', 'extism'], blocks: 5, warmUp: 300 },
-    block: { size: 1_000, inFlight: 2, thinkMs: 0 },
+    ...{ name: 'saturated, 2 lanes', ways: ['cell', 'worker', 'extism'], blocks: 4, warmUp: 100 },
+    block: { size: 500, inFlight: 2, thinkMs: 0 },
   },
   {
-    ...{ name: 'cold', ways: ['cell', 'worker', 'extism'], blocks: 4, warmUp: 3 },
+    ...{ name: 'cold', ways: ['cell', 'worker', 'extism'], blocks: 3, warmUp: 3 },
     block: { size: 10, inFlight: 1, thinkMs: 100, cold: true },
   },
 ];
