@@ -101,11 +101,11 @@ test('a credential reaches the counterpart, and neither the cell’s memory nor 
   expect(ended.state).toBe('succeeded');
   const [seen] = rig.counterpart.requests('canary-memory');
   expect(seen?.headers.authorization).toBe(`Bearer ${CANARY}`);
-  expect(cells.length).toBeGreaterThan(0);
-  for (const cell of cells) {
-    expect(cell.readBytes).toBeGreaterThan(10_000_000);
-    expect(cell.found).toBe(false);
-  }
+  // A small process may stand around each cell.
+  const large = cells.filter(({ readBytes }) => readBytes > 10_000_000);
+  expect(large.length).toBeGreaterThan(0);
+  expect(2 * large.length).toBeGreaterThanOrEqual(cells.length);
+  for (const cell of cells) expect(cell.found).toBe(false);
   expect(listed).toEqual([]);
   // Afterwards too: what came back was scrubbed before the cell got it.
   const host = rig.stack.pidOf('sandbox') ?? -1;
