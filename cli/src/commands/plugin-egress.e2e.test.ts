@@ -135,6 +135,7 @@ test('a module that only an engine finds wrong is refused by a sandbox host', as
     bodies: [[0, 0x01, 0x0b]],
   });
   writeFileSync(join(folder, 'untyped.wasm'), untyped);
+  writeChatty('1.1.1');
   const args = ['plugin', 'push', '--manifest', 'chatty/plugin.json', '--module', 'untyped.wasm'];
   const { code, err } = await cli('author', ...args);
   expect(code).toBe(2);
@@ -170,7 +171,9 @@ test('a version that asks for more waits, is shown, is not its author’s to app
     expect.stringContaining('pending-approval'),
   ] as never);
   expect(pushed.err).toContain('portarium plugin approve chatty 1.2.0');
-  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.1\.0 +active/);
+  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(
+    /\* +1\.1\.0 +100 % +active/,
+  );
   const pinned = await cli('agent', 'action', 'run', 'chatty@1.2.0', 'hello');
   expect([pinned.code, pinned.err]).toEqual([
     1,
@@ -185,7 +188,7 @@ test('a version that asks for more waits, is shown, is not its author’s to app
     0,
     expect.stringContaining('│ + methods: GET, HEAD'),
   ] as never);
-  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.2\.0 +active/);
+  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.2\.0 +100 % +active/);
 }, 120_000);
 
 test('the hosts of a rule are checked by the authorities of a file, when the grant says so', async () => {

@@ -24,9 +24,12 @@ export function sharedServices(): Promise<RunningServices> {
   return services;
 }
 
-/** The whole embedded stack: servers, Control Plane and sandbox host as processes. */
+/**
+ * The whole embedded stack: servers, Control Plane and sandbox host as processes. Not at the usual port,
+ * where another file's stack would come in between while this one's Control Plane is down.
+ */
 export function sharedStack(): Promise<RunningStack> {
-  stack ??= folder().then((dataDir) => startStack({ dataDir }));
+  stack ??= folder().then((dataDir) => startStack({ dataDir, ports: { http: 0 } }));
   return stack;
 }
 

@@ -54,15 +54,24 @@ export async function pushPlugin(
   const pushed = await callStack(stack, 'author', 'POST', '/plugins', { body: form });
   if (!pushed.ok) throw new Error(`${folder} was not admitted: ${await pushed.text()}`);
   await approveGrown(stack, (await pushed.json()) as { name: string; version: string });
+  // Versions for two counterparts come in no order.
+  await callOrFail(stack, `/plugins/${manifest.name}/current`, {
+    ...{ version: manifest.version, rationale: 'a test wants it' },
+  });
   if (target !== undefined) {
-    const granted = await callStack(stack, 'operator', 'PUT', `/plugins/${manifest.name}/egress`, {
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ rules: manifest.egress ?? [], networks: ['loopback'] }),
+    await callOrFail(stack, `/plugins/${manifest.name}/egress`, {
+      ...{ rules: manifest.egress ?? [], networks: ['loopback'] },
     });
-    if (!granted.ok)
-      throw new Error(`the egress of ${manifest.name} was not granted: ${await granted.text()}`);
   }
   return manifest.name;
+}
+
+async function callOrFail(stack: RunningStack, path: string, json: object): Promise<void> {
+  const answer = await callStack(stack, 'operator', 'PUT', path, {
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(json),
+  });
+  if (!answer.ok) throw new Error(`PUT ${path}: ${await answer.text()}`);
 }
 
 /** As another person than who uploaded it; a version that had not grown needs nobody. */
