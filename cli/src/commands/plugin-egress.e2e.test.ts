@@ -188,7 +188,9 @@ test('a version that asks for more waits, is shown, is not its author’s to app
     0,
     expect.stringContaining('│ + methods: GET, HEAD'),
   ] as never);
-  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(/\* +1\.2\.0 +100 % +active/);
+  expect((await cli('author', 'plugin', 'versions', 'chatty')).out).toMatch(
+    /\* +1\.2\.0 +100 % +active/,
+  );
 }, 120_000);
 
 test('the hosts of a rule are checked by the authorities of a file, when the grant says so', async () => {
