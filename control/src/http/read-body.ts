@@ -73,6 +73,12 @@ export async function readJson<T extends v.GenericSchema>(
   }
   const bytes = await readBytes(request, maxBytes);
   const value = parseJson(bytes);
+  // An empty list would pass for an object without members.
+  if (Array.isArray(value)) {
+    return refuse('input.invalid', 'The whole body: expected an object, not a list.', [
+      { pointer: '', message: 'expected an object, not a list' },
+    ]);
+  }
   const parsed = parseInput(schema, value);
   const pointer = pointerToNul(value, free);
   if (pointer === undefined) return parsed;
