@@ -6,6 +6,8 @@ import { type GuestEgress, runGuest } from './run-guest.ts';
 
 /** Milliseconds of CPU that a guest of these tests burns before anything happens to it. */
 const BURNED_MS = 30;
+/** The kernel and the process do not count alike to the millisecond. */
+const LEAST_MS = 0.8 * BURNED_MS;
 
 const EGRESS: GuestEgress = {
   request: () => new Promise(() => undefined),
@@ -83,7 +85,7 @@ for (const [how, [act, code, limits]] of Object.entries(ENDS)) {
   test(`what an attempt used is known when its process ends ${how}`, async () => {
     const used = await usageOf(act, limits);
     expect(used.code).toBe(code);
-    expect(used.cpuMs).toBeGreaterThanOrEqual(BURNED_MS - 1);
+    expect(used.cpuMs).toBeGreaterThanOrEqual(LEAST_MS);
     expect(used.cpuMs).toBeLessThan(10_000);
     expect(used.memoryBytes).toBeGreaterThan(10 << 20);
     if (act.includes('300 <<')) expect(used.memoryBytes).toBeGreaterThan(250 << 20);
@@ -93,7 +95,7 @@ for (const [how, [act, code, limits]] of Object.entries(ENDS)) {
 test('what an attempt used is known, also when nobody looked in between', async () => {
   // The host is busy with something else from the guest's first instruction to its end.
   const used = await usageOf('process.exit(0);', {}, 1_000);
-  expect(used.cpuMs).toBeGreaterThanOrEqual(BURNED_MS - 1);
+  expect(used.cpuMs).toBeGreaterThanOrEqual(LEAST_MS);
 });
 
 test('an attempt does not pay for the one before it in the same process', async () => {
@@ -106,7 +108,7 @@ test('an attempt does not pay for the one before it in the same process', async 
       ...{ input: '', config: {}, seed: '0'.repeat(64), startTime: '2026-01-01T00:00:00.000Z' },
     };
     const { outcome } = await runGuest(cell, order, EGRESS, new AbortController().signal);
-    expect(outcome.usage.cpuMs).toBeGreaterThanOrEqual(BURNED_MS - 1);
+    expect(outcome.usage.cpuMs).toBeGreaterThanOrEqual(LEAST_MS);
     expect(cell.usage().cpuMs).toBeLessThan(BURNED_MS);
   } finally {
     await cell.kill();
