@@ -131,22 +131,17 @@ const INHERITED =
   /^(PATH|HOME|USER|LANG|LC_ALL|LC_CTYPE|TZ|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS)$/;
 
 /** What a server or plane inherits: nothing that may carry somebody's credentials. */
-export function inheritedVariables(environment: LocalEnvironment): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment.all)) {
-    if (value !== undefined && INHERITED.test(name)) kept[name] = value;
-  }
-  return kept;
+export function inheritedVariables({ all }: LocalEnvironment): Record<string, string> {
+  return kept(all, (name) => INHERITED.test(name));
 }
 
 /** What is set of the variables that this launcher and what it starts go by; paths of files absolute. */
-export function configuringVariables(environment: LocalEnvironment): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment.all)) {
-    if (value === undefined || !isConfiguring(name)) continue;
-    kept[name] = EXTERNAL_VAULT.test(name) && name.endsWith('_FILE') ? resolve(value) : value;
+export function configuringVariables({ all }: LocalEnvironment): Record<string, string> {
+  const variables = kept(all, isConfiguring);
+  for (const [name, value] of Object.entries(variables)) {
+    if (EXTERNAL_VAULT.test(name) && name.endsWith('_FILE')) variables[name] = resolve(value);
   }
-  return kept;
+  return variables;
 }
 
 /** The variables of this process with those that configure replaced by `variables`, all of them. */
@@ -171,15 +166,22 @@ const EXTERNAL_VAULT = /^PORTARIUM_VAULT_(ADDR|TOKEN_FILE|MOUNT|PREFIX|NAMESPACE
 
 /** For the Control Plane alone. */
 export function vaultVariables(environment: LocalEnvironment): Record<string, string> {
-  const all = Object.entries(configuringVariables(environment));
-  return Object.fromEntries(all.filter(([name]) => EXTERNAL_VAULT.test(name)));
+  return kept(configuringVariables(environment), (name) => EXTERNAL_VAULT.test(name));
 }
 
 /** The tuning variables that the person who runs the launcher has set. */
-export function planeTuning(environment: LocalEnvironment): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment.all)) {
-    if (value !== undefined && PLANE_TUNING.test(name)) kept[name] = value;
+export function planeTuning({ all }: LocalEnvironment): Record<string, string> {
+  return kept(all, (name) => PLANE_TUNING.test(name));
+}
+
+/** Of the variables that are set, those whose name is wanted. */
+function kept(
+  variables: LocalEnvironment['all'],
+  wanted: (name: string) => boolean,
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value !== undefined && wanted(name)) found[name] = value;
   }
-  return kept;
+  return found;
 }

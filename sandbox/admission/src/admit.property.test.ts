@@ -1,12 +1,11 @@
 import { expect, test } from 'bun:test';
-import { ManifestSchema } from '@portarium/contracts/manifest';
 import { runCount } from '@portarium/contracts/testing/run-count';
 import fc from 'fast-check';
-import * as v from 'valibot';
 import { admit } from './admit.ts';
 import { ByteReader } from './byte-reader.ts';
 import { encodeU32 } from './byte-writer.ts';
 import { readModule } from './read-module.ts';
+import { sampleManifest } from './testing/sample-manifest.ts';
 import {
   exportFunction,
   importFunction,
@@ -16,12 +15,7 @@ import {
   text,
 } from './testing/wasm-builder.ts';
 
-const manifest = v.parse(ManifestSchema, {
-  schema: 1,
-  name: 'sample',
-  version: '1.0.0',
-  operations: [{ name: 'run', export: 'run', effect: 'read' }],
-});
+const manifest = sampleManifest();
 
 const rich = plainModule({
   types: [PROCEDURE, [0x60, 1, 0x7e, 1, 0x7e], [0x60, 1, 0x7e, 0], [0x60, 1, 0x7f, 0]],

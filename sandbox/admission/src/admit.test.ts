@@ -1,12 +1,13 @@
 import { expect, test } from 'bun:test';
 import { digestOf } from '@portarium/contracts/digest';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { type Manifest, type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
+import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
 import * as v from 'valibot';
 import { admit } from './admit.ts';
 import { EXTISM_FUNCTIONS, HOST_FUNCTIONS } from './module-rules.ts';
 import { readModule } from './read-module.ts';
 import { HEADER, SECTION } from './sections.ts';
+import { sampleManifest } from './testing/sample-manifest.ts';
 import {
   type Bytes,
   buildModule,
@@ -20,18 +21,9 @@ import {
   text,
 } from './testing/wasm-builder.ts';
 
-function manifest(over: Partial<ManifestInput['operations'][number]> = {}): Manifest {
-  return v.parse(ManifestSchema, {
-    schema: 1,
-    name: 'sample',
-    version: '1.0.0',
-    operations: [{ name: 'run', export: 'run', effect: 'read', ...over }],
-  } satisfies ManifestInput);
-}
-
 const LIMITS = { memoryMiB: 2 };
 
-async function rulesOf(bytes: Uint8Array, of: Manifest = manifest()): Promise<string[]> {
+async function rulesOf(bytes: Uint8Array, of: Manifest = sampleManifest()): Promise<string[]> {
   const admission = await admit(bytes, of, LIMITS);
   if (admission.ok) return [];
   for (const finding of admission.findings) {
@@ -45,7 +37,7 @@ const rules = (parts: ModuleParts) => rulesOf(plainModule(parts));
 
 test('a plain module is admitted with both digests and a report', async () => {
   const bytes = plainModule();
-  const admission = await admit(bytes, manifest(), LIMITS);
+  const admission = await admit(bytes, sampleManifest(), LIMITS);
   if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
   expect(admission.digest).toBe(await digestOf(bytes));
   expect(admission.moduleDigest).toBe(await digestOf(admission.module));
@@ -67,7 +59,7 @@ test('the memory maximum is the limit, and a lower declared one stays', async ()
   ] as const) {
     const admission = await admit(
       plainModule({ memories: [limits(1, declared)] }),
-      manifest(),
+      sampleManifest(),
       LIMITS,
     );
     if (!admission.ok) throw new Error('refused');
@@ -79,7 +71,7 @@ test('the engine refuses growth beyond the written maximum', async () => {
   const grow = [0, 0x41, 0xc0, 0x00, 0x40, 0x00, 0x0b];
   const admission = await admit(
     plainModule({ types: [STATUS], bodies: [grow] }),
-    manifest(),
+    sampleManifest(),
     LIMITS,
   );
   if (!admission.ok) throw new Error('refused');
@@ -89,16 +81,16 @@ test('the engine refuses growth beyond the written maximum', async () => {
 
 test('a table gets a maximum and a longer one is refused', async () => {
   const tables = [[0x70, ...limits(3)]];
-  const admission = await admit(plainModule({ tables }), manifest(), LIMITS);
+  const admission = await admit(plainModule({ tables }), sampleManifest(), LIMITS);
   if (!admission.ok) throw new Error('refused');
   expect(readModule(admission.module).tables[0]?.limits.maximum).toBe(10_000);
   expect(await rules({ tables: [[0x70, ...limits(10_001)]] })).toEqual(['table.limit']);
 });
 
 test('a second rewrite changes nothing', async () => {
-  const first = await admit(plainModule(), manifest(), LIMITS);
+  const first = await admit(plainModule(), sampleManifest(), LIMITS);
   if (!first.ok) throw new Error('refused');
-  const second = await admit(first.module, manifest(), LIMITS);
+  const second = await admit(first.module, sampleManifest(), LIMITS);
   expect(second.ok && second.moduleDigest).toBe(first.moduleDigest);
 });
 
@@ -184,7 +176,7 @@ test('functions of WASI preview 1 are admitted with exactly their types, and nam
     importFunction('extism:host/env', 'free', 3),
     of('sched_yield', 1),
   ];
-  const admission = await admit(wasiModule(imports, { types }), manifest(), LIMITS);
+  const admission = await admit(wasiModule(imports, { types }), sampleManifest(), LIMITS);
   if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
   expect(admission.rewriter).toBe('portarium-rewriter/2');
   expect(admission.report.imports[0]).toBe('wasi_snapshot_preview1#random_get');
@@ -220,7 +212,7 @@ test('what a start section names becomes an export, and no start section is left
       [0, 0x41, 0, 0x28, 2, 0, 0x0b],
     ],
   };
-  const admission = await admit(plainModule(parts), manifest(), LIMITS);
+  const admission = await admit(plainModule(parts), sampleManifest(), LIMITS);
   if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
   const read = readModule(admission.module);
   expect(read.start).toBeUndefined();
@@ -251,7 +243,7 @@ test('what asks for the machine’s clock or chance is told of the action’s', 
       imports: [importFunction('env', name)],
       exports: [exportFunction('run', 1)],
     });
-    const admission = await admit(bytes, manifest(), LIMITS);
+    const admission = await admit(bytes, sampleManifest(), LIMITS);
     if (admission.ok) throw new Error('admitted');
     expect(admission.findings[0]?.hint).toContain('random.number()');
     expect(admission.findings[0]?.hint).toContain('clock.nowMs()');
@@ -268,7 +260,9 @@ test('memory, tables and globals may not be imported', async () => {
 });
 
 test('each operation needs its export as a function without parameters', async () => {
-  expect(await rulesOf(plainModule(), manifest({ export: 'other' }))).toEqual(['export.missing']);
+  expect(await rulesOf(plainModule(), sampleManifest({ export: 'other' }))).toEqual([
+    'export.missing',
+  ]);
   expect(await rules({ exports: [[...text('run'), 2, 0]] })).toEqual(['export.missing']);
   expect(await rules({ types: [[0x60, 1, 0x7f, 0]] })).toEqual(['export.signature']);
   expect(await rules({ types: [[0x60, 0, 1, 0x7e]], bodies: [[0, 0x42, 0, 0x0b]] })).toEqual([
@@ -326,7 +320,7 @@ test('all findings are collected, each with its place', async () => {
   });
   const admission = await admit(
     broken,
-    manifest({ export: 'gone', input: { $ref: 'https://example.com/schema' } }),
+    sampleManifest({ export: 'gone', input: { $ref: 'https://example.com/schema' } }),
     LIMITS,
   );
   if (admission.ok) throw new Error('admitted');
@@ -339,7 +333,7 @@ test('all findings are collected, each with its place', async () => {
 });
 
 test('patterns are bounded in number and in the size of their programs', async () => {
-  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), sampleManifest({ input }));
   const named = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, i) => [`^a${i}$`, {}]));
   expect(await of({ patternProperties: named(64) })).toEqual([]);
@@ -351,12 +345,12 @@ test('patterns are bounded in number and in the size of their programs', async (
     ...{ name: `run${i}`, export: 'run', effect: 'read' as const },
     input: { allOf: Array.from({ length: 60 }, (_, j) => ({ pattern: `^${i}-${j}$` })) },
   }));
-  const many = v.parse(ManifestSchema, { ...manifest(), operations });
+  const many = v.parse(ManifestSchema, { ...sampleManifest(), operations });
   expect(await rulesOf(plainModule(), many)).toEqual(['schema.pattern']);
 });
 
 test('schemas are bounded in size, depth, references and patterns', async () => {
-  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), sampleManifest({ input }));
   let deep: Record<string, unknown> = { type: 'string' };
   for (let i = 0; i < 10; i++) deep = { type: 'object', properties: { a: deep } };
   expect(await of(deep)).toEqual(['schema.depth']);
@@ -374,7 +368,7 @@ test('schemas are bounded in size, depth, references and patterns', async () => 
 });
 
 test('references lead to a schema, and following them for one value comes to an end', async () => {
-  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), sampleManifest({ input }));
   const tree = { type: 'object', properties: { left: { $ref: '#' }, right: { $ref: '#' } } };
   expect(await of(tree)).toEqual([]);
   expect(await of({ $ref: '#/$defs/a', $defs: { a: { items: { $ref: '#/$defs/a' } } } })).toEqual(
@@ -397,7 +391,7 @@ test('references lead to a schema, and following them for one value comes to an 
 });
 
 test('keywords have the values that they can have', async () => {
-  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), manifest({ input }));
+  const of = (input: Record<string, unknown>) => rulesOf(plainModule(), sampleManifest({ input }));
   const wrong = { type: 7, properties: [], minimum: 'a', maxLength: -1, required: [1], allOf: {} };
   const more = { uniqueItems: 1, multipleOf: 0, enum: 'a', items: 'x', $ref: 1, $defs: { a: 1 } };
   for (const [keyword, value] of Object.entries({ ...wrong, ...more })) {

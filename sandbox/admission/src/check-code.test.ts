@@ -1,10 +1,9 @@
 import { expect, test } from 'bun:test';
-import { type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
-import * as v from 'valibot';
 import { type Admission, admit } from './admit.ts';
 import { concatBytes, encodeU32 } from './byte-writer.ts';
 import type { Feature } from './features.ts';
 import { SECTION } from './sections.ts';
+import { sampleManifest } from './testing/sample-manifest.ts';
 import {
   type Bytes,
   buildModule,
@@ -20,12 +19,7 @@ import {
   vector,
 } from './testing/wasm-builder.ts';
 
-const manifest = v.parse(ManifestSchema, {
-  schema: 1,
-  name: 'sample',
-  version: '1.0.0',
-  operations: [{ name: 'run', export: 'run', effect: 'read' }],
-} satisfies ManifestInput);
+const manifest = sampleManifest();
 
 const admitted = (parts: ModuleParts): Promise<Admission> =>
   admit(plainModule(parts), manifest, { memoryMiB: 2 });

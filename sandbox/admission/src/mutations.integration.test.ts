@@ -1,13 +1,12 @@
 import { beforeAll, expect, test } from 'bun:test';
-import { ManifestSchema } from '@portarium/contracts/manifest';
 import { runCount } from '@portarium/contracts/testing/run-count';
-import * as v from 'valibot';
 import { compileGuest, HTTP_HEAD } from '../../src/testing/assemblyscript.ts';
 import { admit } from './admit.ts';
 import { encodeU32 } from './byte-writer.ts';
 import { readModule } from './read-module.ts';
 import { SECTION } from './sections.ts';
 import { mutate } from './testing/mutate.ts';
+import { sampleManifest } from './testing/sample-manifest.ts';
 import {
   type Bytes,
   buildModule,
@@ -21,12 +20,7 @@ import {
 } from './testing/wasm-builder.ts';
 
 const MEMORY_MIB = 2;
-const manifest = v.parse(ManifestSchema, {
-  schema: 1,
-  name: 'sample',
-  version: '1.0.0',
-  operations: [{ name: 'run', export: 'run', effect: 'read' }],
-});
+const manifest = sampleManifest();
 
 const V128 = Array<number>(16).fill(0);
 const names: Bytes = [...text('name'), ...section(1, vector([[...encodeU32(1), ...text('run')]]))];

@@ -1,9 +1,8 @@
 import { expect, test } from 'bun:test';
-import { type ManifestInput, ManifestSchema } from '@portarium/contracts/manifest';
-import * as v from 'valibot';
 import { admit } from './admit.ts';
 import { encodeU32 } from './byte-writer.ts';
 import { SECTION } from './sections.ts';
+import { sampleManifest } from './testing/sample-manifest.ts';
 import {
   type Bytes,
   buildModule,
@@ -15,12 +14,7 @@ import {
   vector,
 } from './testing/wasm-builder.ts';
 
-const manifest = v.parse(ManifestSchema, {
-  schema: 1,
-  name: 'sample',
-  version: '1.0.0',
-  operations: [{ name: 'run', export: 'run', effect: 'read' }],
-} satisfies ManifestInput);
+const manifest = sampleManifest();
 
 async function rulesOf(bytes: Uint8Array): Promise<string[]> {
   const admission = await admit(bytes, manifest, { memoryMiB: 2 });
