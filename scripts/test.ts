@@ -44,7 +44,7 @@ async function runTests(full: boolean): Promise<readonly TestResult[]> {
       [
         ...[process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`],
         // Files that took longest the last time begin first; servers are shared within a file.
-        ...[`--parallel=${WORKERS}`, '--no-isolate'],
+        ...['--timeout=60000', `--parallel=${WORKERS}`, '--no-isolate'],
         ...[`--timings=${join(cacheDir, 'test-timings.json')}`, '--update-timings'],
       ],
       full ? { PORTARIUM_TEST_FULL: '1' } : {},
