@@ -42,7 +42,7 @@ export class ModuleHost {
     const server = await listen(app.fetch, { hostname: '127.0.0.1', port: 0 });
     const program = await prepareCellProgram(process.env.PATH ?? '');
     const control = new ControlClient({ url: `http://127.0.0.1:${server.port}`, hostKey });
-    const about = { isolation: 'process', engine: 'test' } as const;
+    const about = { isolation: 'process', engine: 'test', waiting: 64 } as const;
     const runner = new CandidateRunner({ control, program, ...about });
     return {
       runner,

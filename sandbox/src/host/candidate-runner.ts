@@ -1,12 +1,13 @@
 /**
  * Tries modules that were uploaded and are not admitted yet, one at a time, each in a cell that runs
- * nothing else before or after it. Fetches a module by its id, and says what came of it.
+ * nothing else before or after it. Fetches a module by its id, and says what came of it. Workspaces take turns.
  */
 
 import { digestOf } from '@portarium/contracts/digest';
 import type { CandidateDispatch, ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
 import { type CellCommand, CellProcess } from './cell-process.ts';
 import { type ControlClient, type ControlFailure, isFinal } from './control-client.ts';
+import { FairPlaces } from './fair-places.ts';
 import { type SmokeEnd, smokeRun } from './smoke-run.ts';
 
 export interface CandidateRunnerOptions {
@@ -14,6 +15,8 @@ export interface CandidateRunnerOptions {
   readonly program: CellCommand;
   readonly isolation: (typeof ISOLATION_LEVELS)[number];
   readonly engine: string;
+  /** How many may wait here, at most half of them of one workspace: each keeps an attempt from this host. */
+  readonly waiting: number;
 }
 
 export type CandidateEnd =
@@ -25,7 +28,9 @@ export type CandidateEnd =
 
 export class CandidateRunner {
   readonly #options: CandidateRunnerOptions;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new FairPlaces(1);
+  /** Of each workspace, those that wait for their turn. */
+  readonly #waiting = new Map<string, number>();
   /** Started ahead of need. */
   #spare: CellProcess;
   #closed = false;
@@ -35,14 +40,35 @@ export class CandidateRunner {
     this.#spare = new CellProcess(options.program);
   }
 
-  run(dispatch: CandidateDispatch): Promise<CandidateEnd> {
-    const end = this.#turn.then(() => this.#run(dispatch));
-    this.#turn = end.catch(() => undefined);
-    return end;
+  async run(dispatch: CandidateDispatch): Promise<CandidateEnd> {
+    const { workspace } = dispatch;
+    if (!(await this.#enter(workspace))) {
+      return { end: 'again', reason: 'this host has as many modules to try as it takes' };
+    }
+    try {
+      return await this.#run(dispatch);
+    } finally {
+      this.#turns.leave(workspace);
+    }
+  }
+
+  /** @returns false when too many wait already */
+  async #enter(workspace: string): Promise<boolean> {
+    if (this.#turns.taken === 0) return (await this.#turns.enter(workspace)) === 'in';
+    const { waiting: most } = this.#options;
+    const own = this.#waiting.get(workspace) ?? 0;
+    if (this.#turns.waiting >= most || own >= Math.ceil(most / 2)) return false;
+    this.#waiting.set(workspace, own + 1);
+    const entered = await this.#turns.enter(workspace);
+    const left = (this.#waiting.get(workspace) ?? 1) - 1;
+    if (left === 0) this.#waiting.delete(workspace);
+    else this.#waiting.set(workspace, left);
+    return entered === 'in';
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#turns.close();
     await this.#spare.kill();
   }
 

@@ -40,7 +40,11 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
   const control = new ControlClient({ url, hostKey });
   const runner = runnerOf(control, pool, program);
   const { isolation } = program;
-  const candidates = new CandidateRunner({ control, program, isolation, engine: engine() });
+  const candidates = new CandidateRunner({
+    ...{ control, program, isolation, engine: engine() },
+    // Less than half of what this host does at once.
+    waiting: configuration.cells,
+  });
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
