@@ -89,6 +89,7 @@ const PLATFORM_LIMIT_TEXT = {
   publisherKeys: 'keys of publishers that a workspace has trusted, revoked ones too',
   candidateMs: 'time that an upload waits for a sandbox host to try its module',
   candidates: 'modules of one workspace that are tried at once',
+  uploads: 'uploads that one process of the Control Plane reads or waits for at once',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

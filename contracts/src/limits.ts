@@ -119,6 +119,8 @@ export const PLATFORM_LIMITS = {
   /** How long an upload waits until a sandbox host has tried its module, and how many of a workspace do. */
   candidateMs: 30_000,
   candidates: 4,
+  /** Uploads under way in one process; each holds its module several times over. */
+  uploads: 16,
   /** Rows on one page of a list. */
   pageSize: 200,
   /** Attempts of one action before it fails. */

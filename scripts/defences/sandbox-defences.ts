@@ -200,8 +200,8 @@ export const SANDBOX_DEFENCES: readonly Defence[] = [
   {
     name: 'the finding of a host',
     file: 'control/src/application/upload-plugin.ts',
-    source: 'if (tried.value.finding) {',
-    without: "if (tried.value.finding?.message === '') {",
+    source: 'if (finding) return refuse(',
+    without: "if (finding?.message === '') return refuse(",
     tests: 'control/src/http/candidates.integration.test.ts',
     watching: 'code that an engine refuses is a finding from a cell',
   },
