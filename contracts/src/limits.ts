@@ -158,6 +158,8 @@ export const PLATFORM_LIMITS = {
   caCertificateCharacters: 64 * KiB,
   /** One exchange with an external vault. */
   vaultTimeoutMs: 5_000,
+  /** One exchange with an evidence store over S3; the largest artifact travels in it. */
+  evidenceStoreTimeoutMs: 20_000,
   /** The longest secret in base64 and JSON, or the list of a credential's versions, with room. */
   vaultAnswerBytes: 256 * KiB,
   /** Labels of one action. */

@@ -9,11 +9,11 @@ import type {
   Dispatcher,
   IdempotencyKeys,
   LogSigner,
-  ObjectStore,
   PolicyEngine,
   SecretHasher,
   TicketOffice,
 } from './ports/outside.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import type { RateTokens } from './ports/rate-tokens.ts';
 import type { Vault } from './ports/vault.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
