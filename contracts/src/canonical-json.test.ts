@@ -5,6 +5,9 @@ import {
   MAX_JSON_DEPTH,
   parseStrictJson,
 } from './canonical-json.ts';
+import { fromHex } from './digest.ts';
+import { NEARLY_CANONICAL } from './testing/refused-json.ts';
+import { readCanonical } from './verify-entries.ts';
 
 const canonical = (text: string) => canonicalText(parseStrictJson(text));
 
@@ -93,6 +96,15 @@ test('text that is not JSON is a SyntaxError', () => {
     'nul',
   ]) {
     expect(() => parseStrictJson(text)).toThrow(SyntaxError);
+  }
+});
+
+test('bytes are the canonical JSON of a value, or they are refused, however near they come', () => {
+  for (const { about, bytes } of NEARLY_CANONICAL) {
+    expect([about, readCanonical(fromHex(bytes)).ok]).toEqual([
+      about,
+      about.endsWith(': canonical'),
+    ]);
   }
 });
 

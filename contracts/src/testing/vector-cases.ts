@@ -22,8 +22,10 @@ import { signPlugin } from '../plugin-signature.ts';
 import { type RequestStatement, requestDigest } from '../request-digest.ts';
 import { drawVersion } from '../rollout.ts';
 import { signNote } from '../signed-note.ts';
+import { readCanonical } from '../verify-entries.ts';
 import type { Weights } from '../weights.ts';
 import { honestLog, type StoryName, wholeBundle } from './honest-log.ts';
+import { NEARLY_CANONICAL, type NearlyCanonical } from './refused-json.ts';
 import { testKey } from './test-key.ts';
 
 export interface Vector {
@@ -203,6 +205,12 @@ export const VECTORS: Readonly<Record<string, Vector>> = {
         return null;
       }
     },
+  },
+  'canonical-json-bytes': {
+    about:
+      'Bytes (hexadecimal), and whether they are the canonical JSON of a value: fatal UTF-8, no key twice, and what is parsed has those bytes again.',
+    inputs: NEARLY_CANONICAL,
+    compute: ({ bytes }: NearlyCanonical) => readCanonical(fromHex(bytes)).ok,
   },
   'approval-digest': {
     about: 'SHA-256 of "portarium/approval/v1\\n" and the canonical approval statement.',
