@@ -241,8 +241,29 @@ const quarantined = v.variant('cause', [
 ]);
 const publisher = { publisher: PublisherNameSchema, fingerprint: DigestSchema, by: text };
 
+const migration = v.looseObject({
+  target: v.picklist(['global', 'tenant']),
+  version: counted,
+  name: text,
+  phase: text,
+  /** Of the file. */
+  digest: DigestSchema,
+  appliedAt: text,
+  toolVersion: text,
+});
+/** The database's clock, by which entries have their time, was moved, or is behind a log. */
+const clock = v.looseObject({
+  kind: v.picklist(['stepped', 'behind']),
+  /** Negative when it went back. */
+  byMs: v.pipe(v.number(), v.integer()),
+  /** Whose entry it was noticed at. */
+  workspace: text,
+});
+
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
+  'migration.applied': migration,
+  'clock.stepped': clock,
   'plugin.admitted': admitted,
   'plugin.current-set': currentSet,
   /** Nothing runs it until somebody lifts that. */

@@ -47,6 +47,7 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'credential.created',
   'credential.rotated',
   'credential.revoked',
+  'clock.stepped',
 ]);
 
 const CATEGORY_OF: { readonly [prefix: string]: string } = {

@@ -32,6 +32,7 @@ export const ENTRY_TYPES = [
   'approval-rules.changed',
   'workspace-limits.changed',
   'migration.applied',
+  'clock.stepped',
   'action.requested',
   'policy.decided',
   'approval.requested',

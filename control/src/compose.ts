@@ -7,6 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
+import type { WorkspaceStore } from './application/ports/workspace-store.ts';
 import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
@@ -14,6 +15,7 @@ import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
 import { openObjectStore } from './infrastructure/objects/open-store.ts';
 import { createCedarEngine } from './infrastructure/policy/cedar.ts';
+import type { ClockAlarm } from './infrastructure/postgres/clock-watch.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
@@ -67,7 +69,7 @@ export async function compose(
     configuration.PORTARIUM_TEMPORAL_NAMESPACE,
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
-  const store = createWorkspaceStore(sql, ids);
+  const store: WorkspaceStore = createWorkspaceStore(sql, ids, (alarm) => tellClock(store, alarm));
   const stopping = new AbortController();
   const context: Context = {
     clock,
@@ -122,6 +124,18 @@ async function tellRewrap(context: Context, vault: SealedVault): Promise<void> {
     });
   });
   await vault.confirmRewrap();
+}
+
+/** A clock that was moved is a fact of the instance. The log of the process says so whatever becomes of it. */
+function tellClock(store: WorkspaceStore, { workspace, kind, byMs }: ClockAlarm): void {
+  const entry = {
+    type: 'clock.stepped',
+    actor: SYSTEM_ACTOR,
+    subject: {},
+    data: { workspace, kind, byMs },
+    trace: null,
+  } as const;
+  store.submit(INSTANCE_WORKSPACE, async (tx) => tx.append(entry)).catch(() => undefined);
 }
 
 /** Where bundled workflow code and the like may be kept. */

@@ -11,14 +11,25 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { CloudEvent } from 'cloudevents';
 import type { Ids } from '../../application/ports/clock.ts';
 import { type EntryDraft, InfraError } from '../../application/ports/workspace-store.ts';
+import type { ClockWatch } from './clock-watch.ts';
 import type { TransactionSql } from './connect.ts';
 
 /** The channel that one NOTIFY a commit goes to: `{w: workspace, a: ids of actions and uploads}`. */
 export const COMMIT_CHANNEL = 'portarium_commits';
+/** Object id of the type; the driver takes a list of bytes for one value without it. */
+const BYTEA = 17;
+/** Ids in one notification; PostgreSQL takes 8,000 bytes. */
+const MAX_NOTIFIED = 100;
 
 interface ActionTail {
   readonly seq: number;
   readonly hash: Digest;
+}
+
+interface Head {
+  readonly size: number;
+  readonly hash: Digest | null;
+  readonly time: string;
 }
 
 interface Appended {
@@ -27,17 +38,18 @@ interface Appended {
   readonly hash: Digest;
 }
 
+/** What writes the entries is on its way: the commit may be sent behind it, and counts only if it went well. */
+export interface Sent {
+  readonly stored: Promise<unknown>;
+}
+
 export async function appendEntries(
   tx: TransactionSql,
   workspace: WorkspaceId,
   drafts: readonly EntryDraft[],
-  ids: Ids,
-): Promise<void> {
-  // The action's own chain rests under the lock that its unit holds; the head is locked before it is read.
-  const [head, tails] = await Promise.all([
-    lockHead(tx, workspace),
-    actionTails(tx, workspace, drafts),
-  ]);
+  { ids, clock }: { readonly ids: Ids; readonly clock: ClockWatch },
+): Promise<Sent> {
+  const { head, tails } = await lockHead(tx, workspace, drafts, clock);
   const appended: Appended[] = [];
   let { size, hash } = head;
   for (const draft of drafts) {
@@ -74,7 +86,10 @@ export async function appendEntries(
     if (action !== undefined) tails.set(action, { seq: actionSeq, hash });
     appended.push({ entry, bytes, hash });
   }
-  await store(tx, workspace, appended, { size, hash, time: head.time }, ids);
+  const stored = store(tx, workspace, appended, { size, hash, time: head.time }, ids);
+  // Whoever awaits it hears of a failure; until then nobody has to.
+  stored.catch(() => undefined);
+  return { stored };
 }
 
 function inTime({ type, notAfter }: EntryDraft, time: string): void {
@@ -82,71 +97,89 @@ function inTime({ type, notAfter }: EntryDraft, time: string): void {
   throw new InfraError(`${type} came too late, after ${notAfter}`, { retryable: true });
 }
 
+/** The head under a lock until the commit, the time of what is appended to it, and the ends of the actions' chains. */
 async function lockHead(
   tx: TransactionSql,
   workspace: WorkspaceId,
-): Promise<{ size: number; hash: Digest | null; time: string }> {
-  const select = () => tx`
-    SELECT size, hash, greatest(time, date_trunc('milliseconds', clock_timestamp())) AS time
-    FROM log_heads WHERE workspace_id = ${workspace} FOR UPDATE`;
-  let [row] = await select();
+  drafts: readonly EntryDraft[],
+  clock: ClockWatch,
+): Promise<{ readonly head: Head; readonly tails: Map<string, ActionTail> }> {
+  const actions = [...new Set(drafts.flatMap((draft) => draft.subject.action ?? []))];
+  const look = async () => {
+    const sentMs = performance.now();
+    // The clock is read outside of the part that waits for the lock. The tails are a statement of their own
+    // behind it: they must see what the holder of before committed.
+    const [heads, tails] = await Promise.all([
+      tx`
+        SELECT size, hash, time, date_trunc('milliseconds', clock_timestamp()) AS now
+        FROM (SELECT size, hash, time FROM log_heads WHERE workspace_id = ${workspace} FOR UPDATE) head`,
+      actions.length === 0 ? [] : actionTails(tx, workspace, actions),
+    ]);
+    return { row: heads[0], tails, sentMs };
+  };
+  let { row, tails, sentMs } = await look();
   if (!row) {
     await tx`INSERT INTO log_heads (workspace_id, size, hash, time) VALUES (${workspace}, 0, NULL, to_timestamp(0)) ON CONFLICT DO NOTHING`;
-    [row] = await select();
+    ({ row, tails, sentMs } = await look());
   }
   if (!row) throw new Error(`the log of ${workspace} has no head; is the transaction bound to it?`);
+  const [now, before] = [row.now as Date, row.time as Date];
+  clock.saw({ workspace, nowMs: now.getTime(), headMs: before.getTime(), sentMs });
   return {
-    size: Number(row.size),
-    hash: row.hash as Digest | null,
-    time: (row.time as Date).toISOString(),
+    head: {
+      size: Number(row.size),
+      hash: row.hash as Digest | null,
+      time: new Date(Math.max(now.getTime(), before.getTime())).toISOString(),
+    },
+    tails: new Map(
+      tails.map((tail) => [
+        actions[Number(tail.position) - 1] ?? '',
+        { seq: Number(tail.action_seq), hash: tail.hash as Digest },
+      ]),
+    ),
   };
 }
 
-async function actionTails(
-  tx: TransactionSql,
-  workspace: WorkspaceId,
-  drafts: readonly EntryDraft[],
-): Promise<Map<string, ActionTail>> {
-  const tails = new Map<string, ActionTail>();
-  const actions = new Set(drafts.flatMap((draft) => draft.subject.action ?? []));
-  await Promise.all(
-    [...actions].map(async (action) => {
-      const [row] = await tx`
-        SELECT action_seq, hash FROM log_entries
-        WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)} ORDER BY action_seq DESC LIMIT 1`;
-      if (row) tails.set(action, { seq: Number(row.action_seq), hash: row.hash as Digest });
-    }),
-  );
-  return tails;
+function actionTails(tx: TransactionSql, workspace: WorkspaceId, actions: readonly string[]) {
+  return tx`
+    SELECT asked.position, tail.action_seq, tail.hash
+    FROM unnest(${actions.map(uuidOf)}::uuid[]) WITH ORDINALITY AS asked (id, position)
+    CROSS JOIN LATERAL (
+      SELECT action_seq, hash FROM log_entries
+      WHERE workspace_id = ${workspace} AND action_id = asked.id ORDER BY action_seq DESC LIMIT 1
+    ) AS tail`;
 }
 
+/** Entries, events, head and notification in one statement, whose text does not depend on how many there are. */
 async function store(
   tx: TransactionSql,
   workspace: WorkspaceId,
   appended: readonly Appended[],
-  head: { size: number; hash: Digest | null; time: string },
+  head: Head,
   ids: Ids,
 ): Promise<void> {
-  const entries = appended.map(({ entry, bytes, hash }) => ({
-    workspace_id: workspace,
-    seq: entry.seq,
-    hash,
-    type: entry.type,
-    action_id: entry.subject.action === undefined ? null : uuidOf(entry.subject.action),
-    action_seq: entry.actionSeq ?? null,
-    bytes,
-  }));
+  const column = <T>(of: (one: Appended) => T) => appended.map(of);
   const events = appended.flatMap(({ entry }) =>
     PUBLISHED.has(entry.type) ? [outboxRow(workspace, entry, ids)] : [],
   );
   const actions = [...new Set(appended.flatMap(({ entry }) => entry.subject.action ?? []))];
-  const writes: Promise<unknown>[] = [
-    tx`INSERT INTO log_entries ${tx(entries)}`,
-    tx`UPDATE log_heads SET size = ${head.size}, hash = ${head.hash}, time = ${head.time} WHERE workspace_id = ${workspace}`,
-    tx`SELECT pg_notify(${COMMIT_CHANNEL}, ${JSON.stringify({ w: workspace, a: actions.slice(0, 100) })})`,
-  ];
-  if (events.length > 0) writes.push(tx`INSERT INTO outbox ${tx(events)}`);
-  await Promise.all(writes);
+  const notice = JSON.stringify({ w: workspace, a: actions.slice(0, MAX_NOTIFIED) });
+  await tx`
+    WITH entries AS (
+      INSERT INTO log_entries (workspace_id, seq, hash, type, action_id, action_seq, bytes)
+      SELECT ${workspace}, * FROM unnest(
+        ${column(({ entry }) => entry.seq)}::bigint[], ${column(({ hash }) => hash)}::text[], ${column(({ entry }) => entry.type)}::text[],
+        ${column(({ entry }) => (entry.subject.action === undefined ? null : uuidOf(entry.subject.action)))}::uuid[],
+        ${column(({ entry }) => entry.actionSeq ?? null)}::integer[], ${tx.array(column(({ bytes }) => bytes) as never, BYTEA)})
+    ), events AS (
+      INSERT INTO outbox (workspace_id, seq, event_id, subject, envelope)
+      SELECT ${workspace}, * FROM unnest(
+        ${events.map(({ seq }) => seq)}::bigint[], ${events.map(({ id }) => id)}::uuid[],
+        ${events.map(({ subject }) => subject)}::text[], ${events.map(({ envelope }) => envelope)}::text[])
+    ), head AS (
+      UPDATE log_heads SET size = ${head.size}, hash = ${head.hash}, time = ${head.time} WHERE workspace_id = ${workspace}
+    )
+    SELECT pg_notify(${COMMIT_CHANNEL}, ${notice})`;
 }
 
 function outboxRow(workspace: WorkspaceId, entry: Entry, ids: Ids) {
@@ -167,9 +200,8 @@ function outboxRow(workspace: WorkspaceId, entry: Entry, ids: Ids) {
     data: { ...entry.subject, ...entry.data },
   });
   return {
-    workspace_id: workspace,
     seq: entry.seq,
-    event_id: uuidOf(id),
+    id: uuidOf(id),
     subject: eventSubject(workspace, entry.type),
     envelope: JSON.stringify(event),
   };

@@ -66,3 +66,40 @@ test('connections that are ended while they begin fail their requests and nothin
   expect(answered + refused).toBe(200);
   expect(refused).toBeGreaterThan(0);
 }, 60_000);
+
+test('a transaction that was lost says nothing on the connection that took its place', async () => {
+  const { postgres } = await sharedServices();
+  const owner = connect(postgres.ownerUrl, { max: 1, name: 'test-owner' });
+  const sql = connect(postgres.ownerUrl, { max: 1, name: 'test-lost' });
+  const [begun, wake] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const late = Promise.withResolvers<string>();
+  try {
+    const lost = sql.begin(async (tx) => {
+      await tx`SELECT 1`;
+      begun.resolve();
+      await wake.promise;
+      late.resolve(
+        await tx`SELECT 1`.then(
+          () => 'run',
+          (error: Error) => error.message,
+        ),
+      );
+      throw new Error('rolled back');
+    });
+    const ended = lost.catch((error: { code?: string }) => error.code);
+    await begun.promise;
+    await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test-lost'`;
+    expect(await ended).toBe('CONNECTION_CLOSED');
+    const transactions = await sql.begin(async (tx) => {
+      const [before] = await tx`SELECT pg_current_xact_id()::text AS id`;
+      wake.resolve();
+      expect(await late.promise).toContain('CONNECTION_CLOSED');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const [after] = await tx`SELECT pg_current_xact_id()::text AS id`;
+      return [before?.id, after?.id];
+    });
+    expect(transactions[0]).toBe(transactions[1]);
+  } finally {
+    await Promise.all([sql.end({ timeout: 1 }), owner.end({ timeout: 1 })]);
+  }
+}, 60_000);

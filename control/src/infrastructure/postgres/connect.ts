@@ -42,6 +42,11 @@ export function asksForRerun(error: unknown): boolean {
   return RUN_AGAIN.has(codeOf(error));
 }
 
+/** Whether the database, or the connection to it, is what failed. */
+export function isDatabaseError(error: unknown): boolean {
+  return error instanceof postgres.PostgresError || toInfraError(error) !== error;
+}
+
 /** An `InfraError` when the database is away or full, the error itself otherwise. */
 export function toInfraError(error: unknown): unknown {
   const code = codeOf(error);

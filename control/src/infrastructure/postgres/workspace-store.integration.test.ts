@@ -2,9 +2,16 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { entryHash } from '@portarium/contracts/evidence-entry';
 import { makeId, type WorkspaceId } from '@portarium/contracts/ids';
 import { SYSTEM_ACTOR } from '../../application/context.ts';
-import type { EntryDraft, InfraError } from '../../application/ports/workspace-store.ts';
+import type { KeyRecord } from '../../application/ports/directory.ts';
+import type {
+  EntryDraft,
+  IdempotencyClaim,
+  InfraError,
+  WriteTransaction,
+} from '../../application/ports/workspace-store.ts';
 import { startTestInstance, type TestInstance } from '../../testing/test-instance.ts';
 import { connect, type Sql } from './connect.ts';
+import { createWorkspaceStore } from './workspace-store.ts';
 
 const LOCAL = 'local' as WorkspaceId;
 const OTHER = 'other' as WorkspaceId;
@@ -242,11 +249,174 @@ test('units in flight at once share a few commits, and one that fails costs the 
   expect(commits.size).toBeLessThan(40);
 });
 
+const claimOf = (key: string): IdempotencyClaim => ({
+  ...{ principal: makeId('key', 0, new Uint8Array(10)), route: 'test', key },
+  requestDigest: `sha256:${'0'.repeat(64)}`,
+  action: makeId('action', 0, new Uint8Array(10)),
+  at: '2026-11-29T10:00:00.000Z',
+});
+
+test('a unit that fails beside others leaves no row, and what it waited for is nobody else’s', async () => {
+  const { store } = instance.composed.context;
+  const key = (i: number) => `beside-${i}`;
+  const units = Array.from({ length: 8 }, (_, i) =>
+    store
+      .submit(LOCAL, async (tx) => {
+        await tx.claimIdempotencyKey(claimOf(key(i)));
+        if (i % 3 === 1) throw new Error('this unit fails');
+        tx.append(draft(key(i)));
+        return 'stored';
+      })
+      .catch((error: Error) => error.message),
+  );
+  const answers = await Promise.all(units);
+  const held = await store.read(LOCAL, (tx) =>
+    Promise.all(answers.map((_, i) => tx.findIdempotencyHolder(claimOf(key(i))))),
+  );
+  const fails = answers.map((_, i) => i % 3 === 1);
+  expect(answers).toEqual(fails.map((fail) => (fail ? 'this unit fails' : 'stored')));
+  expect(held.map((one) => one === undefined)).toEqual(fails);
+});
+
+test('while a transaction waits to append, the next one runs its units, and comes after it in the log', async () => {
+  const { store } = instance.composed.context;
+  const mark = `ahead-${Date.now()}`;
+  const locked = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const holder = owner.begin(async (tx) => {
+    await tx`SELECT FROM portarium.log_heads WHERE workspace_id = ${LOCAL} FOR UPDATE`;
+    locked.resolve();
+    await go.promise;
+  });
+  await locked.promise;
+  const answered: number[] = [];
+  const units = [0, 1].map((i) => {
+    const ran = Promise.withResolvers<void>();
+    const done = store
+      .submit(LOCAL, async (tx) => {
+        await tx.logSize();
+        tx.append(draft(`${mark} ${i}`));
+        ran.resolve();
+      })
+      .then(() => answered.push(i));
+    return { ran: ran.promise, done };
+  });
+  // Both have run, and neither is answered: the head is somebody else's.
+  await Promise.all(units.map(({ ran }) => ran));
+  const third = Promise.withResolvers<void>();
+  const after = store.submit(LOCAL, async (tx) => {
+    tx.append(draft(`${mark} 2`));
+    third.resolve();
+  });
+  await third.promise;
+  expect(answered).toEqual([]);
+  go.resolve();
+  await Promise.all([...units.map(({ done }) => done), after, holder]);
+  const rows =
+    await owner`SELECT xmin::text AS commit, convert_from(bytes, 'UTF8') AS entry FROM portarium.log_entries WHERE workspace_id = 'local' AND convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`} ORDER BY seq`;
+  expect(rows.map(({ entry }) => JSON.parse(entry).data.note)).toEqual(
+    [0, 1, 2].map((i) => `${mark} ${i}`),
+  );
+  expect(rows.at(-1)?.commit).not.toBe(rows[0]?.commit);
+});
+
+test('a unit sees what every unit wrote that was answered before it was submitted', async () => {
+  const { store } = instance.composed.context;
+  const lane = async (lane: number) => {
+    for (let i = 0; i < 25; i++) {
+      const claim = claimOf(`seen-${lane}-${i}`);
+      await store.submit(LOCAL, async (tx) => {
+        await tx.claimIdempotencyKey(claim);
+        tx.append(draft(claim.key));
+      });
+      const held = await store.submit(LOCAL, (tx) => tx.findIdempotencyHolder(claim));
+      expect(held?.action).toBe(claim.action);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, (_, i) => lane(i)));
+});
+
+test('a statement that comes after the end of its unit is refused', async () => {
+  const { store } = instance.composed.context;
+  let kept: WriteTransaction | undefined;
+  const late = Promise.withResolvers<unknown>();
+  await Promise.all([
+    store.submit(LOCAL, async (tx) => {
+      kept = tx;
+    }),
+    store.submit(LOCAL, async (tx) => {
+      late.resolve(kept?.logSize().catch((error: Error) => error.message));
+      await tx.logSize();
+      await late.promise;
+    }),
+  ]);
+  expect(await late.promise).toBe('a statement came after the end of its unit');
+});
+
+test('a unit that leaves a failed statement behind is not answered as stored', async () => {
+  const { store, ids } = instance.composed.context;
+  const key: KeyRecord = {
+    ...{ id: ids.next('key'), workspace: LOCAL, name: 'left', owner: 'nobody', createdBy: null },
+    ...{ role: 'auditor', createdAt: '2026-11-29T10:00:00.000Z' },
+    ...{ expiresAt: null, revokedAt: null, lastUsedAt: null },
+  };
+  const unit = store.submit(LOCAL, async (tx) => {
+    // The second has the id of the first; nobody looks.
+    for (const name of ['one', 'two']) {
+      tx.insertKey({ ...key, name }, new Uint8Array(32)).catch(() => undefined);
+    }
+  });
+  await expect(unit).rejects.toThrow();
+  const [row] = await owner`SELECT count(*) AS n FROM portarium.api_keys WHERE owner = 'nobody'`;
+  expect(Number(row?.n)).toBe(0);
+});
+
+test('units that wait for a database that is away are told so, however many there are', async () => {
+  const away = new URL(instance.runtimeUrl);
+  away.port = '9';
+  const sql = connect(away.href, { max: 2, name: 'test-away' });
+  const store = createWorkspaceStore(sql, instance.composed.context.ids);
+  const submit = () =>
+    store
+      .submit(LOCAL, async (tx) => tx.append(draft('never')))
+      .then(
+        () => 'stored',
+        (error: Error) => error.name,
+      );
+  for (let i = 0; i < 2; i++) {
+    const answers = await Promise.all(Array.from({ length: 40 }, submit));
+    expect(new Set(answers)).toEqual(new Set(['InfraError']));
+  }
+  await sql.end({ timeout: 1 });
+});
+
+test('a unit that idles for five seconds loses its transaction, stores nothing, and holds up nobody', async () => {
+  const { store } = instance.composed.context;
+  const mark = `idle-${Date.now()}`;
+  const woken = Promise.withResolvers<string>();
+  const idle = store
+    .submit(LOCAL, async (tx) => {
+      tx.append(draft(mark));
+      await Bun.sleep(8_000);
+      woken.resolve(await tx.logSize().then(String, (error: Error) => error.message));
+    })
+    .then(
+      () => 'stored',
+      (error: Error) => error.name,
+    );
+  expect(await idle).toBe('InfraError');
+  await store.submit(LOCAL, async (tx) => tx.append(draft(`${mark} after`)));
+  // Its connection is another transaction's by now, where its statement has no place.
+  expect(await woken.promise).toBe('a statement came after the end of its unit');
+  const rows =
+    await owner`SELECT convert_from(bytes, 'UTF8') AS entry FROM portarium.log_entries WHERE workspace_id = 'local' AND convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`}`;
+  expect(rows.map(({ entry }) => JSON.parse(entry).data.note)).toEqual([`${mark} after`]);
+});
+
 test('a batch whose connection is lost fails as a whole, and none of its units runs a second time', async () => {
   let runs = 0;
   const mark = `lost-${Date.now()}`;
   const { store } = instance.composed.context;
-  const first = store.submit(LOCAL, () => Bun.sleep(50));
   const batch = Array.from({ length: 5 }, (_, i) =>
     store
       .submit(LOCAL, async (tx) => {
@@ -262,7 +432,6 @@ test('a batch whose connection is lost fails as a whole, and none of its units r
         (error: Error) => error.name,
       ),
   );
-  await first;
   expect(await Promise.all(batch)).toEqual(Array.from({ length: 5 }, () => 'InfraError'));
   expect(runs).toBe(5);
   const [row] =

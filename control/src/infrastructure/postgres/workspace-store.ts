@@ -1,7 +1,7 @@
 /**
  * `WorkspaceStore` on PostgreSQL, tenancy tier A: shared tables under forced row-level security. Units
- * that wait for one workspace share a transaction, each in a savepoint, so that many in flight do not
- * pay a commit each; a unit that is alone is a plain transaction.
+ * that wait for one workspace share a transaction, and while it appends and commits the next one runs its
+ * units already. A unit that is alone is a plain transaction.
  */
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Ids } from '../../application/ports/clock.ts';
@@ -10,88 +10,115 @@ import type {
   WorkspaceStore,
   WriteTransaction,
 } from '../../application/ports/workspace-store.ts';
-import { appendEntries } from './append-entries.ts';
-import { asksForRerun, type Sql, type TransactionSql, toInfraError } from './connect.ts';
+import { appendEntries, type Sent } from './append-entries.ts';
+import { type ClockAlarm, createClockWatch } from './clock-watch.ts';
+import {
+  asksForRerun,
+  isDatabaseError,
+  type Sql,
+  type TransactionSql,
+  toInfraError,
+} from './connect.ts';
 import { readTransaction } from './read-transaction.ts';
 import { writeTransaction } from './write-transaction.ts';
 
 const MAX_RUNS = 5;
 /** Units of one transaction at most: a longer one holds its rows' locks for too long. */
 const MAX_BATCH = 32;
+/** Transactions of a workspace at once: one runs units while the other appends and commits. */
+const MAX_OPEN = 2;
 
 interface Waiting {
   readonly unit: (tx: WriteTransaction) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  runs: number;
+  /** Its batch was rolled back for what one unit of it did: alone, each gets its own answer. */
+  alone: boolean;
 }
 
-/** What a unit came to inside its transaction; it counts only once that is committed. */
-type Ran = { readonly ok: true; readonly value: unknown } | { readonly ok: false; error: unknown };
+/** A unit that ran, and what it came to; that counts only once it is committed. */
+interface Ran {
+  readonly waiting: Waiting;
+  readonly value: unknown;
+}
 
-export function createWorkspaceStore(sql: Sql, ids: Ids): WorkspaceStore {
-  const queues = new Map<WorkspaceId, Waiting[]>();
+/** What a workspace's units go through in this process. */
+interface Lane {
+  readonly waiting: Waiting[];
+  /** Whether a transaction runs units; one at a time, so that they never wait for each other's locks in a ring. */
+  running: boolean;
+  /** Transactions whose units have run. */
+  committing: number;
+}
 
-  async function drain(workspace: WorkspaceId, queue: Waiting[]): Promise<void> {
-    while (queue.length > 0) {
-      const batch = queue.splice(0, MAX_BATCH);
-      const [only] = batch;
-      if (batch.length === 1 && only) await runAlone(workspace, only);
-      else await runTogether(workspace, batch);
-    }
-    queues.delete(workspace);
-  }
+/** The units of one transaction. */
+interface Batch {
+  readonly taken: Waiting[];
+  readonly ran: Ran[];
+  /** The transaction has ended, whatever its units still do. */
+  over: boolean;
+}
 
-  async function runAlone(workspace: WorkspaceId, waiting: Waiting): Promise<void> {
-    try {
-      const value = await rerun(() =>
-        sql.begin(async (tx) => {
-          const drafts: EntryDraft[] = [];
-          // Statements of one transaction run in the order in which they are given.
-          const bound = bind(tx, workspace);
-          const [result] = await Promise.all([
-            waiting.unit(writeTransaction(tx, workspace, drafts)),
-            bound,
-          ]);
-          if (drafts.length > 0) await appendEntries(tx, workspace, drafts, ids);
-          return { result };
-        }),
-      );
-      waiting.resolve(value.result);
-    } catch (error) {
-      waiting.reject(toInfraError(error));
-    }
-  }
+/** @param alarm told when the database's clock was moved */
+export function createWorkspaceStore(
+  sql: Sql,
+  ids: Ids,
+  alarm: (alarm: ClockAlarm) => void = () => undefined,
+): WorkspaceStore {
+  const parts = { ids, clock: createClockWatch(alarm) };
+  const lanes = new Map<WorkspaceId, Lane>();
 
-  async function runTogether(workspace: WorkspaceId, batch: readonly Waiting[]): Promise<void> {
-    let ran: readonly Ran[];
-    try {
-      ran = await rerun(() => sql.begin((tx) => runUnits(tx, workspace, batch)));
-    } catch (error) {
-      const away = toInfraError(error);
-      // Whether a commit was lost on its way is not known: nothing may run twice.
-      if (away !== error) for (const { reject } of batch) reject(away);
-      // Rolled back for what one unit did: alone, each gets its own answer.
-      else for (const waiting of batch) await runAlone(workspace, waiting);
+  /** Starts the next transaction of a workspace, unless it has to wait; whatever it waits for calls again. */
+  function advance(workspace: WorkspaceId, lane: Lane): void {
+    if (lane.running || lane.committing >= MAX_OPEN) return;
+    if (lane.waiting.length === 0) {
+      if (lane.committing === 0) lanes.delete(workspace);
       return;
     }
-    batch.forEach((waiting, i) => {
-      const one = ran[i];
-      if (one?.ok) waiting.resolve(one.value);
-      else waiting.reject(toInfraError(one?.error));
+    lane.running = true;
+    let unitsRun = false;
+    const unitsOver = () => {
+      if (unitsRun) return;
+      unitsRun = true;
+      lane.running = false;
+      lane.committing += 1;
+      advance(workspace, lane);
+    };
+    runBatch(workspace, lane.waiting, unitsOver).then(() => {
+      unitsOver();
+      lane.committing -= 1;
+      advance(workspace, lane);
     });
   }
 
-  async function runUnits(
-    tx: TransactionSql,
+  /** Takes what waits, as long as more comes while it runs, and answers each. Never rejects. */
+  async function runBatch(
     workspace: WorkspaceId,
-    batch: readonly Waiting[],
-  ): Promise<readonly Ran[]> {
-    await bind(tx, workspace);
-    const drafts: EntryDraft[] = [];
-    const ran: Ran[] = [];
-    for (const { unit } of batch) ran.push(await runUnit(tx, workspace, unit, drafts));
-    if (drafts.length > 0) await appendEntries(tx, workspace, drafts, ids);
-    return ran;
+    queue: Waiting[],
+    unitsOver: () => void,
+  ): Promise<void> {
+    const batch: Batch = { taken: [], ran: [], over: false };
+    try {
+      const { sent } = await sql.begin(async (tx) => {
+        const drafts = await runUnits(tx, workspace, queue, batch);
+        unitsOver();
+        // The commit goes behind the statement that appends, without waiting for its answer. Where nothing is
+        // appended, the answer to this is waited for: the commit of a transaction that failed says nothing.
+        const sent: Sent =
+          drafts.length === 0
+            ? { stored: Promise.resolve(await tx.unsafe('SELECT 1')) }
+            : await appendEntries(tx, workspace, drafts, parts);
+        return { sent };
+      });
+      await sent.stored;
+      for (const { waiting, value } of batch.ran) waiting.resolve(value);
+    } catch (error) {
+      batch.over = true;
+      if (batch.taken.length > 0) failed(error, batch.taken, queue);
+      // It did not begin.
+      else for (const { reject } of queue.splice(0)) reject(toInfraError(error));
+    }
   }
 
   return {
@@ -110,48 +137,96 @@ export function createWorkspaceStore(sql: Sql, ids: Ids): WorkspaceStore {
 
     submit<T>(workspace: WorkspaceId, unit: (tx: WriteTransaction) => Promise<T>): Promise<T> {
       return new Promise<T>((resolve, reject) => {
-        const waiting = { unit, resolve: resolve as (value: unknown) => void, reject };
-        const queue = queues.get(workspace);
-        if (queue) queue.push(waiting);
-        else {
-          const fresh = [waiting];
-          queues.set(workspace, fresh);
-          drain(workspace, fresh);
-        }
+        const lane = lanes.get(workspace) ?? { waiting: [], running: false, committing: 0 };
+        lanes.set(workspace, lane);
+        const answer = { resolve: resolve as (value: unknown) => void, reject };
+        lane.waiting.push({ unit, ...answer, runs: 0, alone: false });
+        advance(workspace, lane);
       });
     },
   };
 }
 
-/** One unit in a savepoint: what fails in it leaves nothing, and the others go on. */
-async function runUnit(
+/**
+ * Runs units of the queue one after the other. The first needs no savepoint: while it is the only one, a
+ * rollback undoes it and nothing else. Statements around units are sent without waiting for their answers.
+ * @returns the entries that those ask for which did not fail
+ */
+async function runUnits(
   tx: TransactionSql,
   workspace: WorkspaceId,
-  unit: Waiting['unit'],
-  drafts: EntryDraft[],
-): Promise<Ran> {
-  const own: EntryDraft[] = [];
-  try {
-    const ran = await tx.savepoint(async (inner) => ({
-      value: await unit(writeTransaction(inner, workspace, own)),
-    }));
-    drafts.push(...own);
-    return { ok: true, value: ran.value };
-  } catch (error) {
-    if (asksForRerun(error) || toInfraError(error) !== error) throw error;
-    return { ok: false, error };
+  queue: Waiting[],
+  batch: Batch,
+): Promise<EntryDraft[]> {
+  const { taken, ran } = batch;
+  const drafts: EntryDraft[] = [];
+  ahead(bind(tx, workspace));
+  for (let next = queue[0]; next && mayJoin(next, taken); next = queue[0]) {
+    queue.shift();
+    taken.push(next);
+    next.runs += 1;
+    const shared = ran.length > 0;
+    if (shared) ahead(tx.unsafe('SAVEPOINT unit'));
+    const own: EntryDraft[] = [];
+    const scope = scopeOf(tx, batch);
+    try {
+      const value = await next.unit(writeTransaction(scope.tx, workspace, own));
+      if (shared && !batch.over) ahead(tx.unsafe('RELEASE unit'));
+      ran.push({ waiting: next, value });
+      drafts.push(...own);
+    } catch (error) {
+      // What the database refused may have ended the transaction for all.
+      if (!shared || isDatabaseError(error)) throw error;
+      if (!batch.over) ahead(tx.unsafe('ROLLBACK TO unit; RELEASE unit'));
+      taken.pop();
+      next.reject(error);
+    } finally {
+      scope.close();
+    }
+    if (batch.over) throw new Error('the transaction ended while one of its units ran');
   }
+  return drafts;
 }
 
-/** Runs a transaction again when the database asks for it (deadlock, serialisation). */
-async function rerun<T>(transaction: () => Promise<T>): Promise<T> {
-  for (let run = 1; ; run++) {
-    try {
-      return await transaction();
-    } catch (error) {
-      if (!asksForRerun(error) || run >= MAX_RUNS) throw error;
-    }
-  }
+function mayJoin(next: Waiting, taken: readonly Waiting[]): boolean {
+  if (taken.length === 0) return true;
+  return taken.length < MAX_BATCH && !next.alone && !taken[0]?.alone;
+}
+
+/** Answers the units of a transaction that was not committed, or puts them back in front of the queue. */
+function failed(error: unknown, taken: readonly Waiting[], queue: Waiting[]): void {
+  const reason = toInfraError(error);
+  // Whether a commit was lost on its way is not known: nothing may run twice.
+  const away = reason !== error;
+  const again = asksForRerun(error);
+  const rest = taken.filter((waiting) => {
+    if (!away && (again ? waiting.runs < MAX_RUNS : taken.length > 1)) return true;
+    waiting.reject(reason);
+    return false;
+  });
+  for (const waiting of rest) waiting.alone = true;
+  queue.unshift(...rest);
+}
+
+/** A statement whose answer nobody waits for: if it fails, so does the transaction. */
+function ahead(statement: PromiseLike<unknown>): void {
+  statement.then(undefined, () => undefined);
+}
+
+/** The transaction as one unit has it: a statement that comes after its end would be another unit's. */
+function scopeOf(tx: TransactionSql, batch: Batch): { readonly tx: TransactionSql; close(): void } {
+  let open = true;
+  return {
+    tx: new Proxy(tx, {
+      apply(target, self, args) {
+        if (!open || batch.over) throw new Error('a statement came after the end of its unit');
+        return Reflect.apply(target, self, args);
+      },
+    }),
+    close: () => {
+      open = false;
+    },
+  };
 }
 
 /** Binds the transaction, and nothing beyond it, to the workspace; the policies read this setting. */
