@@ -121,3 +121,16 @@ test('what the Control Plane refuses ends with code 1 and its sentence; a usage 
   expect(cli('auditor', 'plugin', 'push', csv).code).toBe(1);
   expect(cli('agent', 'action', 'run', 'csv-insights', 'summarise', '--input', '{').code).toBe(2);
 }, 60_000);
+
+test('the log of the instance is exported from the command line and verifies offline', () => {
+  const instance = ['--workspace', '_instance'];
+  const [pin] = JSON.parse(cli('admin', 'evidence', 'key', '--json', ...instance).out).verifierKeys;
+  const bundle = join(folder, 'instance.tar');
+  expect(cli('admin', 'evidence', 'export', '-o', bundle, ...instance).code).toBe(0);
+  const verified = cli('admin', 'evidence', 'verify', bundle, '--pin', pin);
+  expect([verified.code, verified.out]).toEqual([0, expect.stringMatching(/^VERIFIED/)] as never);
+  const text = readFileSync(bundle, 'utf8');
+  for (const type of ['migration.applied', 'instance.bootstrapped', 'workspace.created']) {
+    expect(text).toContain(`"type":"${type}"`);
+  }
+});

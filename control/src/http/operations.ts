@@ -64,6 +64,8 @@ export interface Operation {
   readonly headers?: readonly RequestHeader[];
   /** The answer has an `ETag`, which `If-Match` of a change may name. */
   readonly tagged?: true;
+  /** `{ws}` may be `_instance`: the log of the instance itself. */
+  readonly instanceLog?: true;
   readonly answers: Readonly<Record<number, AnswerName>>;
   /** Beside those that every operation with its parts has. */
   readonly errors?: readonly ApiErrorCode[];
@@ -556,6 +558,7 @@ export const OPERATIONS = {
       limit: pageLimit(100),
       action: v.optional(ActionIdSchema),
     }),
+    instanceLog: true,
     answers: { 200: 'EvidencePage' },
   },
   getCheckpoint: {
@@ -564,6 +567,7 @@ export const OPERATIONS = {
     path: `${WS}/evidence/log/checkpoint`,
     permission: 'evidence.read',
     summary: 'Get the newest signed checkpoint of the log',
+    instanceLog: true,
     answers: { 200: 'text/plain' },
   },
   getVerifierKeys: {
@@ -572,6 +576,7 @@ export const OPERATIONS = {
     path: `${WS}/evidence/vkeys`,
     permission: 'evidence.read',
     summary: 'Get the keys that verify the log, the newest first',
+    instanceLog: true,
     answers: { 200: 'text/plain' },
   },
   exportEvidence: {
@@ -585,6 +590,7 @@ export const OPERATIONS = {
       /** `none` leaves out what guests read; then nothing can be replayed. */
       bodies: v.optional(v.picklist(['all', 'none']), 'all'),
     }),
+    instanceLog: true,
     answers: { 200: 'application/x-tar' },
     errors: ['body.too-large'],
   },

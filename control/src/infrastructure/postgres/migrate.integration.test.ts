@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test';
 import { cp, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { entryDataProblem } from '@portarium/contracts/entry-data';
+import type { Entry } from '@portarium/contracts/evidence-entry';
 import { freshDatabase } from '@portarium/local/testing/shared-services';
 import { MIGRATIONS } from '../../compose.ts';
 import { connect } from './connect.ts';
@@ -106,5 +108,45 @@ test('calls that were recorded before the journal stand in it after the migratio
       { workspace_id: workspace, call: 0, attempt_id: second, record, write: false },
     ]);
   }
+  await owner.end();
+});
+
+test('the log of the instance tells of each migration once, and of those of before it was told', async () => {
+  await using target = await scratch();
+  const tenant = join(target.folder, 'tenant');
+  const names = (await readdir(tenant)).toSorted();
+  const newest = names.at(-1) ?? '';
+  await rename(join(tenant, newest), join(target.folder, newest));
+  const first = await target.run();
+  const owner = connect(target.ownerUrl, { max: 1, name: 'test' });
+  const told = async () => {
+    const rows =
+      await owner`SELECT bytes FROM portarium.log_entries WHERE workspace_id = '_instance' ORDER BY seq`;
+    return rows.map(
+      ({ bytes }) => JSON.parse(new TextDecoder().decode(bytes as Uint8Array)) as Entry,
+    );
+  };
+  const nameOf = ({ data }: Entry) => data.name;
+  expect((await told()).map(nameOf).toSorted()).toEqual(first.toSorted());
+  // As a release left it that did not tell yet.
+  await owner`ALTER TABLE portarium.migration_journal DROP COLUMN told`;
+  await rename(join(target.folder, newest), join(tenant, newest));
+  expect(await target.run()).toEqual([newest]);
+  const entries = await told();
+  expect(entries.slice(first.length).map(nameOf).toSorted()).toEqual([...first, newest].toSorted());
+  expect(await target.run()).toEqual([]);
+  expect(await told()).toHaveLength(entries.length);
+  for (const { type, data } of entries) {
+    expect([type, entryDataProblem('migration.applied', data)]).toEqual([
+      'migration.applied',
+      undefined,
+    ]);
+  }
+  const [row] =
+    await owner`SELECT checksum FROM portarium.migration_journal WHERE target = 'tenant' AND name = ${newest}`;
+  expect(entries.find(({ data }) => data.name === newest)?.data).toMatchObject({
+    ...{ target: 'tenant', version: names.length, phase: 'expand', toolVersion: 'test' },
+    digest: `sha256:${row?.checksum}`,
+  });
   await owner.end();
 });
