@@ -7,6 +7,7 @@ import { cpus } from 'node:os';
 import { benchAction } from './action.ts';
 import { benchApi } from './api.ts';
 import { benchEgress } from './egress.ts';
+import { benchEvidence } from './evidence.ts';
 import type { BenchResult, Measured } from './measure.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchWrite } from './write.ts';
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise
   action: benchAction,
   api: benchApi,
   egress: benchEgress,
+  evidence: benchEvidence,
   sandbox: benchSandbox,
   write: benchWrite,
 };
