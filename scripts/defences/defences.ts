@@ -4,11 +4,13 @@
  */
 import type { Defence } from './defence.ts';
 import { EGRESS_DEFENCES } from './egress-defences.ts';
+import { EVIDENCE_DEFENCES } from './evidence-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
 import { WRITE_DEFENCES } from './write-defences.ts';
 
 export const DEFENCES: readonly Defence[] = [
   ...WRITE_DEFENCES,
   ...EGRESS_DEFENCES,
+  ...EVIDENCE_DEFENCES,
   ...SANDBOX_DEFENCES,
 ];
