@@ -97,5 +97,5 @@ test('only a lost attempt may finish without usage and journal', () => {
 });
 
 test('types without documented data take any object', () => {
-  expect(entryDataProblem('migration.applied', { anything: 1 })).toBeUndefined();
+  expect(entryDataProblem('vault.rewrapped', { anything: 1 })).toBeUndefined();
 });

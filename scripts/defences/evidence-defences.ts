@@ -81,8 +81,8 @@ export const EVIDENCE_DEFENCES: readonly Defence[] = [
   {
     name: 'the savepoint of a unit',
     file: STORE,
-    source: "ahead(tx.unsafe('ROLLBACK TO unit; RELEASE unit'));",
-    without: "ahead(tx.unsafe('RELEASE unit'));",
+    source: "ahead(tx.unsafe('ROLLBACK TO unit'));",
+    without: '',
     tests: STORE_TESTS,
     watching: 'a unit that fails beside others leaves no row',
   },

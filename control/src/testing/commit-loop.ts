@@ -5,14 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
-import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
+import { INSTANCE_WORKSPACE, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { SYSTEM_ACTOR } from '../application/context.ts';
-import type { ActionRecord } from '../application/ports/records.ts';
+import type { AttemptRecord } from '../application/ports/records.ts';
 import type { WorkspaceStore } from '../application/ports/workspace-store.ts';
 import { MIGRATIONS } from '../compose.ts';
 import { systemClock, systemIds } from '../infrastructure/identity/system.ts';
-import { connect, type Sql } from '../infrastructure/postgres/connect.ts';
+import { connect, type Sql, type TransactionSql } from '../infrastructure/postgres/connect.ts';
 import { migrate } from '../infrastructure/postgres/migrate.ts';
 import { createWorkspaceStore } from '../infrastructure/postgres/workspace-store.ts';
 
@@ -23,7 +22,7 @@ interface Database {
 
 interface Block {
   /** `submit`: state, entry and outbox row; `entries`: entries alone; `raw-…`: the same bytes, inserted. */
-  readonly way: 'submit' | 'entries' | 'raw-commits' | 'raw-entries' | 'sha256';
+  readonly way: 'submit' | 'entries' | 'raw-commits' | 'plain-commits' | 'raw-entries' | 'sha256';
   /** Operations. */
   readonly size: number;
   readonly inFlight: number;
@@ -35,42 +34,31 @@ interface Block {
 const POOL_SIZE = 16;
 const ids = systemIds(systemClock);
 const digest = `sha256:${'a'.repeat(64)}` as const;
-const contract = {
-  plugin: [
-    {
-      ...{ id: 'refunds', methods: ['POST' as const], scheme: 'https' as const, port: 443 },
-      ...{ host: 'api.stripe.com', path: '/v1/refunds', maxCalls: 1, maxBytes: 65_536 },
-    },
-  ],
-  ...{ operator: [], networks: [], approval: [] },
-};
 
-function action(): ActionRecord {
+function attempt(): AttemptRecord {
+  const now = Date.now();
   return {
-    ...{ id: ids.next('action'), state: 'dispatched', tier: 'auto', plugin: 'stripe-refunds' },
-    ...{ version: '1.2.0', pluginDigest: digest, operation: 'createRefund', effect: 'read' },
-    ...{ inputDigest: digest, contractDigest: digest, contract, limits: DEFAULT_LIMITS },
-    ...{ seed: 'b'.repeat(64), labels: { team: 'payments' }, requestedBy: ids.next('key') },
-    ...{ policyVersion: 1, orderDigest: digest, replaces: null, dryRun: false, dryRunOf: null },
-    ...{ credentials: [], fence: 0, outputDigest: null, error: null, trace: 'c'.repeat(32) },
-    ...{ createdAt: new Date().toISOString(), finishedAt: null },
+    ...{ id: ids.next('attempt'), action: ids.next('action'), fence: 1, host: 'host-local' },
+    ...{ isolation: 'seccomp', engine: 'bun', leaseUntil: new Date(now + 30_000).toISOString() },
+    ...{ startedAt: new Date(now).toISOString(), finishedAt: null, verdict: null, error: null },
+    usage: null,
   };
 }
 
-/** What a request is: a row, an entry, an event. */
+/** What the claim of an attempt is: a row, an entry, an event. */
 function submit(store: WorkspaceStore, workspace: WorkspaceId): Promise<void> {
-  const row = action();
+  const row = attempt();
   return store.submit(workspace, async (tx) => {
-    await tx.insertAction(row);
+    await tx.insertAttempt(row);
     tx.append({
-      type: 'action.requested',
-      actor: { kind: 'user', id: row.requestedBy },
-      subject: { action: row.id },
+      type: 'attempt.started',
+      actor: { kind: 'sandbox', id: row.host },
+      subject: { action: row.action, attempt: row.id },
       data: {
-        ...{ operation: row.operation, effect: row.effect, plugin: row.plugin },
-        ...{ version: row.version, inputDigest: digest, contractDigest: digest },
+        ...{ attempt: row.id, host: row.host, isolation: row.isolation },
+        ...{ engine: row.engine, fence: row.fence },
       },
-      trace: row.trace,
+      trace: 'c'.repeat(32),
     });
   });
 }
@@ -89,25 +77,53 @@ function entries(store: WorkspaceStore, workspace: WorkspaceId, perCall: number)
   });
 }
 
-const STATE = JSON.stringify({ ...action(), contract });
-const ENTRY = Buffer.from('e'.repeat(640));
-const EVENT = 'f'.repeat(700);
+/** As long as those of {@link submit}. */
+const ENTRY = Buffer.from('e'.repeat(690));
+const EVENT = 'f'.repeat(760);
+const WORKSPACE = 'bench-0';
 let next = 0;
+
+const state = (tx: Sql | TransactionSql, row: AttemptRecord) => tx`
+  INSERT INTO raw_attempts (workspace_id, id, action_id, fence, host, isolation, engine, lease_until, started_at)
+  VALUES (${WORKSPACE}, ${uuidOf(row.id)}, ${uuidOf(row.action)}, ${row.fence}, ${row.host}, ${row.isolation}, ${row.engine}, ${row.leaseUntil}, ${row.startedAt})`;
+const entry = (tx: Sql | TransactionSql, row: AttemptRecord, seq: number) => tx`
+  INSERT INTO raw_entries (workspace_id, seq, hash, type, action_id, action_seq, bytes)
+  VALUES (${WORKSPACE}, ${seq}, ${digest}, 'attempt.started', ${uuidOf(row.action)}, 0, ${ENTRY})`;
+const event = (tx: Sql | TransactionSql, row: AttemptRecord, seq: number) => tx`
+  INSERT INTO raw_outbox (workspace_id, seq, event_id, subject, envelope)
+  VALUES (${WORKSPACE}, ${seq}, ${uuidOf(row.id)}, 'portarium.events.bench-0.action.attempt.started', ${EVENT})`;
 
 /** One transaction, one insert a table; nothing orders or hashes them. */
 async function rawCommit(owner: Sql): Promise<void> {
-  const id = next++;
+  const row = attempt();
+  const seq = next++;
   await owner.begin((tx) =>
-    Promise.all([
-      tx`INSERT INTO raw_state (id, body) VALUES (${id}, ${STATE}::text::jsonb)`,
-      tx`INSERT INTO raw_entries (id, hash, bytes) VALUES (${id}, ${digest}, ${ENTRY})`,
-      tx`INSERT INTO raw_outbox (id, envelope) VALUES (${id}, ${EVENT})`,
-    ]),
+    Promise.all([state(tx, row), entry(tx, row, seq), event(tx, row, seq)]),
   );
 }
 
+/** One transaction that does what has to be done, a statement after the other: what a batch of one is held to. */
+async function plainCommit(owner: Sql): Promise<void> {
+  const row = attempt();
+  await owner.begin(async (tx) => {
+    await tx`SELECT set_config('portarium.workspace', ${WORKSPACE}, true)`;
+    await state(tx, row);
+    const [head] =
+      await tx`SELECT size FROM raw_heads WHERE workspace_id = ${WORKSPACE} FOR UPDATE`;
+    await tx`SELECT hash FROM raw_entries WHERE workspace_id = ${WORKSPACE} AND action_id = ${uuidOf(row.action)} ORDER BY action_seq DESC LIMIT 1`;
+    createHash('sha256').update(ENTRY).digest();
+    const seq = next++;
+    await entry(tx, row, seq);
+    await event(tx, row, seq);
+    await tx`UPDATE raw_heads SET size = ${Number(head?.size) + 1}, hash = ${digest}, time = now() WHERE workspace_id = ${WORKSPACE}`;
+    await tx`SELECT pg_notify('bench', ${row.action})`;
+  });
+}
+
 async function rawEntries(owner: Sql, perCall: number): Promise<void> {
-  const rows = Array.from({ length: perCall }, () => ({ id: next++, hash: digest, bytes: ENTRY }));
+  const rows = Array.from({ length: perCall }, () => ({
+    ...{ workspace_id: WORKSPACE, seq: next++, hash: digest, type: 'key.created', bytes: ENTRY },
+  }));
   await owner`INSERT INTO raw_entries ${owner(rows)}`;
 }
 
@@ -124,6 +140,7 @@ async function run(store: WorkspaceStore, owner: Sql, block: Block): Promise<obj
       submit: () => submit(store, workspace),
       entries: () => entries(store, workspace, block.perCall),
       'raw-commits': () => rawCommit(owner),
+      'plain-commits': () => plainCommit(owner),
       'raw-entries': () => rawEntries(owner, block.perCall),
       sha256: () => sha256(block.perCall),
     }[block.way];
@@ -148,10 +165,13 @@ async function main(): Promise<void> {
     const { ownerUrl, runtimeUrl } = JSON.parse(line) as Database;
     await migrate({ ownerUrl, runtimeUrl, folder: MIGRATIONS, toolVersion: 'bench' });
     const owner = connect(ownerUrl, { max: POOL_SIZE, name: 'bench-raw' });
+    // The same columns and indexes, without row-level security and triggers.
     await owner.unsafe(`
-      CREATE TABLE raw_state (id bigint PRIMARY KEY, body jsonb NOT NULL);
-      CREATE TABLE raw_entries (id bigint PRIMARY KEY, hash text NOT NULL, bytes bytea NOT NULL);
-      CREATE TABLE raw_outbox (id bigint PRIMARY KEY, envelope text NOT NULL)`);
+      CREATE TABLE raw_attempts (LIKE portarium.attempts INCLUDING ALL);
+      CREATE TABLE raw_entries (LIKE portarium.log_entries INCLUDING ALL);
+      CREATE TABLE raw_outbox (LIKE portarium.outbox INCLUDING ALL);
+      CREATE TABLE raw_heads (LIKE portarium.log_heads INCLUDING ALL);
+      INSERT INTO raw_heads (workspace_id, size, time) VALUES ('bench-0', 0, now())`);
     const sql = connect(runtimeUrl, { max: POOL_SIZE, name: 'bench' });
     parts = { store: createWorkspaceStore(sql, ids), owner };
     await entries(parts.store, INSTANCE_WORKSPACE, 1);

@@ -12,20 +12,27 @@ import { connect, type Sql } from './connect.ts';
 const WORKSPACE = 'killed';
 const before = (statement: RegExp): Point => ({ statement, when: 'before' });
 
+interface Step {
+  readonly name: string;
+  readonly point: Point;
+  readonly stored: boolean;
+  /** Only the first unit is in the transaction yet; the others go on in the next. */
+  readonly early?: true;
+}
+
 /** The way of an append. Whatever is killed before the commit leaves nothing, and what comes after it nothing out. */
-const STEPS: readonly { readonly name: string; readonly point: Point; readonly stored: boolean }[] =
-  [
-    { name: 'before it begins', point: before(/^begin/i), stored: false },
-    { name: 'before it is bound', point: before(/set_config/), stored: false, early: true },
-    {
-      ...{ name: 'before a unit’s row', point: before(/INTO idempotency_keys/) },
-      ...{ stored: false, early: true },
-    },
-    { name: 'after the units', point: before(/FROM log_heads .* FOR UPDATE/s), stored: false },
-    { name: 'after the head’s lock', point: before(/INTO log_entries/), stored: false },
-    { name: 'after the insert', point: before(/^commit/i), stored: false },
-    { name: 'at the commit', point: { statement: /^commit/i, when: 'answered' }, stored: true },
-  ];
+const STEPS: readonly Step[] = [
+  { name: 'before it begins', point: before(/^begin/i), stored: false },
+  { name: 'before it is bound', point: before(/set_config/), stored: false, early: true },
+  {
+    ...{ name: 'before a unit’s row', point: before(/INTO idempotency_keys/) },
+    ...{ stored: false, early: true },
+  },
+  { name: 'after the units', point: before(/FROM log_heads .* FOR UPDATE/s), stored: false },
+  { name: 'after the head’s lock', point: before(/INTO log_entries/), stored: false },
+  { name: 'after the insert', point: before(/^commit/i), stored: false },
+  { name: 'at the commit', point: { statement: /^commit/i, when: 'answered' }, stored: true },
+];
 const VICTIMS = ['the writer', 'its backend', 'PostgreSQL'] as const;
 
 let log: TestLog;

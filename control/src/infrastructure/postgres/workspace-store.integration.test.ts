@@ -411,7 +411,7 @@ test('a unit that idles for five seconds loses its transaction, stores nothing, 
   const rows =
     await owner`SELECT convert_from(bytes, 'UTF8') AS entry FROM portarium.log_entries WHERE workspace_id = 'local' AND convert_from(bytes, 'UTF8') LIKE ${`%${mark}%`}`;
   expect(rows.map(({ entry }) => JSON.parse(entry).data.note)).toEqual([`${mark} after`]);
-});
+}, 30_000);
 
 test('a batch whose connection is lost fails as a whole, and none of its units runs a second time', async () => {
   let runs = 0;

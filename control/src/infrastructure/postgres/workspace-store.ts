@@ -161,23 +161,24 @@ async function runUnits(
   const { taken, ran } = batch;
   const drafts: EntryDraft[] = [];
   ahead(bind(tx, workspace));
+  let savepoint = false;
   for (let next = queue[0]; next && mayJoin(next, taken); next = queue[0]) {
     queue.shift();
     taken.push(next);
     next.runs += 1;
     const shared = ran.length > 0;
-    if (shared) ahead(tx.unsafe('SAVEPOINT unit'));
+    if (shared) ahead(tx.unsafe(savepoint ? 'RELEASE unit; SAVEPOINT unit' : 'SAVEPOINT unit'));
+    savepoint = shared;
     const own: EntryDraft[] = [];
     const scope = scopeOf(tx, batch);
     try {
       const value = await next.unit(writeTransaction(scope.tx, workspace, own));
-      if (shared && !batch.over) ahead(tx.unsafe('RELEASE unit'));
       ran.push({ waiting: next, value });
       drafts.push(...own);
     } catch (error) {
       // What the database refused may have ended the transaction for all.
       if (!shared || isDatabaseError(error)) throw error;
-      if (!batch.over) ahead(tx.unsafe('ROLLBACK TO unit; RELEASE unit'));
+      if (!batch.over) ahead(tx.unsafe('ROLLBACK TO unit'));
       taken.pop();
       next.reject(error);
     } finally {
