@@ -11,6 +11,11 @@ export interface HealthProbes {
 
 const PROBE_TIMEOUT_MS = 2_500;
 
+/** A probe’s failure that is said as it stands, without tenant data: the part answers. */
+export class ConditionError extends Error {
+  override readonly name = 'ConditionError';
+}
+
 export function healthRoutes(app: Api, context: Context, probes: HealthProbes): void {
   app.get('/livez', (exchange) => exchange.json({ status: 'ok' }));
   app.get('/readyz', async (exchange) => {
@@ -40,6 +45,7 @@ async function failures(probes: Readonly<Record<string, () => Promise<void>>>): 
         await Promise.race([probe(), timeout]);
         return [];
       } catch (error) {
+        if (error instanceof ConditionError) return [error.message];
         return [
           `${name}: ${error instanceof Error && error.message === 'no answer' ? 'no answer' : 'away'}`,
         ];
