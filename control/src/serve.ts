@@ -1,12 +1,11 @@
 /** HTTP, Temporal worker and relay, each or all of them in one process, until it is told to stop. */
 import { readFile } from 'node:fs/promises';
 import { getLogger } from '@logtape/logtape';
-import { frozenLogs } from './application/frozen-logs.ts';
 import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
-import { ConditionError } from './http/health.ts';
+import { assertNoneFrozen } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
@@ -67,10 +66,7 @@ async function serveHttp(
     optional: {
       nats: () => publisher.ping(),
       vault: () => context.vault.ping(),
-      'evidence-log': async () => {
-        const { length } = await frozenLogs(context);
-        if (length > 0) throw new ConditionError(`frozen: ${length} (evidence.rolled-back)`);
-      },
+      'evidence-log': () => assertNoneFrozen(context),
     },
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),

@@ -27,8 +27,13 @@ export const TREE_DEFENCES: readonly Defence[] = [
     file: SEALER,
     source: 'const older = [stored?.checkpoint, record && checkpointOf(record.note)];',
     without: 'const older = [record && checkpointOf(record.note)];',
+    also: {
+      file: SEALER,
+      source: 'if (stored) await assertContains(',
+      without: 'if (stored && sizes.size < 0) await assertContains(',
+    },
     tests: ATTACKS,
-    watching: 'a rolled-back database that went on is a fork',
+    watching: 'a rewritten past with all hashes, tiles and checkpoint made anew',
   },
   {
     name: 'the comparison before the first entry',

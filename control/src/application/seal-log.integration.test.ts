@@ -4,10 +4,14 @@ import { canonicalBytes } from '@portarium/contracts/canonical-json';
 import { entryHash } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
+import { ratesOf } from '../configuration.ts';
+import { createApp } from '../http/app.ts';
+import { assertNoneFrozen } from '../http/health.ts';
 import { connect, type Sql } from '../infrastructure/postgres/connect.ts';
 import { fillLog } from '../testing/fill-log.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
+import { frozenLogs } from './frozen-logs.ts';
 import { sealLog } from './seal-log.ts';
 
 let instance: TestInstance;
@@ -106,6 +110,15 @@ test('a database that was rolled back is frozen: it takes no entry, signs nothin
     'evidence.rolled-back',
   ]);
   expect(refused.headers.get('retry-after')).toBe('10');
+  expect(await frozenLogs(restarted())).toContain(workspace);
+  const health = createApp(restarted(), {
+    ...{ required: {}, rates: ratesOf(instance.configuration) },
+    optional: { 'evidence-log': () => assertNoneFrozen(restarted()) },
+  });
+  const healthz = await health.fetch(new Request('http://control.test/healthz'));
+  expect(await healthz.json()).toMatchObject({
+    parts: { 'evidence-log': 'frozen: 1 (evidence.rolled-back)' },
+  });
   // What the log said last is still what it signed last.
   const told = await instance.call('GET', '/v1/workspaces/_instance/evidence?limit=200', {
     role: 'admin',

@@ -1,5 +1,6 @@
 /** Liveness, readiness with reasons, and what is running. No authentication, no tenant data. */
 import type { Context } from '../application/context.ts';
+import { frozenLogs } from '../application/frozen-logs.ts';
 import type { Api } from './api.ts';
 
 export interface HealthProbes {
@@ -32,6 +33,14 @@ export function healthRoutes(app: Api, context: Context, probes: HealthProbes): 
     }
     return exchange.json({ version: context.version, vault: context.vault.kind, parts });
   });
+}
+
+/** @throws ConditionError that counts the logs which take no entry; whose they are is nobody’s business here */
+export async function assertNoneFrozen(
+  context: Pick<Context, 'store' | 'directory'>,
+): Promise<void> {
+  const { length } = await frozenLogs(context);
+  if (length > 0) throw new ConditionError(`frozen: ${length} (evidence.rolled-back)`);
 }
 
 async function failures(probes: Readonly<Record<string, () => Promise<void>>>): Promise<string[]> {
