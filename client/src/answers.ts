@@ -366,6 +366,8 @@ export const HealthSchema = v.looseObject({
   version: text,
   /** What keeps credentials: `sealed` or `key-value`. */
   vault: v.optional(text),
+  /** What keeps artifacts: `directory` or `minio`. */
+  evidenceStore: v.optional(text),
   parts: v.record(text, text),
 });
 export type Health = v.InferOutput<typeof HealthSchema>;

@@ -32,7 +32,7 @@ import {
   type VerifyReport,
 } from './verify-report.ts';
 import { checkStory } from './verify-story.ts';
-import { checkSignatures } from './verify-versions.ts';
+import { checkSignatures, checkVersions } from './verify-versions.ts';
 
 export interface VerifyOptions {
   /** The verifier key to believe (C2SP signed-note); got by another way than the bundle. */
@@ -115,6 +115,12 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     { whole, publishers },
     findings,
   );
+  if (whole) {
+    checkVersions(
+      entries.filter(({ entry }) => entry.seq < size),
+      findings,
+    );
+  }
   const included = await checkContents(hashed, manifest, { entries, size }, findings);
   const since = {
     note: options.since,

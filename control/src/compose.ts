@@ -9,12 +9,12 @@ import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
 import { forgetStored, sealLog } from './application/seal-log.ts';
-import { type Configuration, kvVaultOf } from './configuration.ts';
+import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
 import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
-import { createDirectoryStore } from './infrastructure/objects/directory-store.ts';
+import { openObjectStore } from './infrastructure/objects/open-store.ts';
 import { createCedarEngine } from './infrastructure/policy/cedar.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
@@ -60,6 +60,7 @@ export async function compose(
   );
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
+  const objects = await openObjectStore(evidenceStoreOf(configuration), clock);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
     max: POOL_SIZE,
@@ -72,7 +73,6 @@ export async function compose(
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
   const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
   const sealerStore = createWorkspaceStore(sql, ids);
-  const objects = createDirectoryStore(configuration.PORTARIUM_EVIDENCE_DIR, clock);
   const store = createCheckedStore(sealerStore, (workspace) =>
     sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
   );

@@ -13,6 +13,7 @@ import { timeText } from './application/ports/clock.ts';
 import { LogFrozenError } from './application/ports/workspace-store.ts';
 import { resumeRotation } from './application/rotate-log-key.ts';
 import { sealLog } from './application/seal-log.ts';
+import { appendCutOff } from './application/try-module.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
 import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
 import type { Sql } from './infrastructure/postgres/connect.ts';
@@ -242,10 +243,12 @@ export async function reviveStalled(
   });
 }
 
-/** Modules of uploads that a stop of the Control Plane cut off. */
+/** Modules of uploads that a stop of the Control Plane cut off; that a host may have tried them is on record then. */
 export async function forgetCandidates(context: Context): Promise<void> {
   await forEach(await context.directory.listWorkspaces(), async ({ id }) => {
-    await context.store.submit(id, (tx) => tx.forgetCandidates());
+    await context.store.submit(id, async (tx) => {
+      for (const candidate of await tx.forgetCandidates()) appendCutOff(tx, candidate);
+    });
   });
 }
 

@@ -76,7 +76,9 @@ async function serveHttp(
     port: configuration.PORTARIUM_HTTP_PORT,
   });
   const origin = `http://${configuration.PORTARIUM_HTTP_HOST}:${server.port}`;
-  log.info(`listening on ${origin}, credentials in the ${context.vault.kind} vault`);
+  log.info(
+    `listening on ${origin}, credentials in the ${context.vault.kind} vault, artifacts in ${context.objects.place} (${context.objects.kind})`,
+  );
   const outside = await listenOutside(configuration, app.fetch);
   return {
     port: server.port,

@@ -5,12 +5,12 @@ import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
 import type { LogLock } from './ports/log-lock.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import type {
   ActionSignals,
   Dispatcher,
   IdempotencyKeys,
   LogSigner,
-  ObjectStore,
   PolicyEngine,
   SecretHasher,
   TicketOffice,

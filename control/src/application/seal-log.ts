@@ -14,7 +14,7 @@ import { type Context, SYSTEM_ACTOR } from './context.ts';
 import { logTree } from './log-tree.ts';
 import { timeText } from './ports/clock.ts';
 import type { CheckpointRecord, FreezeReason, LogFreeze } from './ports/log-store.ts';
-import type { ObjectStore } from './ports/outside.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import { LogFrozenError } from './ports/workspace-store.ts';
 import { newestStored, type StoredCheckpoint, storeCheckpoint } from './stored-log.ts';
 

@@ -31,7 +31,12 @@ export function healthRoutes(app: Api, context: Context, probes: HealthProbes): 
     for (const [name, probe] of Object.entries({ ...probes.required, ...probes.optional })) {
       parts[name] = (await failures({ [name]: probe }))[0] ?? 'ok';
     }
-    return exchange.json({ version: context.version, vault: context.vault.kind, parts });
+    return exchange.json({
+      version: context.version,
+      vault: context.vault.kind,
+      evidenceStore: context.objects.kind,
+      parts,
+    });
   });
 }
 

@@ -232,7 +232,10 @@ export const OPERATIONS = {
     params: pluginVersion,
     body: DecidePluginSchema,
     answers: { 200: 'PluginVersion' },
-    errors: ['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'],
+    errors: [
+      ...(['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'] as const),
+      'plugin.signature-refused',
+    ],
   },
   setCurrentVersion: {
     id: 'setCurrentVersion',

@@ -1,6 +1,5 @@
-/** The other ports: policy, durable execution, objects, signatures, and word of changes. */
+/** The other ports: policy, durable execution, signatures, and word of changes. */
 import type { Digest } from '@portarium/contracts/digest';
-import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { ActionId, PluginId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { Manifest } from '@portarium/contracts/manifest';
@@ -60,24 +59,6 @@ export interface Dispatcher {
    * Rejects when Temporal is away.
    */
   admit(workspace: WorkspaceId, plugin: PluginId): Promise<void>;
-  ping(): Promise<void>;
-}
-
-/** Immutable bytes under a retention: artifacts by digest, and the log’s own objects by path. */
-export interface ObjectStore {
-  /** Durable and locked when it resolves; storing the same bytes again extends the retention. */
-  put(workspace: WorkspaceId, bytes: Uint8Array, retention: RetentionClass): Promise<Digest>;
-  /** Verified against its digest. Rejects with `InfraError` when they differ. */
-  get(workspace: WorkspaceId, digest: Digest): Promise<Uint8Array | undefined>;
-  /**
-   * Writes an object of the log once, under the strictest retention. `path` has names of lowercase letters,
-   * digits and `.-_`, separated by `/`. The same bytes again change nothing. Rejects with `InfraError` when
-   * others stand there.
-   */
-  putLog(workspace: WorkspaceId, path: string, bytes: Uint8Array): Promise<void>;
-  getLog(workspace: WorkspaceId, path: string): Promise<Uint8Array | undefined>;
-  /** The first `limit` names in `folder`, in ascending order; none when there is no such folder. */
-  listLog(workspace: WorkspaceId, folder: string, limit: number): Promise<readonly string[]>;
   ping(): Promise<void>;
 }
 

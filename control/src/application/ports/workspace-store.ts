@@ -74,8 +74,8 @@ export interface ReadTransaction
     CredentialReads,
     LogReads {
   /**
-   * Without a version the current one that may run: of those with weights the one with the greatest, else
-   * what was chosen, else the newest.
+   * Without a version the current one that may run: of those with weights the one with the greatest; what
+   * was chosen, or none where that may not run; where nobody has chosen, the newest.
    */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */

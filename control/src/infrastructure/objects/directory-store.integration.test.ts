@@ -1,36 +1,54 @@
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkspaceId } from '@portarium/contracts/ids';
+import { objectStoreContract } from '../../testing/object-store-contract.ts';
+import { systemClock } from '../identity/system.ts';
 import { createDirectoryStore } from './directory-store.ts';
 
-const root = await mkdtemp(join(tmpdir(), 'portarium-objects-'));
-const store = createDirectoryStore(root, { nowMs: () => Date.parse('2026-01-01T00:00:00Z') });
+const folder = await mkdtemp(join(tmpdir(), 'portarium-objects-'));
+const root = join(folder, 'evidence');
 const WORKSPACE = 'acme' as WorkspaceId;
-const bytes = (text: string) => new TextEncoder().encode(text);
+const utf8 = (value: string) => new TextEncoder().encode(value);
 
-afterAll(() => rm(root, { recursive: true, force: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('an object of the log is written once, and other bytes are refused', async () => {
-  await store.putLog(WORKSPACE, 'tile/0/000', bytes('a'));
-  await store.putLog(WORKSPACE, 'tile/0/000', bytes('a'));
-  await expect(store.putLog(WORKSPACE, 'tile/0/000', bytes('b'))).rejects.toThrow(/other bytes/);
-  expect(await store.getLog(WORKSPACE, 'tile/0/000')).toEqual(bytes('a'));
-  expect(await store.getLog(WORKSPACE, 'tile/0/001')).toBeUndefined();
-  expect((await stat(join(root, WORKSPACE, 'log/tile/0/000'))).mode & 0o777).toBe(0o400);
+objectStoreContract(
+  'the directory store',
+  async () => ({
+    open: async (retentionOf) => createDirectoryStore(root, systemClock, retentionOf),
+    async corrupt(workspace, hex) {
+      const path = join(root, workspace, 'sha256', hex);
+      await chmod(path, 0o600);
+      await writeFile(path, 'changed');
+    },
+  }),
+  true,
+);
+
+test('what it keeps is read-only, and its retention stands beside it', async () => {
+  const store = createDirectoryStore(root, systemClock);
+  await store.putLog(WORKSPACE, 'tile/1/000', utf8('a'));
+  const path = join(root, WORKSPACE, 'log/tile/1/000');
+  expect((await stat(path)).mode & 0o777).toBe(0o400);
+  expect(JSON.parse(await readFile(`${path}.retention.json`, 'utf8'))).toMatchObject({
+    class: 'forensic',
+  });
+  expect((await readdir(join(root, WORKSPACE, 'log/tile/1'))).sort()).toEqual([
+    '000',
+    '000.retention.json',
+  ]);
 });
 
-test('names of a folder come in order, without sidecars', async () => {
-  for (const name of ['003', '001', '002']) {
-    await store.putLog(WORKSPACE, `checkpoint/${name}`, bytes(name));
-  }
-  expect(await store.listLog(WORKSPACE, 'checkpoint', 2)).toEqual(['001', '002']);
-  expect(await store.listLog(WORKSPACE, 'nothing', 2)).toEqual([]);
-});
-
-test('a path that could lead elsewhere is refused', async () => {
-  for (const path of ['..', '../x', 'a/../b', '/a', 'a//b', 'A', 'a.part', '']) {
-    await expect(store.putLog(WORKSPACE, path, bytes('x'))).rejects.toThrow(RangeError);
+test('a retention that is damaged or gone locks for ever', async () => {
+  const store = createDirectoryStore(root, systemClock, async () => 0);
+  for (const damage of [
+    (path: string) => writeFile(path, '{"until":'),
+    (path: string) => rm(path),
+  ]) {
+    const digest = await store.put(WORKSPACE, utf8(`damaged ${damage}`), 'operational');
+    await damage(join(root, WORKSPACE, 'sha256', `${digest.slice(7)}.retention.json`));
+    expect((await store.remove(WORKSPACE, digest)).outcome).toBe('kept');
   }
 });

@@ -84,8 +84,9 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         version === undefined
           ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p
               LEFT JOIN (SELECT version AS chosen, weights FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}) c ON true
-              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' AND (c.weights IS NULL OR c.weights ? version)
-              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, (c.chosen = version) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
+              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active'
+                AND (c.chosen IS NULL OR CASE WHEN c.weights IS NULL THEN c.chosen = version ELSE c.weights ? version END)
+              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
     },
