@@ -1,11 +1,12 @@
-/** The evidence log: what it costs to commit to it, beside raw inserts of the same bytes and raw SHA-256. */
+/** The evidence log: what it costs to commit to it, and to prove what is in it. */
 import { measureAppends } from './evidence-appends.ts';
+import { benchProofs } from './evidence-proofs.ts';
 import type { Measured } from './measure.ts';
 
 type Section = (tell: (text: string) => void) => Promise<Measured>;
 
 /** One after the other; each starts and stops what it needs. */
-const SECTIONS: readonly Section[] = [measureAppends];
+const SECTIONS: readonly Section[] = [measureAppends, benchProofs];
 
 export async function benchEvidence(tell: (text: string) => void): Promise<Measured> {
   const measured: Measured[] = [];

@@ -48,6 +48,9 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'credential.rotated',
   'credential.revoked',
   'clock.stepped',
+  'evidence.frozen',
+  'evidence.recovered',
+  'log-key.rotated',
 ]);
 
 const CATEGORY_OF: { readonly [prefix: string]: string } = {

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
 import packageJson from '../../package.json' with { type: 'json' };
+import { type CheckedStore, createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
-import type { WorkspaceStore } from './application/ports/workspace-store.ts';
+import { forgetStored, sealLog } from './application/seal-log.ts';
+import { tellMigrations } from './application/tell-migrations.ts';
 import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
@@ -19,6 +21,7 @@ import type { ClockAlarm } from './infrastructure/postgres/clock-watch.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
+import { createLogLock } from './infrastructure/postgres/log-lock.ts';
 import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
@@ -37,6 +40,8 @@ export interface Composed {
   readonly publisher: EventPublisher;
   /** Ends what waits: long requests, event streams. */
   stopWaiting(): void;
+  /** Every log is compared with the evidence store anew before its next entry. */
+  forgetChecks(): void;
   close(): Promise<void>;
 }
 
@@ -63,24 +68,34 @@ export async function compose(
     max: POOL_SIZE,
     name: 'portarium-control',
   });
-  const signals = await listenForCommits(sql);
   const dispatcher = createDispatcher(
     configuration.PORTARIUM_TEMPORAL_ADDRESS,
     configuration.PORTARIUM_TEMPORAL_NAMESPACE,
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
-  const store: WorkspaceStore = createWorkspaceStore(sql, ids, (alarm) => tellClock(store, alarm));
+  const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
+  const sealerStore = createWorkspaceStore(sql, ids, (alarm) => tellClock(store, alarm));
+  const store: CheckedStore = createCheckedStore(sealerStore, (workspace) =>
+    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
+  );
+  const forgetChecks = () => {
+    forgetStored(objects);
+    store.forget();
+  };
+  const signals = await listenForCommits(sql, forgetChecks);
   const stopping = new AbortController();
   const context: Context = {
     clock,
     ids,
     store,
+    sealerStore,
     fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
     objects,
     policy: createCedarEngine(),
     dispatcher,
     signer: keyring.signer,
+    logLock,
     tickets: keyring.tickets,
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
@@ -91,6 +106,7 @@ export async function compose(
     stopping: stopping.signal,
     version: VERSION,
   };
+  await tellMigrations(context);
   await tellRewrap(context, sealed);
   return {
     context,
@@ -99,11 +115,13 @@ export async function compose(
     dispatcher,
     publisher,
     stopWaiting: () => stopping.abort(),
+    forgetChecks,
     async close() {
       await signals.stop().catch(() => undefined);
       await Promise.all([
         publisher.close(),
         dispatcher.close().catch(() => undefined),
+        logLock.close(),
         sql.end({ timeout: 5 }),
       ]);
     },
@@ -127,7 +145,7 @@ async function tellRewrap(context: Context, vault: SealedVault): Promise<void> {
 }
 
 /** A clock that was moved is a fact of the instance. The log of the process says so whatever becomes of it. */
-function tellClock(store: WorkspaceStore, { workspace, kind, byMs }: ClockAlarm): void {
+function tellClock(store: CheckedStore, { workspace, kind, byMs }: ClockAlarm): void {
   const entry = {
     type: 'clock.stepped',
     actor: SYSTEM_ACTOR,

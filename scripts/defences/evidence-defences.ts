@@ -6,7 +6,7 @@ const APPEND = 'control/src/infrastructure/postgres/append-entries.ts';
 const STORE_TESTS = 'control/src/infrastructure/postgres/workspace-store.integration.test.ts';
 const ONLY_TESTS = 'control/src/infrastructure/postgres/append-only.integration.test.ts';
 const FIRST = 'migrations/tenant/0001_expand_actions_and_evidence.sql';
-const SECOND = 'migrations/tenant/0013_expand_append_only.sql';
+const SECOND = 'migrations/tenant/0014_expand_append_only.sql';
 
 export const EVIDENCE_DEFENCES: readonly Defence[] = [
   {
@@ -105,9 +105,25 @@ export const EVIDENCE_DEFENCES: readonly Defence[] = [
   {
     name: 'the refusal to run a lost batch again',
     file: STORE,
-    source: 'const away = reason !== error;',
-    without: 'const away = reason !== error && taken.length === 1;',
+    source: 'const away = reason instanceof InfraError && reason !== error;',
+    without: 'const away = reason instanceof InfraError && reason !== error && taken.length === 1;',
     tests: STORE_TESTS,
     watching: 'a batch whose connection is lost',
+  },
+  {
+    name: 'the turn of its own of each unit that a frozen log refused',
+    file: STORE,
+    source: 'const away = reason instanceof InfraError && reason !== error;',
+    without: 'const away = reason !== error;',
+    tests: 'control/src/application/seal-log.integration.test.ts',
+    watching: 'a frozen log fails what it refuses, and nothing that shares a transaction',
+  },
+  {
+    name: 'the comparison before migrations are told',
+    file: 'control/src/compose.ts',
+    source: '  await tellMigrations(context);',
+    without: '  await tellMigrations({ store: sealerStore });',
+    tests: 'control/src/application/seal-log.integration.test.ts',
+    watching: 'a migration of a restored database is told once',
   },
 ];

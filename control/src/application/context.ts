@@ -4,6 +4,8 @@ import type { FixedActions } from './fixed-actions.ts';
 import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
+import type { LogLock } from './ports/log-lock.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import type {
   ActionSignals,
   Dispatcher,
@@ -13,7 +15,6 @@ import type {
   SecretHasher,
   TicketOffice,
 } from './ports/outside.ts';
-import type { ObjectStore } from './ports/object-store.ts';
 import type { RateTokens } from './ports/rate-tokens.ts';
 import type { Vault } from './ports/vault.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
@@ -22,12 +23,15 @@ export interface Context {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly store: WorkspaceStore;
+  /** The same without a look at the log first: the sealer's own. */
+  readonly sealerStore: WorkspaceStore;
   readonly directory: Directory;
   readonly fixedActions: FixedActions;
   readonly objects: ObjectStore;
   readonly policy: PolicyEngine;
   readonly dispatcher: Dispatcher;
   readonly signer: LogSigner;
+  readonly logLock: LogLock;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
   readonly idempotencyKeys: IdempotencyKeys;

@@ -33,7 +33,8 @@ export function route<const O extends Operation>(
 ): void {
   const { method, permission, params = {}, headers = [], query } = operation as Operation;
   const { body, maxBytes, free, instanceLog = false } = operation as Operation;
-  const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1');
+  // A tile's path has slashes.
+  const path = operation.path.replace('{tile}', ':tile{.+}').replaceAll(/\{(\w+)\}/g, ':$1');
   app[method](path, async (exchange) => {
     const { caller, workspace } = operation.path.includes('{ws}')
       ? await allowInWorkspace(context, exchange, permission, instanceLog)

@@ -5,12 +5,20 @@ import { join } from 'node:path';
 import { entryDataProblem } from '@portarium/contracts/entry-data';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import { freshDatabase } from '@portarium/local/testing/shared-services';
+import { tellMigrations } from '../../application/tell-migrations.ts';
 import { MIGRATIONS } from '../../compose.ts';
+import { systemClock, systemIds } from '../identity/system.ts';
 import { connect } from './connect.ts';
 import { migrate } from './migrate.ts';
+import { createWorkspaceStore } from './workspace-store.ts';
 
 async function scratch(): Promise<
-  { folder: string; ownerUrl: string; run: () => Promise<readonly string[]> } & AsyncDisposable
+  {
+    folder: string;
+    ownerUrl: string;
+    runtimeUrl: string;
+    run: () => Promise<readonly string[]>;
+  } & AsyncDisposable
 > {
   const database = await freshDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'portarium-migrations-'));
@@ -18,6 +26,7 @@ async function scratch(): Promise<
   return {
     folder,
     ownerUrl: database.ownerUrl,
+    runtimeUrl: database.url,
     run: async () => {
       const applied = await migrate({
         ownerUrl: database.ownerUrl,
@@ -119,6 +128,10 @@ test('the log of the instance tells of each migration once, and of those of befo
   await rename(join(tenant, newest), join(target.folder, newest));
   const first = await target.run();
   const owner = connect(target.ownerUrl, { max: 1, name: 'test' });
+  const runtime = connect(target.runtimeUrl, { max: 4, name: 'test' });
+  // As Control Planes do that start together.
+  const stores = [1, 2, 3].map(() => createWorkspaceStore(runtime, systemIds(systemClock)));
+  const tell = () => Promise.all(stores.map((store) => tellMigrations({ store })));
   const told = async () => {
     const rows =
       await owner`SELECT bytes FROM portarium.log_entries WHERE workspace_id = '_instance' ORDER BY seq`;
@@ -127,14 +140,18 @@ test('the log of the instance tells of each migration once, and of those of befo
     );
   };
   const nameOf = ({ data }: Entry) => data.name;
+  expect(await told()).toEqual([]);
+  await tell();
   expect((await told()).map(nameOf).toSorted()).toEqual(first.toSorted());
   // As a release left it that did not tell yet.
   await owner`ALTER TABLE portarium.migration_journal DROP COLUMN told`;
   await rename(join(target.folder, newest), join(tenant, newest));
   expect(await target.run()).toEqual([newest]);
+  await tell();
   const entries = await told();
   expect(entries.slice(first.length).map(nameOf).toSorted()).toEqual([...first, newest].toSorted());
   expect(await target.run()).toEqual([]);
+  await tell();
   expect(await told()).toHaveLength(entries.length);
   for (const { type, data } of entries) {
     expect([type, entryDataProblem('migration.applied', data)]).toEqual([
@@ -148,5 +165,5 @@ test('the log of the instance tells of each migration once, and of those of befo
     ...{ target: 'tenant', version: names.length, phase: 'expand', toolVersion: 'test' },
     digest: `sha256:${row?.checksum}`,
   });
-  await owner.end();
+  await Promise.all([owner.end(), runtime.end()]);
 });

@@ -1,16 +1,11 @@
 /**
  * Applies the Expand migrations of `migrations/` in order, each in a transaction of its own, and
- * keeps a journal of them, which the log of the instance repeats. Never runs twice at once, never runs a
- * file that changed.
+ * keeps a journal of them, which the Control Plane repeats in the log of the instance. Never runs twice at
+ * once, never runs a file that changed.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
-import type { EntryDraft } from '../../application/ports/workspace-store.ts';
-import { systemClock, systemIds } from '../identity/system.ts';
-import { appendEntries } from './append-entries.ts';
-import { createClockWatch } from './clock-watch.ts';
 import { connect, type Sql } from './connect.ts';
 
 export interface Migration {
@@ -95,7 +90,6 @@ export async function migrate(options: MigrateOptions): Promise<readonly Migrati
         options.onApplied?.(migration, ms);
       }
     }
-    await tellApplied(sql);
     return applied;
   } finally {
     await sql.end({ timeout: 5 });
@@ -135,37 +129,8 @@ async function prepare(sql: Sql, runtimeUrl: string): Promise<void> {
       PRIMARY KEY (target, version)
     );
     ALTER TABLE migration_journal ADD COLUMN IF NOT EXISTS told boolean NOT NULL DEFAULT false;
-    GRANT SELECT ON migration_journal TO portarium_runtime;
+    GRANT SELECT, UPDATE (told) ON migration_journal TO portarium_runtime;
   `);
-}
-
-/** Rows of the journal that the log of the instance does not repeat yet; a crash in between loses none. */
-async function tellApplied(sql: Sql): Promise<void> {
-  await sql.begin(async (tx) => {
-    const rows = await tx`
-      SELECT target, version, name, phase, checksum, finished_at, tool_version FROM migration_journal
-      WHERE success AND NOT told ORDER BY finished_at, target, version FOR UPDATE`;
-    if (rows.length === 0) return;
-    const drafts = rows.map(
-      (row): EntryDraft => ({
-        type: 'migration.applied',
-        actor: { kind: 'system', id: 'migrate' },
-        subject: {},
-        data: {
-          ...{ target: row.target, version: row.version, name: row.name, phase: row.phase },
-          ...{ digest: `sha256:${row.checksum}`, toolVersion: row.tool_version },
-          appliedAt: (row.finished_at as Date).toISOString(),
-        },
-        trace: null,
-      }),
-    );
-    await tx`SELECT set_config('portarium.workspace', ${INSTANCE_WORKSPACE}, true)`;
-    const ids = systemIds(systemClock);
-    const clock = createClockWatch(() => undefined);
-    const { stored } = await appendEntries(tx, INSTANCE_WORKSPACE, drafts, { ids, clock });
-    await stored;
-    await tx`UPDATE migration_journal SET told = true WHERE success AND NOT told`;
-  });
 }
 
 /** @returns how many files are applied already. @throws MigrationError when journal and files differ */

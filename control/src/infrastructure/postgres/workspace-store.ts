@@ -5,10 +5,11 @@
  */
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Ids } from '../../application/ports/clock.ts';
-import type {
-  EntryDraft,
-  WorkspaceStore,
-  WriteTransaction,
+import {
+  type EntryDraft,
+  InfraError,
+  type WorkspaceStore,
+  type WriteTransaction,
 } from '../../application/ports/workspace-store.ts';
 import { appendEntries, type Sent } from './append-entries.ts';
 import { type ClockAlarm, createClockWatch } from './clock-watch.ts';
@@ -198,7 +199,7 @@ function mayJoin(next: Waiting, taken: readonly Waiting[]): boolean {
 function failed(error: unknown, taken: readonly Waiting[], queue: Waiting[]): void {
   const reason = toInfraError(error);
   // Whether a commit was lost on its way is not known: nothing may run twice.
-  const away = reason !== error;
+  const away = reason instanceof InfraError && reason !== error;
   const again = asksForRerun(error);
   const rest = taken.filter((waiting) => {
     if (!away && (again ? waiting.runs < MAX_RUNS : taken.length > 1)) return true;
