@@ -4,6 +4,7 @@ import type { FixedActions } from './fixed-actions.ts';
 import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import type {
   ActionSignals,
   Dispatcher,
@@ -13,7 +14,6 @@ import type {
   SecretHasher,
   TicketOffice,
 } from './ports/outside.ts';
-import type { ObjectStore } from './ports/object-store.ts';
 import type { RateTokens } from './ports/rate-tokens.ts';
 import type { Vault } from './ports/vault.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
