@@ -38,9 +38,11 @@ function summary(report: VerifyReport): string {
   ]);
 }
 
-function signedText({ checkpoint, signedBy }: VerifyReport): string {
+function signedText({ checkpoint, signedBy, keyHandovers }: VerifyReport): string {
   if (!checkpoint || checkpoint.size === 0) return 'nothing';
-  return `up to entry ${checkpoint.size - 1}, by ${signedBy ?? '?'}`;
+  const by = `up to entry ${checkpoint.size - 1}, by ${signedBy ?? '?'}`;
+  if (keyHandovers === undefined) return by;
+  return `${by}; the pinned key was handed over ${keyHandovers === 1 ? 'once' : `${keyHandovers} times`} since`;
 }
 
 function findingRow({ rule, message, seq }: Finding): string[] {

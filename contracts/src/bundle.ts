@@ -25,6 +25,7 @@ import {
   TILE_WIDTH,
 } from './entry-bundle.ts';
 import { leafHash } from './evidence-entry.ts';
+import type { Rotations } from './key-rotation.ts';
 import { inclusionProofs } from './merkle.ts';
 import { parseVerifierKey } from './signed-note.ts';
 import { type TarFile, writeTar } from './tar.ts';
@@ -47,8 +48,18 @@ export interface BundleParts {
   /** Of these the ones that entries in the bundle name; the rest that they name is listed as left out. */
   readonly artifacts: ReadonlyMap<Digest, Uint8Array>;
   readonly modules: ReadonlyMap<Digest, Uint8Array>;
+  /** From when and until when a verifier key signed alone; for the reader, never believed. */
+  readonly validity?: ReadonlyMap<string, KeyValidity> | undefined;
+  /** Every rotation of the key, when there was one. */
+  readonly rotations?: Rotations | undefined;
   /** Of one action's entries, by `seq`, under the checkpoint; computed when left out. */
   readonly proofs?: ReadonlyMap<number, readonly Uint8Array[]> | undefined;
+}
+
+export interface KeyValidity {
+  /** RFC 3339. */
+  readonly validFrom?: string;
+  readonly validUntil?: string;
 }
 
 const encoder = new TextEncoder();
@@ -67,7 +78,7 @@ export async function buildBundle(given: BundleParts): Promise<Uint8Array> {
   const about = { instance, workspace, asked, entries: entries.length, omitted: omitted.length };
   const files: TarFile[] = [
     { path: BUNDLE_PATHS.readme, bytes: encoder.encode(bundleReadme(about)) },
-    { path: BUNDLE_PATHS.keys, bytes: await keysFile(parts.verifierKeys) },
+    { path: BUNDLE_PATHS.keys, bytes: await keysFile(parts) },
     ...(await logFiles(parts)),
     ...artifacts.map(([digest, bytes]) => ({ path: artifactPath(digest), bytes })),
     ...modules.map(([digest, bytes]) => ({ path: modulePath(digest), bytes })),
@@ -114,6 +125,9 @@ async function logFiles(parts: BundleParts): Promise<TarFile[]> {
   if (checkpoint !== undefined) {
     files.push({ path: BUNDLE_PATHS.checkpoint, bytes: encoder.encode(checkpoint) });
   }
+  if (parts.rotations) {
+    files.push({ path: BUNDLE_PATHS.rotations, bytes: canonicalBytes(parts.rotations) });
+  }
   const lie = parts.asked.action === undefined ? wholeLog(parts) : oneAction(parts);
   return [...files, ...(await lie)];
 }
@@ -148,12 +162,13 @@ function oneAction(parts: BundleParts): TarFile[] {
   return files;
 }
 
-async function keysFile(verifierKeys: readonly string[]): Promise<Uint8Array> {
-  const keys: { verifierKey: string; name: string; id: string }[] = [];
+async function keysFile({ verifierKeys, validity }: BundleParts): Promise<Uint8Array> {
+  const keys: ({ verifierKey: string; name: string; id: string } & KeyValidity)[] = [];
   for (const text of verifierKeys) {
     const key = await parseVerifierKey(text);
     if (!key) throw new RangeError(`not a verifier key: ${JSON.stringify(text)}`);
-    keys.push({ verifierKey: text, name: key.name, id: toHex(key.hash) });
+    const about = { verifierKey: text, name: key.name, id: toHex(key.hash) };
+    keys.push({ ...about, ...validity?.get(text) });
   }
   return canonicalBytes({ keys });
 }

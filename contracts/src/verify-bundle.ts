@@ -8,12 +8,14 @@ import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
 import { readPublisherKey } from './plugin-signature.ts';
-import { parseVerifierKey, type VerifierKey, verifierKey } from './signed-note.ts';
+import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { BundleArtifacts } from './verify-artifacts.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, wholeLogEntries } from './verify-files.ts';
+import { reachKeys } from './verify-keys.ts';
 import {
+  checkExpiry,
   checkProofs,
   checkTree,
   leafOf,
@@ -82,7 +84,14 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   for (const { seq, bytes } of stored) read.push(await readEntry(bytes, seq, findings));
   const leaves = read.map((entry) => entry && leafOf(entry.hash));
   const origin = `${manifest.instance}/${manifest.workspace}`;
-  const signed = await readCheckpoint(files, origin, pin, findings);
+  const keys = await reachKeys(files, manifest.instance, pin, findings);
+  const { accepted, retired } = keys;
+  const signed = await readCheckpoint(
+    files,
+    origin,
+    { pinned: pin !== undefined, accepted },
+    findings,
+  );
   if (whole) await checkTree(files, leaves, signed, findings);
   else {
     const claims = stored.map(({ seq }, i) => ({ seq, leaf: leaves[i] }));
@@ -94,12 +103,17 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   checkSigned(unsigned, { whole, signed, pin, allow: options.allowUnsigned === true }, findings);
   const entries = read.filter((entry) => entry !== undefined);
   const signedEntries = entries.filter(({ entry }) => entry.seq < size);
+  checkExpiry(signed, entries, retired, findings);
   const stories = await checkStories(signedEntries, manifest, hashed, findings);
   if (!whole) checkWholeAction(entries, stories.openActions, findings);
   const signedVersions = await checkSignatures(signedEntries, { whole, publishers }, findings);
   if (whole) checkVersions(signedEntries, findings);
   const included = await checkContents(hashed, manifest, { entries, size }, findings);
-  const since = { note: options.since, leaves: whole ? leaves : undefined, pin };
+  const since = {
+    note: options.since,
+    leaves: whole ? leaves : undefined,
+    keys: pin === undefined ? (signed?.signedBy ?? []) : keys.ever,
+  };
   const problem = await checkSince(since, signed, findings);
   if (problem) return unreadable('since.malformed', problem);
   await checkFiles(hashed, manifest, findings);
@@ -108,6 +122,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     unsigned: unsigned.length,
     ...(signed ? { checkpoint: { origin: signed.checkpoint.origin, size } } : {}),
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
+    ...(keys.handovers > 0 ? { keyHandovers: keys.handovers } : {}),
     ...stories,
     artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
     modules: included.modules,
@@ -202,15 +217,14 @@ async function checkSince(
   since: {
     readonly note: string | undefined;
     readonly leaves: readonly (Uint8Array | undefined)[] | undefined;
-    readonly pin: string | undefined;
+    readonly keys: readonly string[];
   },
   signed: SignedCheckpoint | undefined,
   findings: Findings,
 ): Promise<string | undefined> {
   if (since.note === undefined) return undefined;
-  const keys = since.pin !== undefined ? [since.pin] : signed ? [await textOf(signed.key)] : [];
   const opening = new Findings();
-  const older = await openCheckpoint(since.note, keys, 'since', opening);
+  const older = await openCheckpoint(since.note, since.keys, 'since', opening);
   if (!older) return `the older checkpoint: ${opening.list[0]?.message ?? 'unreadable'}`;
   const { origin, size, root } = older.checkpoint;
   const now = signed?.checkpoint;
@@ -233,10 +247,6 @@ async function checkSince(
 
 function keyName(key: VerifierKey): string {
   return `${key.name}+${toHex(key.hash)}`;
-}
-
-function textOf(key: VerifierKey): Promise<string> {
-  return verifierKey(key.name, key.publicKey);
 }
 
 function report(

@@ -10,6 +10,8 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Context } from './application/context.ts';
 import { lookAtAction } from './application/look-action.ts';
 import { timeText } from './application/ports/clock.ts';
+import { LogFrozenError } from './application/ports/workspace-store.ts';
+import { resumeRotation } from './application/rotate-log-key.ts';
 import { sealLog } from './application/seal-log.ts';
 import { appendCutOff } from './application/try-module.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
@@ -93,12 +95,14 @@ export function startRelay(parts: {
           for (const workspace of await context.directory.listWorkspaces()) dirty.add(workspace.id);
           dirty.add(INSTANCE_WORKSPACE);
           lastFullSeal = context.clock.nowMs();
+          await resumeRotation(context);
         }
         for (const workspace of [...dirty]) {
           dirty.delete(workspace);
           await sealLog(context, workspace).catch((error) => {
-            dirty.add(workspace);
-            throw error;
+            // One log's trouble must not keep the others unsigned. A frozen one is looked at with all.
+            if (!(error instanceof LogFrozenError)) dirty.add(workspace);
+            log.warn('{workspace} is not sealed: {reason}', { workspace, reason: String(error) });
           });
         }
       },

@@ -5,6 +5,7 @@ import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
+import { assertNoneFrozen } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
@@ -62,7 +63,11 @@ async function serveHttp(
             },
           }),
     },
-    optional: { nats: () => publisher.ping(), vault: () => context.vault.ping() },
+    optional: {
+      nats: () => publisher.ping(),
+      vault: () => context.vault.ping(),
+      'evidence-log': () => assertNoneFrozen(context),
+    },
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),
   });

@@ -1,15 +1,16 @@
 /** Builds the bundle that a stranger can verify offline: a whole log, or one action with proofs. */
-import { buildBundle } from '@portarium/contracts/bundle';
+import { buildBundle, type KeyValidity } from '@portarium/contracts/bundle';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
-import { inclusionProofs } from '@portarium/contracts/merkle';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
-import { readLeaves } from './read-leaves.ts';
-import { sealLog } from './seal-log.ts';
+import type { LogKey } from './ports/outside.ts';
+import { auditPaths } from './prove-entry.ts';
+import { readRotations } from './rotate-log-key.ts';
+import { signedCheckpoint } from './signed-checkpoint.ts';
 
 /** Entries that one read takes. */
 const PAGE = 500;
@@ -35,8 +36,10 @@ export async function exportEvidence(
   request: ExportRequest,
 ): Promise<Result<Uint8Array>> {
   const { action } = request;
-  const checkpoint = await sealLog(context, workspace);
+  const checkpoint = await signedCheckpoint(context, workspace, { keep: true });
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
+  // The whole of it shows what is wrong; one action of it would prove nothing.
+  if (checkpoint.frozen && action !== undefined) throw checkpoint.frozen;
   const collected = await collect(context, workspace, request, checkpoint.size);
   if (!collected.ok) return collected;
   const { entries, sequence, artifacts, modules } = collected.value;
@@ -48,13 +51,26 @@ export async function exportEvidence(
     entries,
     checkpoint: checkpoint.note,
     verifierKeys: context.signer.verifierKeys(workspace),
+    validity: new Map(context.signer.keys().map((key) => [key.verifierKey, validityOf(key)])),
+    rotations: await readRotations(context),
     artifacts,
     modules,
     ...(action === undefined
       ? {}
-      : { proofs: await proofs(context, workspace, sequence, checkpoint.size) }),
+      : {
+          proofs: await context.store.read(workspace, (tx) =>
+            auditPaths(tx, sequence, checkpoint.size),
+          ),
+        }),
   });
   return success(bundle);
+}
+
+function validityOf({ validFrom, validUntil }: LogKey): KeyValidity {
+  return {
+    ...(validFrom === undefined ? {} : { validFrom }),
+    ...(validUntil === undefined ? {} : { validUntil }),
+  };
 }
 
 /** The entries below `size`, with the artifacts and modules that they name. */
@@ -131,15 +147,4 @@ async function collectNamed(
     added += object.length;
   }
   return added;
-}
-
-async function proofs(
-  context: Context,
-  workspace: WorkspaceId,
-  sequence: readonly number[],
-  size: number,
-): Promise<Map<number, readonly Uint8Array[]>> {
-  const leaves: Uint8Array[] = [];
-  for await (const leaf of readLeaves(context, workspace, 0, size)) leaves.push(leaf);
-  return inclusionProofs(leaves, sequence);
 }

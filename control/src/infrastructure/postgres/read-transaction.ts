@@ -2,7 +2,6 @@
 
 import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
-import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
 import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
@@ -11,6 +10,7 @@ import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
 import { readLimits } from './limit-tables.ts';
+import { readTree } from './log-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
@@ -210,6 +210,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),
+    ...readTree(tx, workspace),
   };
 }
 
@@ -225,10 +226,7 @@ const WORDS = [
 function readLog(
   tx: TransactionSql,
   workspace: WorkspaceId,
-): Pick<
-  ReadTransaction,
-  'entryRange' | 'lastWord' | 'listEntries' | 'listEvents' | 'leafHashes' | 'logSize' | 'checkpoint'
-> {
+): Pick<ReadTransaction, 'entryRange' | 'lastWord' | 'listEntries' | 'listEvents'> {
   return {
     async entryRange(action) {
       const [row] =
@@ -263,26 +261,6 @@ function readLog(
         const { type, subject } = JSON.parse(envelope) as { type: string; subject: string };
         return { seq: Number(row.seq), type, subject, envelope };
       });
-    },
-    async leafHashes(from, limit) {
-      const rows =
-        await tx`SELECT hash FROM log_entries WHERE workspace_id = ${workspace} AND seq >= ${from} ORDER BY seq LIMIT ${limit}`;
-      return rows.map((row) => row.hash as Digest);
-    },
-    async logSize() {
-      const [row] = await tx`SELECT size FROM log_heads WHERE workspace_id = ${workspace}`;
-      return Number(row?.size ?? 0);
-    },
-    async checkpoint() {
-      const [row] =
-        await tx`SELECT size, note, range FROM log_checkpoints WHERE workspace_id = ${workspace}`;
-      return (
-        row && {
-          size: Number(row.size),
-          note: row.note as string,
-          range: row.range as CompactRange,
-        }
-      );
     },
   };
 }
