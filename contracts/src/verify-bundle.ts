@@ -102,25 +102,12 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const unsigned = stored.filter(({ seq }) => seq >= size);
   checkSigned(unsigned, { whole, signed, pin, allow: options.allowUnsigned === true }, findings);
   const entries = read.filter((entry) => entry !== undefined);
+  const signedEntries = entries.filter(({ entry }) => entry.seq < size);
   checkExpiry(signed, entries, retired, findings);
-  const stories = await checkStories(
-    entries.filter(({ entry }) => entry.seq < size),
-    manifest,
-    hashed,
-    findings,
-  );
+  const stories = await checkStories(signedEntries, manifest, hashed, findings);
   if (!whole) checkWholeAction(entries, stories.openActions, findings);
-  const signedVersions = await checkSignatures(
-    entries.filter(({ entry }) => entry.seq < size),
-    { whole, publishers },
-    findings,
-  );
-  if (whole) {
-    checkVersions(
-      entries.filter(({ entry }) => entry.seq < size),
-      findings,
-    );
-  }
+  const signedVersions = await checkSignatures(signedEntries, { whole, publishers }, findings);
+  if (whole) checkVersions(signedEntries, findings);
   const included = await checkContents(hashed, manifest, { entries, size }, findings);
   const since = {
     note: options.since,
