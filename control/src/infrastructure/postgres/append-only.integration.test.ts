@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import { tellMigrations } from '../../application/tell-migrations.ts';
 import { startTestLog, type TestLog } from '../../testing/test-log.ts';
+import { systemClock, systemIds } from '../identity/system.ts';
 import { connect, type Sql, type TransactionSql } from './connect.ts';
+import { createWorkspaceStore } from './workspace-store.ts';
 
 let log: TestLog;
 let runtime: Sql;
@@ -10,6 +13,7 @@ beforeAll(async () => {
   log = await startTestLog();
   runtime = connect(log.runtimeUrl, { max: 1, name: 'test' });
   owner = connect(log.ownerUrl, { max: 1, name: 'test' });
+  await tellMigrations({ store: createWorkspaceStore(runtime, systemIds(systemClock)) });
   // Somebody to whom an administrator granted everything that can be granted.
   await owner.unsafe(`
     CREATE ROLE meddler NOLOGIN BYPASSRLS;

@@ -303,8 +303,11 @@ test('while a transaction waits to append, the next one runs its units, and come
       .then(() => answered.push(i));
     return { ran: ran.promise, done };
   });
-  // Both have run, and neither is answered: the head is somebody else's.
+  // Both have run, and neither is answered: the head is somebody else's, and they stand in line for it.
   await Promise.all(units.map(({ ran }) => ran));
+  const inLine = () => instance.composed.sql`
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%log_heads%FOR UPDATE%'`;
+  while ((await inLine()).length === 0) await Bun.sleep(5);
   const third = Promise.withResolvers<void>();
   const after = store.submit(LOCAL, async (tx) => {
     tx.append(draft(`${mark} 2`));
