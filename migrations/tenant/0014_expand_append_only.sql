@@ -6,7 +6,10 @@
 -- An ordinary trigger is silent in a session that says it replicates, which a superuser may say.
 ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_append_only;
 ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_no_truncate;
+ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_not_frozen;
 REVOKE UPDATE, DELETE, TRUNCATE ON log_entries FROM CURRENT_USER;
+-- Without it a session's own table of that name would say that nothing is frozen.
+ALTER FUNCTION refuse_frozen_log() SET search_path = portarium, pg_temp;
 
 -- An entry that was appended stays below the size: a head that went back would let it be told anew.
 CREATE FUNCTION refuse_head_change() RETURNS trigger LANGUAGE plpgsql AS $$

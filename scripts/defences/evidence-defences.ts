@@ -119,6 +119,14 @@ export const EVIDENCE_DEFENCES: readonly Defence[] = [
     watching: 'a frozen log fails what it refuses, and nothing that shares a transaction',
   },
   {
+    name: 'the schema that the freeze is looked up in',
+    file: SECOND,
+    source: 'ALTER FUNCTION refuse_frozen_log() SET search_path = portarium, pg_temp;',
+    without: '',
+    tests: 'control/src/application/seal-log.integration.test.ts',
+    watching: 'a frozen log refuses entries to every role and statement',
+  },
+  {
     name: 'the comparison before migrations are told',
     file: 'control/src/compose.ts',
     source: '  await tellMigrations(context);',

@@ -57,6 +57,7 @@ async function asOwner(workspace: WorkspaceId, change: (sql: Sql) => Promise<voi
     await change(owner);
   } finally {
     for (const table of tables) await owner`ALTER TABLE ${owner(table)} ENABLE TRIGGER USER`;
+    await owner`ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_not_frozen`;
   }
 }
 
@@ -325,6 +326,19 @@ test('a frozen log refuses entries to every role and statement', async () => {
   await expect(insert.catch((error: Error) => error.message)).resolves.toContain(
     'contradicts its stored checkpoint',
   );
+  for (const trick of [
+    'CREATE TEMPORARY TABLE log_freezes (workspace_id text) ON COMMIT DROP',
+    'SET LOCAL session_replication_role = replica',
+  ]) {
+    const tricked = owner.begin(async (tx) => {
+      await tx.unsafe(trick);
+      await tx`INSERT INTO portarium.log_entries (workspace_id, seq, hash, type, bytes) VALUES (${workspace}, 999, 'x', 'x', 'x')`;
+    });
+    expect([trick, await reasonOf(tricked)]).toEqual([
+      trick,
+      expect.stringContaining('contradicts its stored checkpoint'),
+    ]);
+  }
   const { state } = (await (await recovery(workspace, false)).json()) as { state: string };
   expect(state).toBe('none');
   expect((await requestKey(workspace)).status).toBe(201);

@@ -56,7 +56,7 @@ beforeAll(async () => {
   });
   runtime = connect(instance.runtimeUrl, { max: 4, name: 'test' });
   owner = connect(instance.ownerUrl, { max: 1, name: 'test' });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await Promise.all([runtime.end(), owner.end()]);
   await instance[Symbol.asyncDispose]();
