@@ -1,13 +1,25 @@
-/** The files of a bundle with their digests, each computed once, and when it is first asked for. */
-import { type Digest, digestOf } from './digest.ts';
+/** The files of a bundle with their digests, each computed once. */
+import { type Digest, digestFrom, sha256Each } from './digest.ts';
 
 export class BundleFiles {
   /** Bytes by path, as they stand in the archive. */
   readonly all: ReadonlyMap<string, Uint8Array>;
-  readonly #digests = new Map<string, Promise<Digest>>();
+  readonly #digests: ReadonlyMap<string, Digest>;
 
-  constructor(all: ReadonlyMap<string, Uint8Array>) {
+  private constructor(all: ReadonlyMap<string, Uint8Array>, digests: ReadonlyMap<string, Digest>) {
     this.all = all;
+    this.#digests = digests;
+  }
+
+  static async of(all: ReadonlyMap<string, Uint8Array>): Promise<BundleFiles> {
+    const files = [...all];
+    const hashes = await sha256Each(files.length, (i) => files[i]?.[1] ?? new Uint8Array());
+    const digests = new Map<string, Digest>();
+    hashes.forEach((hash, i) => {
+      const path = files[i]?.[0];
+      if (path !== undefined) digests.set(path, digestFrom(hash));
+    });
+    return new BundleFiles(all, digests);
   }
 
   get(path: string): Uint8Array | undefined {
@@ -19,13 +31,7 @@ export class BundleFiles {
   }
 
   /** Of the bytes at `path`; undefined when there are none. */
-  digest(path: string): Promise<Digest | undefined> {
-    const known = this.#digests.get(path);
-    if (known) return known;
-    const bytes = this.all.get(path);
-    if (!bytes) return Promise.resolve(undefined);
-    const computed = digestOf(bytes);
-    this.#digests.set(path, computed);
-    return computed;
+  digest(path: string): Digest | undefined {
+    return this.#digests.get(path);
   }
 }

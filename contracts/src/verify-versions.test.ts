@@ -112,7 +112,9 @@ test('a version that the weights on record do not give is found out', async () =
     ...{ type: 'policy.decided', subject: { action } },
     data: { decision: 'deny', policyVersion: 1, policies: [], reasons: [] },
   };
-  expect((await rules([asked(right), denied])).found).toEqual([]);
+  expect((await rules([await admitted(undefined), asked(right), denied])).found).toEqual([]);
   const wrong = right === '1.0.0' ? '1.1.0' : '1.0.0';
-  expect((await rules([asked(wrong), denied])).found).toEqual(['rollout.draw']);
+  expect((await rules([await admitted(undefined), asked(wrong), denied])).found).toEqual([
+    'rollout.draw',
+  ]);
 });
