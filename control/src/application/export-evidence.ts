@@ -1,145 +1,196 @@
-/** Builds the bundle that a stranger can verify offline: a whole log, or one action with proofs. */
-import { buildBundle } from '@portarium/contracts/bundle';
+/**
+ * Exports the bundle that a stranger can verify offline: a whole log, a range of it, or one action with
+ * proofs. It is written while it is read: what is held is 32 bytes an entry and the names of artifacts.
+ */
+import { type BundleObject, type BundleSource, writeBundle } from '@portarium/contracts/bundle';
+import type { BundleRequest } from '@portarium/contracts/bundle-layout';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { inclusionProofs } from '@portarium/contracts/merkle';
+import { PerfectSubtrees } from '@portarium/contracts/perfect-subtrees';
+import { widened } from '@portarium/contracts/range-tiles';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import type { CheckpointRecord } from './ports/workspace-store.ts';
 import { readLeaves } from './read-leaves.ts';
 import { sealLog } from './seal-log.ts';
 
 /** Entries that one read takes. */
 const PAGE = 500;
-/** Largest bundle that is built in memory. */
-const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
+/** What a file adds to its bytes: its header, and half a block on average. */
+const FILE_OVERHEAD = 768;
 
-/** What is exported: the whole log, or one action; with the bodies that guests sent and read, or without them. */
+/** The whole log, a range of it by sequence numbers, or one action; with the bodies that guests sent and read, or without them. */
 export interface ExportRequest {
   readonly action?: ActionId | undefined;
+  /** The first entry; 0 when left out. */
+  readonly from?: number | undefined;
+  /** The last entry; the newest signed one when left out, or beyond it. */
+  readonly to?: number | undefined;
   readonly withoutBodies?: boolean;
 }
 
-interface Collected {
-  readonly entries: Uint8Array[];
-  readonly sequence: number[];
-  readonly artifacts: Map<Digest, Uint8Array>;
-  readonly modules: Map<Digest, Uint8Array>;
+/** Which entries are read: from `first` to before `end`, of one action or of all. */
+interface Selection {
+  readonly first: number;
+  readonly end: number;
+  readonly action?: ActionId | undefined;
+  readonly withoutBodies: boolean;
 }
 
+/** @returns the bytes of the archive, piece by piece; what stands in the way is told before the first */
 export async function exportEvidence(
   context: Context,
   workspace: WorkspaceId,
   request: ExportRequest,
-): Promise<Result<Uint8Array>> {
-  const { action } = request;
+): Promise<Result<AsyncIterable<Uint8Array>>> {
   const checkpoint = await sealLog(context, workspace);
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
-  const collected = await collect(context, workspace, request, checkpoint.size);
-  if (!collected.ok) return collected;
-  const { entries, sequence, artifacts, modules } = collected.value;
+  const { size } = checkpoint;
+  const asked = askedFor(request, size);
+  if (!asked.ok) return asked;
+  const { action } = request;
+  const { from = 0, to = size - 1 } = asked.value;
+  const all = { first: 0, end: size };
+  const selection: Selection = {
+    ...(asked.value.from === undefined ? all : widened({ from, to }, size)),
+    ...{ action, withoutBodies: request.withoutBodies ?? false },
+  };
+  const bytes = await bytesOf(context, workspace, selection);
+  if (bytes > PLATFORM_LIMITS.bundleBytes) {
+    return failure(
+      'body.too-large',
+      `The bundle would have some ${bytes} bytes, and at most ${PLATFORM_LIMITS.bundleBytes} are exported at once; ask for a range (from, to), for one action, or leave out the bodies.`,
+    );
+  }
   const origin = context.signer.origin(workspace);
-  const bundle = await buildBundle({
+  const source: BundleSource = {
     instance: origin.slice(0, origin.length - workspace.length - 1),
     workspace,
-    asked: action === undefined ? {} : { action },
-    entries,
+    asked: asked.value,
     checkpoint: checkpoint.note,
     verifierKeys: context.signer.verifierKeys(workspace),
-    artifacts,
-    modules,
-    ...(action === undefined
-      ? {}
-      : { proofs: await proofs(context, workspace, sequence, checkpoint.size) }),
-  });
-  return success(bundle);
+    entries: entryBytes(context, workspace, selection),
+    objects: (entry) => objectsOf(context, workspace, entry as unknown as Entry, selection),
+    ...(await proofOf(context, workspace, selection, checkpoint)),
+  };
+  return success(writeBundle(source));
 }
 
-/** The entries below `size`, with the artifacts and modules that they name. */
-async function collect(
+/** What the manifest says was asked for. */
+function askedFor({ action, from, to }: ExportRequest, size: number): Result<BundleRequest> {
+  if (action !== undefined) {
+    if (from === undefined && to === undefined) return success({ action });
+    return failure('input.invalid', 'Ask for one action or for a range, not for both.');
+  }
+  if (from === undefined && to === undefined) return success({});
+  const range = { from: from ?? 0, to: Math.min(to ?? size - 1, size - 1) };
+  if (range.from >= size) {
+    return failure('not-found', `The log has ${size} entries, so its last is ${size - 1}.`);
+  }
+  if (range.from > range.to) {
+    return failure(
+      'input.invalid',
+      `The range ends (${range.to}) before it begins (${range.from}).`,
+    );
+  }
+  return success(range);
+}
+
+/** The exact bytes, in the order of the log. */
+async function* entryBytes(
   context: Context,
   workspace: WorkspaceId,
-  { action, withoutBodies = false }: ExportRequest,
-  size: number,
-): Promise<Result<Collected>> {
-  const collected: Collected = {
-    entries: [],
-    sequence: [],
-    artifacts: new Map(),
-    modules: new Map(),
-  };
-  let bytesSoFar = 0;
-  for (let after = -1; ; ) {
+  { first, end, action }: Selection,
+): AsyncGenerator<Uint8Array> {
+  for (let after = first - 1; ; ) {
     const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
     const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
     for (const { seq, bytes } of page) {
-      if (seq >= size) return success(collected);
-      collected.entries.push(bytes);
-      collected.sequence.push(seq);
-      const named = namedBy(bytes, withoutBodies);
-      bytesSoFar += bytes.length + (await collectNamed(context, workspace, named, collected));
-      if (bytesSoFar > MAX_BUNDLE_BYTES) {
-        return failure(
-          'body.too-large',
-          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time, or leave out the bodies.`,
-        );
-      }
+      if (seq >= end) return;
+      yield bytes;
     }
     const last = page.at(-1);
-    if (!last) return success(collected);
+    if (!last) return;
     after = last.seq;
   }
 }
 
-interface Named {
-  readonly digest: Digest;
-  readonly kind: 'artifacts' | 'modules';
-}
-
-/** What an entry names by digest, as far as it is asked for. */
-function namedBy(bytes: Uint8Array, withoutBodies: boolean): readonly Named[] {
-  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
-  const named: Named[] = entry.artifacts
-    .filter(({ mediaType }) => !withoutBodies || mediaType !== BODIES_MEDIA_TYPE)
-    .map(({ digest, mediaType }) => ({
-      digest,
-      kind: mediaType === 'application/wasm' ? 'modules' : 'artifacts',
-    }));
-  // An action names its module as its subject; a rejected upload names one that was never kept.
-  if (entry.subject.plugin !== undefined && entry.type !== 'plugin.rejected') {
-    named.push({ digest: entry.subject.plugin as Digest, kind: 'modules' });
-  }
-  return named;
-}
-
-/** @returns the bytes added */
-async function collectNamed(
+/** About how large the bundle will be; modules that a version names, few and small, are left aside. */
+async function bytesOf(
   context: Context,
   workspace: WorkspaceId,
-  named: readonly Named[],
-  collected: Collected,
+  selection: Selection,
 ): Promise<number> {
-  let added = 0;
-  for (const { digest, kind } of named) {
-    const target = collected[kind];
-    if (target.has(digest)) continue;
-    const object = await context.objects.get(workspace, digest);
-    if (!object) continue;
-    target.set(digest, object);
-    added += object.length;
+  const seen = new Set<string>();
+  let sum = 0;
+  for await (const bytes of entryBytes(context, workspace, selection)) {
+    // One action's entries are files of their own, with a proof each.
+    sum += bytes.length + (selection.action === undefined ? 2 : 4 * FILE_OVERHEAD);
+    for (const { digest, bytes: size } of wanted(parse(bytes), selection)) {
+      if (!seen.has(digest)) sum += size + FILE_OVERHEAD;
+      seen.add(digest);
+    }
   }
-  return added;
+  return sum;
 }
 
-async function proofs(
+function parse(bytes: Uint8Array): Entry {
+  return parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+}
+
+function wanted({ artifacts }: Entry, { withoutBodies }: Selection): Entry['artifacts'] {
+  if (!withoutBodies) return artifacts;
+  return artifacts.filter(({ mediaType }) => mediaType !== BODIES_MEDIA_TYPE);
+}
+
+/** What an entry names by digest, as far as it is asked for and still kept. */
+async function* objectsOf(
   context: Context,
   workspace: WorkspaceId,
-  sequence: readonly number[],
-  size: number,
-): Promise<Map<number, readonly Uint8Array[]>> {
+  entry: Entry,
+  selection: Selection,
+): AsyncGenerator<BundleObject> {
+  for (const { digest, mediaType } of wanted(entry, selection)) {
+    const kind = mediaType === 'application/wasm' ? 'module' : 'artifact';
+    yield* objectOf(context, workspace, kind, digest);
+  }
+  // An action names its module as its subject; a rejected upload names one that was never kept.
+  const { plugin } = entry.subject;
+  if (plugin !== undefined && entry.type !== 'plugin.rejected') {
+    yield* objectOf(context, workspace, 'module', plugin as Digest);
+  }
+}
+
+async function* objectOf(
+  context: Context,
+  workspace: WorkspaceId,
+  kind: BundleObject['kind'],
+  digest: Digest,
+): AsyncGenerator<BundleObject> {
+  const bytes = await context.objects.get(workspace, digest);
+  if (bytes) yield { kind, digest, bytes };
+}
+
+/** What leads from a part of the log to its root: of a range the tree, of an action paths of audit. */
+async function proofOf(
+  context: Context,
+  workspace: WorkspaceId,
+  selection: Selection,
+  { size }: CheckpointRecord,
+): Promise<Pick<BundleSource, 'tree' | 'proofs'>> {
+  const { first, end, action } = selection;
+  if (action === undefined && first === 0 && end === size) return {};
   const leaves: Uint8Array[] = [];
   for await (const leaf of readLeaves(context, workspace, 0, size)) leaves.push(leaf);
-  return inclusionProofs(leaves, sequence);
+  if (action === undefined) return { tree: await PerfectSubtrees.over(leaves) };
+  const sequence: number[] = [];
+  for await (const bytes of entryBytes(context, workspace, selection)) {
+    sequence.push(parse(bytes).seq);
+  }
+  return { proofs: await inclusionProofs(leaves, sequence) };
 }
