@@ -113,7 +113,7 @@ class BundleWriter {
         const path = `log/${entryBundlePath(index, signed)}`;
         yield* this.#file(path, encodeEntryBundle(part.slice(0, signed)));
       }
-      if (!range) leaves.push(...(await leafHashes(part)));
+      if (!this.#source.tree) leaves.push(...(await leafHashes(part)));
       for (const bytes of part) yield* this.#objects(parseEntry(bytes));
     }
     const tree = this.#source.tree ?? (await PerfectSubtrees.over(leaves));

@@ -102,7 +102,7 @@ async function makeMaterial(): Promise<Material> {
     ...manifest,
     version: '9.0.0',
   }));
-  for (let i = 0; i < 30; i++) actions.push((await summarise(i + 2)).id);
+  for (let i = 0; i < 50; i++) actions.push((await summarise(i + 2)).id);
   const whole = await evidence.exportBundle();
   const since = await evidence.checkpoint();
   const size = Number(since.split('\n')[1]);
