@@ -42,13 +42,22 @@ export function fromHex(hex: string): Uint8Array {
 export const sha256Now: ((bytes: Uint8Array) => Uint8Array) | undefined = hashNow();
 
 function hashNow(): ((bytes: Uint8Array) => Uint8Array) | undefined {
+  const hexNow = hexHashNow();
+  if (!hexNow) return undefined;
+  const decode = nativeFromHex?.bind(Uint8Array) ?? fromHex;
+  return (bytes) => decode(hexNow(bytes));
+}
+
+/** Hexadecimal is what every runtime hands over quickly. */
+function hexHashNow(): ((bytes: Uint8Array) => string) | undefined {
   const native = globalThis.process?.getBuiltinModule?.('node:crypto');
   if (!native) return undefined;
-  // Hexadecimal is what every runtime hands over quickly.
   return native.hash
-    ? (bytes) => fromHex(native.hash('sha256', bytes, 'hex'))
-    : (bytes) => new Uint8Array(native.createHash('sha256').update(bytes).digest());
+    ? (bytes) => native.hash('sha256', bytes, 'hex')
+    : (bytes) => native.createHash('sha256').update(bytes).digest('hex');
 }
+
+const hexNow = hexHashNow();
 
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   return sha256Now ? sha256Now(bytes) : sha256ByWebCrypto(bytes);
@@ -84,7 +93,15 @@ export async function sha256Each(
 
 /** The digest of exact bytes. */
 export async function digestOf(bytes: Uint8Array): Promise<Digest> {
-  return digestFrom(await sha256(bytes));
+  return hexNow ? `sha256:${hexNow(bytes)}` : digestFrom(await sha256ByWebCrypto(bytes));
+}
+
+/** The digests of all of these. */
+export async function digestEach(messages: readonly Uint8Array[]): Promise<Digest[]> {
+  const now = hexNow;
+  if (now) return messages.map((bytes): Digest => `sha256:${now(bytes)}`);
+  const hashes = await sha256Each(messages.length, (i) => messages[i] ?? new Uint8Array());
+  return hashes.map(digestFrom);
 }
 
 /** A hash in the form that stands in JSON. */

@@ -39,10 +39,23 @@ export function quickCheck(
 const REMEMBERED = 1_024;
 const LONGEST = 65_536;
 
+/** Who asks for the text of the same object again gets it without another look. */
+const texts = new WeakMap<object, string>();
+
+/** The JSON of a value that nobody changes any more. */
+export function textOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  texts.set(value, text);
+  return text;
+}
+
 function remembered(check: QuickCheck): QuickCheck {
   const known = new Set<string>();
   return (value) => {
-    const text = JSON.stringify(value) ?? '';
+    const text = textOf(value);
     if (known.has(text)) return true;
     if (!check(value)) return false;
     if (known.size < REMEMBERED && text.length <= LONGEST) known.add(text);

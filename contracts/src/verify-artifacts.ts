@@ -4,7 +4,6 @@
  */
 import * as v from 'valibot';
 import type { BundleFiles } from './bundle-files.ts';
-import { artifactPath, modulePath } from './bundle-layout.ts';
 import { type Digest, digestOf } from './digest.ts';
 import type { Artifact } from './evidence-entry.ts';
 import { bodyPath } from './journal-artifact.ts';
@@ -36,10 +35,8 @@ export class BundleArtifacts {
 
   /** The bytes, or why there are none: left out, or other bytes, which is a finding elsewhere. */
   find(digest: Digest): Uint8Array | 'omitted' | 'broken' {
-    for (const path of [artifactPath(digest), modulePath(digest)]) {
-      const bytes = this.#files.get(path);
-      if (bytes) return this.#files.digest(path) === digest ? bytes : 'broken';
-    }
+    const file = this.#files.named(digest);
+    if (file) return file.digest === digest ? file.bytes : 'broken';
     return this.#omitted.has(digest) ? 'omitted' : 'broken';
   }
 

@@ -16,6 +16,7 @@ import {
   ruleOf,
   ruleOfLayer,
 } from './egress-rule.ts';
+import { textOf } from './quick-check.ts';
 
 /** The parts of a record, or of the data of an entry, that a rule speaks of. */
 export interface ShownCall {
@@ -85,7 +86,7 @@ export class KnownContracts {
   readonly #known = new Map<string, KnownContract>();
 
   async of(contract: EgressContract): Promise<KnownContract> {
-    const text = JSON.stringify(contract);
+    const text = textOf(contract);
     const known = this.#known.get(text);
     if (known) return known;
     const digest = await digestOfJson(contractStatement(contract));

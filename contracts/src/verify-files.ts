@@ -12,7 +12,6 @@ import {
   KeysSchema,
   modulePath,
 } from './bundle-layout.ts';
-import type { Digest } from './digest.ts';
 import {
   decodeEntryBundle,
   entryBundlePath,
@@ -165,7 +164,7 @@ export function checkContents(
       findings.add(`${kind}.unnamed`, `${path} is named by no entry`);
     }
   }
-  checkOmitted(files.all, manifest, log.entries, findings);
+  checkOmitted(files, manifest, log.entries, findings);
   return included;
 }
 
@@ -203,7 +202,7 @@ class NamedDigests {
 }
 
 function checkOmitted(
-  files: Files,
+  files: BundleFiles,
   manifest: BundleManifest,
   entries: readonly ReadEntry[],
   findings: Findings,
@@ -213,7 +212,7 @@ function checkOmitted(
   for (const { entry } of entries) {
     for (const { digest, bytes } of entry.artifacts) {
       artifacts.add(digest);
-      const file = files.get(artifactPath(digest)) ?? files.get(modulePath(digest));
+      const file = files.named(digest)?.bytes;
       if (!file && !omitted.has(digest)) {
         findings.add('artifact.missing', `names ${digest}, which is not in the bundle`, entry.seq);
       } else if (file && file.length !== bytes) {
@@ -230,7 +229,7 @@ function checkOmitted(
   }
   for (const digest of omitted) {
     if (!artifacts.has(digest)) findings.add('bundle.omitted', `no entry names ${digest}`);
-    if (files.has(artifactPath(digest as Digest)) || files.has(modulePath(digest as Digest))) {
+    if (files.named(digest)) {
       findings.add('bundle.omitted', `${digest} is listed as left out and is in the bundle`);
     }
   }
