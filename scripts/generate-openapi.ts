@@ -49,6 +49,10 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   WorkspaceLimits: answers.WorkspaceLimitsSchema,
   EvidencePage: answers.EvidencePageSchema,
   VerifyReport: VerifyReportSchema,
+  LogKeys: answers.listOf(answers.LogKeySchema),
+  Recovery: answers.RecoverySchema,
+  EntryProof: answers.EntryProofSchema,
+  ConsistencyProof: answers.ConsistencyProofSchema,
   Usage: answers.UsageSchema,
 };
 
@@ -97,6 +101,8 @@ const BODIES: Partial<Record<OperationId, Json>> = {
     ...{ decideWithinMs: 86_400_000, executeWithinMs: 3_600_000 },
   },
   setLimits: { wallMs: 30_000, memoryMiB: 128 },
+  rotateLogKey: { rationale: 'once a year' },
+  recoverLog: { dryRun: true, rationale: 'the database was restored from the backup of Monday' },
 };
 
 const PARAMETERS: Readonly<Record<string, Json>> = {
@@ -206,20 +212,24 @@ function pathParameters({ path, params = {} }: Operation): Json[] {
 
 function queryParameters({ query }: Operation): Json[] {
   if (query === undefined) return [];
-  const { properties = {} } = schemaOf(query) as { properties?: Record<string, Json> };
+  const { properties = {}, required = [] } = schemaOf(query) as {
+    properties?: Record<string, Json>;
+    required?: readonly string[];
+  };
   return Object.entries(properties).map(([name, schema]) => ({
-    ...{ name, in: 'query', required: false, schema: NUMBERS[name] ?? schema },
+    ...{ name, in: 'query', required: required.includes(name), schema: NUMBERS[name] ?? schema },
   }));
 }
 
-const SEQUENCE = { type: 'integer', minimum: 0, maximum: 999_999_999_999_999 };
-
+const SEQUENCE: Json = { type: 'integer', minimum: 0, maximum: 999_999_999_999_999 };
 /** Parameters that are numbers, which in a query come as text. */
 const NUMBERS: Readonly<Record<string, Json>> = {
   limit: { type: 'integer', minimum: 1, maximum: PLATFORM_LIMITS.pageSize },
   after: { type: 'integer', minimum: -1, maximum: 999_999_999_999_999 },
   from: SEQUENCE,
   to: SEQUENCE,
+  seq: SEQUENCE,
+  size: SEQUENCE,
 };
 
 function bodyOf({ id, body, upload, bytes }: Operation): Json {

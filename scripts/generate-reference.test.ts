@@ -35,7 +35,7 @@ test('the page of commands has each command, and the page of configuration each 
   }
   expect(configuration).toContain('| `PORTARIUM_RATE_PER_KEY` | number, 1 to 999999 | `200` |');
   expect(configuration).toContain('| `PORTARIUM_RUNTIME` | `bun` or `deno` | `bun` |');
-  expect(configuration).toContain('| `PORTARIUM_EVIDENCE_DIR` | folder | required |');
+  expect(configuration).toContain('| `PORTARIUM_VAULT_DIR` | folder | required |');
 });
 
 test('each variable that the product reads or sets is on the page of configuration', () => {

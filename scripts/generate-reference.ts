@@ -73,6 +73,7 @@ const PLATFORM_LIMIT_TEXT = {
   inlineBodyBytes: 'a response body inside a report of a sandbox host; larger ones travel alone',
   secretCharacters: 'characters of a credential’s secret, at least',
   secretBytes: 'a credential’s secret, at most',
+  evidenceStoreTimeoutMs: 'one exchange with an evidence store over S3, in milliseconds',
   vaultTimeoutMs: 'one exchange with an external vault, in milliseconds',
   vaultAnswerBytes: 'an answer of an external vault, at most',
   quorum: 'people that an approval may ask for, at most',
@@ -92,6 +93,7 @@ const PLATFORM_LIMIT_TEXT = {
   publisherKeys: 'keys of publishers that a workspace has trusted, revoked ones too',
   candidateMs: 'time that an upload waits for a sandbox host to try its module',
   candidates: 'modules of one workspace that are tried at once',
+  uploads: 'uploads that one process of the Control Plane reads or waits for at once',
   callsPerReport: 'calls that one heartbeat or outcome may carry',
 } as const satisfies Record<keyof typeof PLATFORM_LIMITS, string>;
 

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { resolveBinary, resolveServerBinary } from '@portarium/local/binaries/resolve-binary';
 import { type BinaryName, SERVER_BINARIES } from '@portarium/local/binaries/server-binary';
 import { readEnvironment } from '@portarium/local/environment';
+import { MINIO_SERVER } from '@portarium/local/testing/minio-server';
 import { VAULT_SERVER } from '@portarium/local/testing/vault-server';
 import { progressLines } from '../cli/src/progress-lines.ts';
 import { checkProofs } from './check-proofs.ts';
@@ -44,7 +45,7 @@ async function runTests(full: boolean): Promise<readonly TestResult[]> {
       [
         ...[process.execPath, 'test', '--reporter=junit', `--reporter-outfile=${report}`],
         // Files that took longest the last time begin first; servers are shared within a file.
-        ...[`--parallel=${WORKERS}`, '--no-isolate'],
+        ...['--timeout=60000', `--parallel=${WORKERS}`, '--no-isolate'],
         ...[`--timings=${join(cacheDir, 'test-timings.json')}`, '--update-timings'],
       ],
       full ? { PORTARIUM_TEST_FULL: '1' } : {},
@@ -69,6 +70,7 @@ async function installServers(): Promise<void> {
     await resolveBinary(binary, { onProgress: progressLines() });
   }
   await resolveServerBinary(VAULT_SERVER, { onProgress: progressLines() });
+  await resolveServerBinary(MINIO_SERVER, { onProgress: progressLines() });
   installSchemathesis();
   installBubblewrap();
   installChromium();

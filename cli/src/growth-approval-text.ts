@@ -19,6 +19,7 @@ export function growthApprovalText({ version, approval, digest }: CheckedGrowth)
     'Operators’ grants bind every version: what they do not allow stays refused.',
     rows([
       ['compared with', `${from.version}  ${from.digest}`],
+      ['publisher', publisherText(version)],
       ['agreed', agreedText(approval)],
       ['may decide', `keys of the roles ${approval.roles.join(', ')}`],
       ['may not decide', approval.excluded.join(', ') || '(nobody is excluded)'],
@@ -29,6 +30,11 @@ export function growthApprovalText({ version, approval, digest }: CheckedGrowth)
     ),
     `Digest of the difference, computed here from both manifests: ${digest}`,
   ].join('\n');
+}
+
+function publisherText({ signature }: CheckedGrowth['version']): string {
+  if (signature === undefined) return '(nobody signed it)';
+  return `${signature.publisher}  ${signature.fingerprint}`;
 }
 
 function rows(pairs: readonly (readonly [string, string])[]): string {

@@ -52,9 +52,11 @@ function logText({ checkpoint, entries, range }: VerifyReport): string {
   return checkpoint ? `${visibleLine(checkpoint.origin)}, ${part}` : part;
 }
 
-function signedText({ checkpoint, signedBy }: VerifyReport): string {
+function signedText({ checkpoint, signedBy, keyHandovers }: VerifyReport): string {
   if (!checkpoint || checkpoint.size === 0) return 'nothing';
-  return `up to entry ${checkpoint.size - 1}, by ${visibleLine(signedBy ?? '?')}`;
+  const by = `up to entry ${checkpoint.size - 1}, by ${visibleLine(signedBy ?? '?')}`;
+  if (keyHandovers === undefined) return by;
+  return `${by}; the pinned key was handed over ${keyHandovers === 1 ? 'once' : `${keyHandovers} times`} since`;
 }
 
 function actionsText({ actions, openActions, partialActions, told }: VerifyReport): string {

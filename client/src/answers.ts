@@ -312,6 +312,53 @@ export const EvidencePageSchema = v.looseObject({
 });
 export type EvidencePage = v.InferOutput<typeof EvidencePageSchema>;
 
+export const EntryProofSchema = v.looseObject({
+  seq: count,
+  size: count,
+  leafHash: DigestSchema,
+  rootHash: DigestSchema,
+  hashes: v.array(DigestSchema),
+  /** The signed note over that size, when it is the newest. */
+  checkpoint: v.optional(text),
+});
+export type EntryProof = v.InferOutput<typeof EntryProofSchema>;
+
+export const ConsistencyProofSchema = v.looseObject({
+  from: count,
+  to: count,
+  fromRootHash: DigestSchema,
+  toRootHash: DigestSchema,
+  hashes: v.array(DigestSchema),
+  /** The signed note over `to`, when it is the newest. */
+  checkpoint: v.optional(text),
+});
+export type ConsistencyProof = v.InferOutput<typeof ConsistencyProofSchema>;
+
+export const LogKeySchema = v.looseObject({
+  id: text,
+  verifierKey: text,
+  /** `retiring` signs beside the current one until every log has a checkpoint of both. */
+  state: v.picklist(['current', 'retiring', 'retired']),
+  validFrom: v.optional(text),
+  validUntil: v.optional(text),
+});
+export type LogKey = v.InferOutput<typeof LogKeySchema>;
+
+export const RecoverySchema = v.looseObject({
+  state: v.picklist(['none', 'behind', 'forked']),
+  dryRun: v.boolean(),
+  /** Entries in the database, and those that the newest checkpoint in the evidence store signs. */
+  size: count,
+  storedSize: count,
+  /** First entry that is not the one that was signed. */
+  at: v.optional(count),
+  /** Entries that were put back, or with `dryRun` would be. */
+  entries: count,
+  /** Why the log took no entry. */
+  frozen: v.optional(v.looseObject({ reason: text, detail: text, at: text })),
+});
+export type Recovery = v.InferOutput<typeof RecoverySchema>;
+
 export const ReadinessSchema = v.looseObject({ ready: v.boolean(), reasons: v.array(text) });
 export type Readiness = v.InferOutput<typeof ReadinessSchema>;
 
@@ -319,6 +366,8 @@ export const HealthSchema = v.looseObject({
   version: text,
   /** What keeps credentials: `sealed` or `key-value`. */
   vault: v.optional(text),
+  /** What keeps artifacts: `directory` or `minio`. */
+  evidenceStore: v.optional(text),
   parts: v.record(text, text),
 });
 export type Health = v.InferOutput<typeof HealthSchema>;

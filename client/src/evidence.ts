@@ -1,7 +1,15 @@
 /** Evidence: entries, the newest checkpoint, the verifier keys, and the bundle that holds it all. */
 import type { VerifyReport } from '@portarium/contracts/verify-report';
 import { parseReport } from '@portarium/contracts/verify-report-schema';
-import { type EvidencePage, EvidencePageSchema } from './answers.ts';
+import {
+  type EvidencePage,
+  EvidencePageSchema,
+  type LogKey,
+  LogKeySchema,
+  listOf,
+  type Recovery,
+  RecoverySchema,
+} from './answers.ts';
 import type { Transport } from './transport.ts';
 
 export interface EvidenceFilter {
@@ -83,6 +91,30 @@ export class Evidence {
       bytes: { mediaType: 'application/x-tar', body },
     };
     return parseReport(await (await this.#transport.send(call)).json());
+  }
+
+  /** The keys that sign the log, or have signed it, newest first. */
+  async keys(): Promise<readonly LogKey[]> {
+    const path = this.#transport.inWorkspace('/evidence/keys');
+    return (await this.#transport.json({ method: 'GET', path }, listOf(LogKeySchema))).items;
+  }
+
+  /** Hands over to a new key; the answer is the list of all. */
+  async rotateKey(body: { readonly rationale: string }): Promise<readonly LogKey[]> {
+    const call = {
+      method: 'POST',
+      path: '/v1/evidence/keys',
+      json: body,
+      waitMs: EXPORT_MS,
+    } as const;
+    return (await this.#transport.json(call, listOf(LogKeySchema))).items;
+  }
+
+  /** What recovery would do, or with `dryRun` false, what it did. */
+  recover(body: { readonly dryRun: boolean; readonly rationale: string }): Promise<Recovery> {
+    const path = this.#transport.inWorkspace('/evidence/recovery');
+    const call = { method: 'POST', path, json: body, waitMs: EXPORT_MS } as const;
+    return this.#transport.json(call, RecoverySchema);
   }
 
   async #text(path: string): Promise<string> {

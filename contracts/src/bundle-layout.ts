@@ -15,12 +15,13 @@ export const BUNDLE_PATHS = {
   keys: 'keys.json',
   vkeys: 'log/vkeys',
   checkpoint: 'log/checkpoint',
+  rotations: 'log/rotations.json',
 } as const;
 
 /** Every path that a bundle may hold. */
 const LAYOUT = [
   /^(manifest\.json|README|keys\.json)$/,
-  /^log\/(vkeys|checkpoint)$/,
+  /^log\/(vkeys|checkpoint|rotations\.json)$/,
   /^log\/tile\/(\d{1,2}|entries)\/(x\d{3}\/)*\d{3}(\.p\/[1-9]\d{0,2})?$/,
   /^log\/entry\/(0|[1-9]\d{0,15})\.json$/,
   /^log\/proof\/(0|[1-9]\d{0,15})\.tlog-proof$/,
@@ -89,7 +90,16 @@ export const BundleManifestSchema = v.strictObject({
 export type BundleManifest = v.InferOutput<typeof BundleManifestSchema>;
 
 export const KeysSchema = v.strictObject({
-  keys: v.array(v.strictObject({ verifierKey: v.string(), name: v.string(), id: v.string() })),
+  keys: v.array(
+    v.strictObject({
+      verifierKey: v.string(),
+      name: v.string(),
+      id: v.string(),
+      /** RFC 3339; absent of the first key, and of the one that signs. */
+      validFrom: v.optional(v.string()),
+      validUntil: v.optional(v.string()),
+    }),
+  ),
 });
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;

@@ -49,6 +49,9 @@ Every format is public.
 - log/checkpoint is a checkpoint (https://c2sp.org/tlog-checkpoint) as a signed note
   (https://c2sp.org/signed-note, Ed25519): origin, size, Merkle root. Go's
   golang.org/x/mod/sumdb/note opens it. Entries at or beyond its size are not signed yet.
+- log/rotations.json, when there is one, holds every handover of the signing key: entries of the instance's own
+  log in which the old key and the new one sign a note about each other, with their proofs under a checkpoint of
+  that log. Whoever pinned an older key gets to the newest by them; keys.json is a list, and proves nothing.
 - The first entry of an action names its order (application/vnd.portarium.order+json): plugin, module that
   ran, operation, contract, limits, seed and start of the clock. "contractDigest" is the SHA-256 of the
   canonical form of [contract.plugin, contract.operator, contract.networks, contract.approval].

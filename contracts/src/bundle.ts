@@ -18,11 +18,12 @@ import { bundleReadme } from './bundle-readme.ts';
 import { canonicalBytes } from './canonical-json.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 import { type Digest, digestOf, toHex } from './digest.ts';
-import { encodeEntryBundle, entryBundlePath, TILE_WIDTH } from './entry-bundle.ts';
+import { encodeEntryBundle, entryBundlePath, TILE_WIDTH, type TileFile } from './entry-bundle.ts';
 import { leafHashes } from './evidence-entry.ts';
+import type { Rotations } from './key-rotation.ts';
 import { inclusionProofs } from './merkle.ts';
 import { PerfectSubtrees } from './perfect-subtrees.ts';
-import { tilesOfRange, widened } from './range-tiles.ts';
+import { type HashTilePlace, tilesOfRange, widened } from './range-tiles.ts';
 import { parseVerifierKey } from './signed-note.ts';
 import { TAR_END, tarFile } from './tar.ts';
 import { tlogProofText } from './tlog-proof.ts';
@@ -34,6 +35,17 @@ export interface BundleObject {
   readonly kind: 'artifact' | 'module';
   readonly digest: Digest;
   readonly bytes: Uint8Array;
+}
+
+export interface KeyValidity {
+  /** RFC 3339. */
+  readonly validFrom?: string;
+  readonly validUntil?: string;
+}
+
+/** What a tree gives out: in memory {@link PerfectSubtrees}, or what a database keeps. */
+export interface TilesOfTree {
+  tile(place: HashTilePlace): TileFile | Promise<TileFile>;
 }
 
 export interface BundleSource {
@@ -52,8 +64,12 @@ export interface BundleSource {
   readonly entries: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** What the entry names, as far as the bundle is to hold it. */
   objects(entry: EntryObject): AsyncIterable<BundleObject> | Iterable<BundleObject>;
+  /** From when and until when a verifier key signed alone; for the reader, never believed. */
+  readonly validity?: ReadonlyMap<string, KeyValidity> | undefined;
+  /** Every rotation of the key, when there was one. */
+  readonly rotations?: Rotations | undefined;
   /** Of a range: the tree over all leaves up to the checkpoint. */
-  readonly tree?: PerfectSubtrees | undefined;
+  readonly tree?: TilesOfTree | undefined;
   /** Of an action: audit paths of its entries by `seq`, under the checkpoint. */
   readonly proofs?: ReadonlyMap<number, readonly Uint8Array[]> | undefined;
 }
@@ -86,10 +102,11 @@ class BundleWriter {
   }
 
   async *write(): Chunks {
-    const { verifierKeys, checkpoint, asked } = this.#source;
-    yield* this.#file(BUNDLE_PATHS.keys, await keysFile(verifierKeys));
+    const { verifierKeys, checkpoint, rotations, asked } = this.#source;
+    yield* this.#file(BUNDLE_PATHS.keys, await keysFile(this.#source));
     yield* this.#text(BUNDLE_PATHS.vkeys, verifierKeys.map((key) => `${key}\n`).join(''));
     if (checkpoint !== undefined) yield* this.#text(BUNDLE_PATHS.checkpoint, checkpoint);
+    if (rotations) yield* this.#file(BUNDLE_PATHS.rotations, canonicalBytes(rotations));
     if (asked.action !== undefined) yield* this.#action();
     else yield* this.#log();
     yield* this.#ending();
@@ -118,8 +135,10 @@ class BundleWriter {
     }
     const tree = this.#source.tree ?? (await PerfectSubtrees.over(leaves));
     const end = first + this.#entries;
-    for (const place of tilesOfRange({ first, end }, this.#size)) {
-      const { path, bytes } = tree.tile(place);
+    // A log that was cut off has fewer entries than are signed: its tiles are those of what is left.
+    const size = this.#source.tree ? this.#size : Math.min(this.#size, end);
+    for (const place of tilesOfRange({ first, end }, size)) {
+      const { path, bytes } = await tree.tile(place);
       yield* this.#file(`log/${path}`, bytes);
     }
   }
@@ -253,12 +272,13 @@ async function* inParts<T>(
   if (part.length > 0) yield part;
 }
 
-async function keysFile(verifierKeys: readonly string[]): Promise<Uint8Array> {
-  const keys: { verifierKey: string; name: string; id: string }[] = [];
+async function keysFile({ verifierKeys, validity }: BundleSource): Promise<Uint8Array> {
+  const keys: ({ verifierKey: string; name: string; id: string } & KeyValidity)[] = [];
   for (const text of verifierKeys) {
     const key = await parseVerifierKey(text);
     if (!key) throw new RangeError(`not a verifier key: ${JSON.stringify(text)}`);
-    keys.push({ verifierKey: text, name: key.name, id: toHex(key.hash) });
+    const about = { verifierKey: text, name: key.name, id: toHex(key.hash) };
+    keys.push({ ...about, ...validity?.get(text) });
   }
   return canonicalBytes({ keys });
 }

@@ -99,6 +99,29 @@ export function tilePath(level: number, index: number, width: number = TILE_WIDT
   return withWidth(`tile/${level}/${indexPath(index)}`, width);
 }
 
+/** A tile as its path names it. */
+export interface TilePlace {
+  readonly level: number | 'entries';
+  readonly index: number;
+  /** 256 when it is full. */
+  readonly width: number;
+}
+
+/** The inverse of {@link tilePath} and {@link entryBundlePath}; undefined for any other path. */
+export function parseTilePath(path: string): TilePlace | undefined {
+  const entries = parseEntryBundlePath(path);
+  if (entries) return { level: 'entries', ...entries };
+  const match = /^tile\/(\d|[1-5]\d|6[0-3])\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(
+    path,
+  );
+  if (match?.[1] === undefined || match[2] === undefined) return undefined;
+  const level = Number(match[1]);
+  const index = Number(match[2].replaceAll(/[x/]/g, ''));
+  const width = match[3] === undefined ? TILE_WIDTH : Number(match[3]);
+  if (!Number.isSafeInteger(index) || width > TILE_WIDTH) return undefined;
+  return tilePath(level, index, width) === path ? { level, index, width } : undefined;
+}
+
 /** A path below `tile/` and its bytes. */
 export interface TileFile {
   readonly path: string;
@@ -127,7 +150,7 @@ export async function hashTiles(leaves: readonly Uint8Array[]): Promise<TileFile
     for (let start = 0; start < hashes.length; start += TILE_WIDTH) {
       const part = hashes.slice(start, start + TILE_WIDTH);
       const path = tilePath(level, start / TILE_WIDTH, part.length);
-      files.push({ path, bytes: concat(part) });
+      files.push({ path, bytes: encodeTile(part) });
       if (part.length === TILE_WIDTH) above.push(await merkleRoot(part));
     }
     hashes = above;
@@ -135,7 +158,8 @@ export async function hashTiles(leaves: readonly Uint8Array[]): Promise<TileFile
   return files;
 }
 
-function concat(hashes: readonly Uint8Array[]): Uint8Array {
+/** The bytes of a hash tile. */
+export function encodeTile(hashes: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(hashes.length * HASH_BYTES);
   hashes.forEach((hash, index) => {
     bytes.set(hash, index * HASH_BYTES);

@@ -262,6 +262,26 @@ export const ENTRY_DATA_SCHEMAS = {
   'plugin.endorsed': growthDecided,
   'plugin.approved': growthDecided,
   'plugin.denied': growthDecided,
+  /** Told in the log of the instance: a workspace's log takes no entry. */
+  'evidence.frozen': v.looseObject({
+    workspace: text,
+    reason: text,
+    detail: text,
+    size: count,
+    storedSize: count,
+  }),
+  /** `entries` were put back from the evidence store, from `from` on; rows of state were not. */
+  'evidence.recovered': v.looseObject({
+    state: v.picklist(['none', 'behind']),
+    from: count,
+    entries: count,
+    storedSize: count,
+    storedRoot: DigestSchema,
+    stateRestored: v.literal(false),
+    ...person,
+  }),
+  /** `statement` is a note of both keys about each other (`key-rotation.ts`). */
+  'log-key.rotated': v.looseObject({ from: text, to: text, statement: text, ...person }),
   'action.requested': requested,
   'policy.decided': decided,
   'approval.requested': approvalRequested,

@@ -131,6 +131,11 @@ export const API_ERRORS = {
     'No sandbox host tried the module in time',
     'Start a sandbox host, or wait until one is free, and upload it again: portarium doctor looks for one.',
   ],
+  'evidence.rolled-back': [
+    503,
+    'The evidence log of this workspace contradicts what was signed, and takes no entry',
+    'An administrator has to look: portarium evidence recover --dry-run.',
+  ],
   unavailable: [503, 'A part that this needs is away', 'Send it again after Retry-After seconds.'],
 } as const satisfies Record<string, readonly [number, string, string]>;
 

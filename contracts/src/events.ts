@@ -47,6 +47,9 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'credential.created',
   'credential.rotated',
   'credential.revoked',
+  'evidence.frozen',
+  'evidence.recovered',
+  'log-key.rotated',
 ]);
 
 const CATEGORY_OF: { readonly [prefix: string]: string } = {

@@ -124,6 +124,8 @@ export const PLATFORM_LIMITS = {
   /** How long an upload waits until a sandbox host has tried its module, and how many of a workspace do. */
   candidateMs: 30_000,
   candidates: 4,
+  /** Uploads under way in one process; each holds its module several times over. */
+  uploads: 16,
   /** Rows on one page of a list. */
   pageSize: 200,
   /** Attempts of one action before it fails. */
@@ -161,6 +163,8 @@ export const PLATFORM_LIMITS = {
   caCertificateCharacters: 64 * KiB,
   /** One exchange with an external vault. */
   vaultTimeoutMs: 5_000,
+  /** One exchange with an evidence store over S3; the largest artifact travels in it. */
+  evidenceStoreTimeoutMs: 20_000,
   /** The longest secret in base64 and JSON, or the list of a credential's versions, with room. */
   vaultAnswerBytes: 256 * KiB,
   /** Labels of one action. */

@@ -55,6 +55,16 @@ test('versions are semantic versions without build metadata', () => {
   }
 });
 
+test('no two versions of plugins have the same place: numbers of a preview begin with no zero', () => {
+  const problem = (version: string) => v.safeParse(ManifestSchema, { ...MINIMAL, version }).success;
+  for (const version of ['1.0.0-0', '1.0.0-a-01', '1.0.0-01a', '1.0.0--01', '1.0.0-0.10.a']) {
+    expect([version, problem(version)]).toEqual([version, true]);
+  }
+  for (const version of ['1.0.0-01', '1.0.0-rc.01', '1.0.0-00', '1.0.0-rc.01.x']) {
+    expect([version, problem(version)]).toEqual([version, false]);
+  }
+});
+
 test('a plugin is named with or without a version', () => {
   for (const text of ['csv-insights', 'csv-insights@1.0.0', 'a1@1.0.0-rc.1']) {
     expect(v.safeParse(PluginReferenceSchema, text).success).toBe(true);

@@ -13,13 +13,25 @@ const name = v.pipe(
 );
 const text = v.pipe(v.string(), v.maxLength(2_000));
 
-/** Semantic Versioning 2.0.0, without build metadata. */
+/**
+ * Semantic Versioning 2.0.0, without build metadata; also with zeros before the numbers of a preview, which
+ * versions may have that were uploaded before this was refused.
+ */
 export const VersionSchema = v.pipe(
   v.string(),
   v.maxLength(64),
   v.regex(
     /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/,
     'expected a semantic version such as 1.2.0',
+  ),
+);
+
+/** As an author may write it: of two versions one comes first, since 1.0.0-01 would be neither before nor after 1.0.0-1. */
+const NewVersionSchema = v.pipe(
+  VersionSchema,
+  v.check(
+    (version) => !/^[^-]+-(.+\.)?0\d+(\.|$)/.test(version),
+    'expected a semantic version; a number of its preview begins with a zero',
   ),
 );
 
@@ -57,7 +69,7 @@ export type Operation = v.InferOutput<typeof OperationSchema>;
 const fields = v.strictObject({
   schema: v.literal(1),
   name,
-  version: VersionSchema,
+  version: NewVersionSchema,
   description: v.optional(text, ''),
   licence: v.optional(v.pipe(v.string(), v.maxLength(64))),
   operations: v.pipe(

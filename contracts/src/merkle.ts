@@ -24,6 +24,15 @@ export interface InclusionClaim {
   readonly root: Uint8Array;
 }
 
+/** A consistency proof and what it is about: the tree of `from` leaves is the beginning of that of `to`. */
+export interface ConsistencyClaim {
+  readonly from: number;
+  readonly fromRoot: Uint8Array;
+  readonly to: number;
+  readonly toRoot: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+}
+
 /** RFC 6962, section 2.1: the hash of an inner node. */
 export async function nodeHash(left: Uint8Array, right: Uint8Array): Promise<Uint8Array> {
   const bytes = new Uint8Array(1 + 2 * HASH_BYTES);
@@ -143,6 +152,55 @@ export async function verifyInclusion(claim: InclusionClaim): Promise<boolean> {
     last = Math.floor(last / 2);
   }
   return last === 0 && toHex(hash) === toHex(claim.root);
+}
+
+/**
+ * RFC 9162, section 2.1.4.2; between equal sizes the roots are equal, and every tree begins with the
+ * empty one, both with an empty proof. False for anything malformed; never throws.
+ */
+export async function verifyConsistency(claim: ConsistencyClaim): Promise<boolean> {
+  const { from, to, proof, fromRoot, toRoot } = claim;
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to) {
+    return false;
+  }
+  if ([fromRoot, toRoot, ...proof].some((hash) => hash.length !== HASH_BYTES)) return false;
+  if (from === to) return proof.length === 0 && toHex(fromRoot) === toHex(toRoot);
+  if (from === 0) {
+    return proof.length === 0 && toHex(fromRoot) === toHex(await sha256(new Uint8Array()));
+  }
+  const path = isPowerOfTwo(from) ? [fromRoot, ...proof] : proof;
+  const [first, ...rest] = path;
+  if (!first) return false;
+  let node = from - 1;
+  let last = to - 1;
+  while (node % 2 === 1) {
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  let older = first;
+  let newer = first;
+  for (const sibling of rest) {
+    if (last === 0) return false;
+    if (node % 2 === 1 || node === last) {
+      older = await nodeHash(sibling, older);
+      newer = await nodeHash(sibling, newer);
+      while (node % 2 === 0 && node !== 0) {
+        node /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else {
+      newer = await nodeHash(newer, sibling);
+    }
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && toHex(older) === toHex(fromRoot) && toHex(newer) === toHex(toRoot);
+}
+
+function isPowerOfTwo(size: number): boolean {
+  let rest = size;
+  while (rest % 2 === 0) rest /= 2;
+  return rest === 1;
 }
 
 function assertHash(hash: Uint8Array): void {

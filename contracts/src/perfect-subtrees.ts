@@ -5,7 +5,7 @@
 import { sha256, sha256Each } from './digest.ts';
 import { TILE_WIDTH, type TileFile, tilePath } from './entry-bundle.ts';
 import { nodeHash } from './merkle.ts';
-import { type TilePlace, tilesOfRange } from './range-tiles.ts';
+import { type HashTilePlace, tilesOfRange } from './range-tiles.ts';
 
 const HASH_BYTES = 32;
 /** Levels of the tree in one level of tiles: 256 hashes. */
@@ -56,7 +56,7 @@ export class PerfectSubtrees {
   }
 
   /** @throws RangeError when there are not so many leaves */
-  tile({ level, index, width }: TilePlace): TileFile {
+  tile({ level, index, width }: HashTilePlace): TileFile {
     const hashes = this.#levels[level * TILE_LEVELS] ?? new Uint8Array();
     const start = index * TILE_WIDTH * HASH_BYTES;
     const bytes = hashes.subarray(start, start + width * HASH_BYTES);

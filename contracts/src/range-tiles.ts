@@ -2,13 +2,11 @@
  * Which tiles (C2SP tlog-tiles) prove a range of a log: those over its entries, their ancestors, and the
  * partial one at the right edge of each level, from which the root follows. For the whole log: all.
  */
-import { TILE_WIDTH } from './entry-bundle.ts';
+import { TILE_WIDTH, type TilePlace } from './entry-bundle.ts';
 
-export interface TilePlace {
+/** A tile of hashes: not an entry bundle. */
+export interface HashTilePlace extends TilePlace {
   readonly level: number;
-  readonly index: number;
-  /** Hashes in it; 256 when it is full. */
-  readonly width: number;
 }
 
 /** Entries from `first` to before `end`: what is exported when somebody asks for a part. */
@@ -33,8 +31,8 @@ export function hashesAt(level: number, size: number): number {
 }
 
 /** From the lowest level upwards, each level from left to right. */
-export function tilesOfRange({ first, end }: EntryRange, size: number): TilePlace[] {
-  const places: TilePlace[] = [];
+export function tilesOfRange({ first, end }: EntryRange, size: number): HashTilePlace[] {
+  const places: HashTilePlace[] = [];
   let [from, to] = [first, Math.min(end, size)];
   for (let level = 0; hashesAt(level, size) > 0; level++) {
     const count = hashesAt(level, size);

@@ -27,6 +27,13 @@ test('versions get actions by their weights, whatever order they stand in, and a
   }
 });
 
+test('versions with the same precedence are drawn alike from weights as the database and as evidence order them', async () => {
+  for (let i = 0; i < 50; i++) {
+    const stored = await drawn({ '1.0.0-1': 1, '1.0.0-01': 1 }, `k${i}`);
+    expect(await drawn({ '1.0.0-01': 1, '1.0.0-1': 1 }, `k${i}`)).toBe(stored);
+  }
+});
+
 test('who has the newer version keeps it while its weight grows', async () => {
   for (let i = 0; i < 500; i++) {
     if ((await drawn(WEIGHTS, `k${i}`)) !== '1.10.0') continue;

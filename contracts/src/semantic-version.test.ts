@@ -13,3 +13,9 @@ test('versions have the precedence of the specification', () => {
     }
   }
 });
+
+test('versions that the specification does not tell apart have an order as well, the same both ways', () => {
+  // No version of today: but a log may name them.
+  expect(compareVersions('1.0.0-01', '1.0.0-1')).toBe(-1);
+  expect(compareVersions('1.0.0-1', '1.0.0-01')).toBe(1);
+});

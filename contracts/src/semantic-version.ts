@@ -1,10 +1,19 @@
-/** Precedence of versions by https://semver.org, section 11. */
+/**
+ * Precedence of versions by https://semver.org, section 11. Where that says nothing (numbers that begin with
+ * zeros, which are none there) the text decides, so that any two versions have an order wherever it is asked for.
+ */
 
 /**
  * @param a a version as `VersionSchema` takes it, as is `b`
  * @returns below 0 when `a` comes before `b`, above 0 when after, 0 when they are the same
  */
 export function compareVersions(a: string, b: string): number {
+  const order = comparePrecedence(a, b);
+  if (order !== 0 || a === b) return order;
+  return a < b ? -1 : 1;
+}
+
+function comparePrecedence(a: string, b: string): number {
   const [left, right] = [partsOf(a), partsOf(b)];
   for (const [index, number] of left.core.entries()) {
     const order = compareNumbers(number, right.core[index] ?? '0');

@@ -106,6 +106,21 @@ export async function signNote(
   return `${text}\n— ${name} ${toBase64(line)}\n`;
 }
 
+/**
+ * The note with one more signature over the same text.
+ * @throws RangeError as {@link signNote} does
+ */
+export async function cosignNote(
+  note: string,
+  name: string,
+  privateKey: CryptoKey,
+  publicKey: Uint8Array,
+): Promise<string> {
+  const text = note.slice(0, note.lastIndexOf('\n\n') + 1);
+  const own = await signNote(text, name, privateKey, publicKey);
+  return `${note}${own.slice(text.length + 1)}`;
+}
+
 /** Verifies a note under the keys given (texts of {@link verifierKey}). Never throws. */
 export async function openNote(note: string, verifierKeys: readonly string[]): Promise<OpenedNote> {
   const parsed = parseNote(note);

@@ -16,7 +16,14 @@ import { readTar } from './tar.ts';
 import { TotalsOfStories } from './tell-story.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
-import { checkProofs, type Leaves, readCheckpoint, type SignedCheckpoint } from './verify-log.ts';
+import { reachKeys } from './verify-keys.ts';
+import {
+  checkExpiry,
+  checkProofs,
+  type Leaves,
+  readCheckpoint,
+  type SignedCheckpoint,
+} from './verify-log.ts';
 import {
   EXIT_CODES,
   Findings,
@@ -27,7 +34,7 @@ import {
 import { checkSince } from './verify-since.ts';
 import { checkStories, checkWholeAction } from './verify-stories.ts';
 import { checkRange, checkTree, treeOf } from './verify-tree.ts';
-import { checkSignatures } from './verify-versions.ts';
+import { checkSignatures, checkVersions } from './verify-versions.ts';
 
 export interface VerifyOptions {
   /** The verifier key to believe (C2SP signed-note); got by another way than the bundle. */
@@ -91,7 +98,10 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   }
   const leaves = read.map((entry) => entry?.leaf);
   const origin = `${manifest.instance}/${manifest.workspace}`;
-  const signed = await readCheckpoint(files, origin, pin, findings);
+  const keys = await reachKeys(files, manifest.instance, pin, findings);
+  const { accepted, retired } = keys;
+  const pinned = pin !== undefined;
+  const signed = await readCheckpoint(files, origin, { pinned, accepted }, findings);
   const tree = kind === 'whole' ? await treeOf(leaves) : undefined;
   if (tree) await checkTree(files, { leaves, tree }, signed, findings);
   else if (kind === 'range') await checkPart({ files, manifest, leaves }, signed, findings);
@@ -105,6 +115,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const allow = options.allowUnsigned === true;
   checkSigned(unsigned, { whole: kind === 'whole', signed, pin, allow }, findings);
   const entries = read.filter((entry) => entry !== undefined);
+  checkExpiry(signed, entries, retired, findings);
   const believed = entries.filter(({ entry }) => entry.seq < size);
   const hashed = await BundleFiles.of(files);
   const { stories: tell, pause } = options;
@@ -112,21 +123,21 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const telling = { manifest, files: hashed, whole, first, stories: tell, pause };
   const stories = await checkStories(believed, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);
-  const signedVersions = await checkSignatures(
-    believed,
-    { whole: kind === 'whole', publishers },
-    findings,
-  );
+  const signedVersions = await checkSignatures(believed, { whole, publishers }, findings);
+  if (whole) checkVersions(believed, findings);
   const included = checkContents(hashed, manifest, { entries, size }, findings);
-  const problem = await checkSince({ note: options.since, tree, pin }, signed, findings);
+  const ofOld = pinned ? keys.ever : (signed?.signedBy ?? []);
+  const since = { note: options.since, tree, keys: ofOld };
+  const problem = await checkSince(since, signed, findings);
   if (problem) return unreadable('since.malformed', problem);
   checkFiles(hashed, manifest, findings);
-  return report(findings, pin !== undefined, {
+  return report(findings, pinned, {
     entries: stored.length,
     unsigned: unsigned.length,
     ...(kind === 'range' ? { range: { from: first, to: first + stored.length - 1 } } : {}),
     ...(signed ? { checkpoint: { origin: signed.checkpoint.origin, size } } : {}),
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
+    ...(keys.handovers > 0 ? { keyHandovers: keys.handovers } : {}),
     ...stories,
     artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
     modules: included.modules,

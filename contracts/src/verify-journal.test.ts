@@ -291,10 +291,10 @@ test('hostile journals cost what their bytes cost, and nothing throws', async ()
   const many = (records: Records) => Array.from({ length: 20_000 }, () => ({ ...records[0] }));
   const odd = () => Array.from({ length: 100_000 }, () => ({}));
   for (const journal of [many, odd]) {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const { report } = await verifyTold(read, { journal });
     expect(report.verdict).toBe('falsified');
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(cpuMs(started)).toBeLessThan(5_000);
   }
 });
 
@@ -325,3 +325,9 @@ test('the body of a request is the same in journal and log, kept, and never chan
   };
   expect(await rulesOf(changedByAnswer)).toContain('journal.extends');
 });
+
+/** Milliseconds that this process computed since `started`: the same on a busy machine. */
+function cpuMs(started: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1_000;
+}

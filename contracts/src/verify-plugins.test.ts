@@ -178,9 +178,9 @@ test('a version that nobody admitted is found', async () => {
   expect((await verify((log) => run(log, one))).rules).toEqual(['version.admitted']);
   const other = { ...one, digest: same.digest };
   const found = await verify((log) => [admitted(one), admitted(same), ...run(log, other)]);
-  expect(found.rules).toEqual(['version.admitted']);
+  expect(found.rules).toEqual(['version.digest']);
   const twice = await verify(() => [admitted(one), admitted({ ...one, digest: same.digest })]);
-  expect(twice.rules).toEqual(['version.admitted']);
+  expect(twice.rules).toEqual(['version.again']);
 });
 
 test('a version that grew and was not asked about, not decided, or denied, is found when it runs', async () => {

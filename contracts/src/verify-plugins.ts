@@ -1,7 +1,8 @@
 /**
  * Checks what a whole log says of plugin versions: nothing runs that was not admitted, that was refused or
  * waits for people, or that is quarantined; and a version that could do more than those before it was
- * agreed to by as many people as had to.
+ * agreed to by as many people as had to. That a version is admitted once, and runs its module, is
+ * `verify-versions.ts`'s.
  */
 import * as v from 'valibot';
 import {
@@ -65,9 +66,6 @@ export class PluginsCheck {
     }
     const version = this.#versions.get(name);
     if (!version) return;
-    if (version.digest !== subject.plugin) {
-      say('version.admitted', `${name} was admitted with another module than the one that runs`);
-    }
     if (version.state !== 'active') {
       const why = version.state === 'denied' ? 'was denied' : 'waits for approval';
       say('version.approved', `${name} runs, and it could do more than before and ${why}`);
@@ -79,15 +77,10 @@ export class PluginsCheck {
   }
 
   async #admit(seen: Seen, next: Entry | undefined): Promise<void> {
-    const { entry, say } = seen;
-    const { subject, data } = entry;
+    const { subject, data } = seen.entry;
     this.#admitted.add(String(subject.plugin));
     if (data.name === undefined || data.version === undefined) return;
     const name = nameOf(data);
-    const before = this.#versions.get(name);
-    if (before && before.digest !== subject.plugin) {
-      say('version.admitted', `${name} was admitted before, with another module`);
-    }
     const asked = next?.type === 'plugin.approval-requested' && nameOf(next.data) === name;
     if (!asked) await this.#checkUnasked(seen);
     this.#versions.set(name, {

@@ -41,6 +41,8 @@ export interface VerifyReport {
   readonly checkpoint?: { readonly origin: string; readonly size: number };
   /** Name and id of the key whose signature was verified. */
   readonly signedBy?: string;
+  /** How often the key was handed over from the pinned one to the newest; absent when never. */
+  readonly keyHandovers?: number;
   /** The entry that is to blame comes first, files last. */
   readonly findings: readonly Finding[];
   readonly actions: number;

@@ -1,7 +1,6 @@
 /** Checks that a log still contains what a checkpoint from before signed. */
 import { toHex } from './digest.ts';
 import type { PerfectSubtrees } from './perfect-subtrees.ts';
-import { verifierKey } from './signed-note.ts';
 import { openCheckpoint, type SignedCheckpoint } from './verify-log.ts';
 import { Findings } from './verify-report.ts';
 import { rootAt } from './verify-tree.ts';
@@ -11,7 +10,8 @@ export interface Since {
   readonly note: string | undefined;
   /** Of the whole log; undefined when the bundle holds a part of it. */
   readonly tree: PerfectSubtrees | undefined;
-  readonly pin: string | undefined;
+  /** What may have signed it. */
+  readonly keys: readonly string[];
 }
 
 /** @returns why the question can not be answered, or undefined */
@@ -21,10 +21,8 @@ export async function checkSince(
   findings: Findings,
 ): Promise<string | undefined> {
   if (since.note === undefined) return undefined;
-  const { pin } = since;
-  const keys = pin !== undefined ? [pin] : signed ? [await textOf(signed)] : [];
   const opening = new Findings();
-  const older = await openCheckpoint(since.note, keys, 'since', opening);
+  const older = await openCheckpoint(since.note, since.keys, 'since', opening);
   if (!older) return `the older checkpoint: ${opening.list[0]?.message ?? 'unreadable'}`;
   const { origin, size, root } = older.checkpoint;
   const now = signed?.checkpoint;
@@ -43,8 +41,4 @@ export async function checkSince(
     findings.add('since.root', `the first ${size} entries are not those that were signed before`);
   }
   return undefined;
-}
-
-function textOf({ key }: SignedCheckpoint): Promise<string> {
-  return verifierKey(key.name, key.publicKey);
 }

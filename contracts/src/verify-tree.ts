@@ -6,7 +6,7 @@ import { toHex } from './digest.ts';
 import { TILE_WIDTH, tilePath } from './entry-bundle.ts';
 import { merkleRoot, nodeHash } from './merkle.ts';
 import { PerfectSubtrees } from './perfect-subtrees.ts';
-import { type EntryRange, hashesAt, type TilePlace, tilesOfRange } from './range-tiles.ts';
+import { type EntryRange, hashesAt, type HashTilePlace, tilesOfRange } from './range-tiles.ts';
 import { sameBytes } from './verify-files.ts';
 import type { Leaves, SignedCheckpoint } from './verify-log.ts';
 import type { Findings } from './verify-report.ts';
@@ -152,7 +152,7 @@ const nameOf = (level: number, index: number) => `${level}/${index}`;
 /** The tiles that the range needs; undefined after a finding when one is not there, or has another size. */
 function readTiles(
   files: Files,
-  places: readonly TilePlace[],
+  places: readonly HashTilePlace[],
   findings: Findings,
 ): ReadonlyMap<string, Uint8Array> | undefined {
   const tiles = new Map<string, Uint8Array>();

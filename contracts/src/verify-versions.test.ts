@@ -48,8 +48,13 @@ const revoked = async (one: TestKey): Promise<Draft> => ({
     ...{ by, versions: 'keep', rationale: 'lost' },
   },
 });
-async function admitted(one: TestKey | undefined, lie: object = {}, of = PLUGIN): Promise<Draft> {
-  const { name, version, manifestDigest } = PLUGIN;
+async function admitted(
+  one: TestKey | undefined,
+  lie: object = {},
+  of = PLUGIN,
+  version = PLUGIN.version,
+): Promise<Draft> {
+  const { name, manifestDigest } = PLUGIN;
   const signature = one && {
     ...{ publisher: one.name, fingerprint: await digestOf(one.publicKey) },
     verifierKey: one.verifierKey,
@@ -66,7 +71,8 @@ test('a signature on record verifies by the key that the log trusted then', asyn
   const story = [await trusted(acme), await admitted(acme), await revoked(acme)];
   expect(await rules(story)).toEqual({ verdict: 'verified', found: [], signed: 1 });
   expect(await rules(story, [acme.verifierKey])).toMatchObject({ verdict: 'verified', signed: 1 });
-  const strict = await rules([...story, await admitted(undefined)], [acme.verifierKey]);
+  const unsigned = await admitted(undefined, {}, PLUGIN, '1.1.0');
+  const strict = await rules([...story, unsigned], [acme.verifierKey]);
   expect(strict).toMatchObject({ verdict: 'incomplete', found: ['signature.publisher'] });
   const other = await rules(story, [mallory.verifierKey]);
   expect(other).toMatchObject({ verdict: 'incomplete', found: ['signature.publisher'] });
@@ -92,6 +98,58 @@ test('a Control Plane that puts a signature on record which is none is found out
   for (const [rule, story] of cases) {
     expect(await rules(story)).toEqual({ verdict: 'falsified', found: [rule], signed: 0 });
   }
+});
+
+test('a revoked key that is trusted again, a demand that is passed over, and a version that changes are found out', async () => {
+  const t = await trusted(acme);
+  const demand = (signature: string): Draft => ({
+    ...{ type: 'plugin-rules.changed', subject: {} },
+    data: { signature, quarantineAfter: 5, crashWindowMs: 600_000, revision: 1 },
+  });
+  const none = await admitted(undefined);
+  const cases: [string[], Draft[]][] = [
+    [['publisher.again'], [t, await revoked(acme), t, await admitted(acme)]],
+    [['signature.required'], [demand('required'), none]],
+    [[], [demand('required'), t, await admitted(acme)]],
+    [[], [demand('required'), demand('optional'), none]],
+    [['version.again'], [none, { ...none, subject: { plugin: digest('f') } }]],
+  ];
+  for (const [found, story] of cases) expect((await rules(story)).found).toEqual(found);
+});
+
+test('an action whose module or weights are not those of its version and its choice is found out', async () => {
+  const log = new LogBuilder(WORKSPACE);
+  const action = log.id('action');
+  const given = { '1.0.0': 1, '1.1.0': 9 };
+  const chosen: Draft = {
+    ...{ type: 'plugin.current-set', subject: { plugin: PLUGIN.digest } },
+    data: {
+      ...{ name: 'refunds', version: '1.1.0', before: '1.0.0', weights: given, revision: 1 },
+      ...{ by, rationale: 'a test' },
+    },
+  };
+  const asked = (plugin: Digest, rollout?: object): Draft => ({
+    ...{ type: 'action.requested', subject: { action, plugin } },
+    data: {
+      ...{ operation: 'look', effect: 'read', plugin: 'refunds', version: '1.0.0' },
+      ...{ inputDigest: digest('d'), contractDigest: digest('e'), idempotencyKey: 'order-1' },
+      ...(rollout === undefined ? {} : { rollout }),
+    },
+  });
+  const denied: Draft = {
+    ...{ type: 'policy.decided', subject: { action } },
+    data: { decision: 'deny', policyVersion: 1, policies: [], reasons: [] },
+  };
+  const before = [await admitted(undefined), chosen];
+  const found = async (draft: Draft) => (await rules([...before, draft, denied])).found;
+  expect(await found(asked(PLUGIN.digest))).toEqual([]);
+  expect(await found(asked(digest('f')))).toEqual(['version.digest']);
+  // 1.1.0 may be quarantined; other weights nobody gave.
+  const drawn = (weights: object) => asked(PLUGIN.digest, { weights, revision: 1 });
+  expect(await found(drawn({ '1.0.0': 1 }))).toEqual([]);
+  expect(await found(drawn({ '1.0.0': 9 }))).toEqual(['rollout.weights']);
+  const unheard = asked(PLUGIN.digest, { weights: { '1.0.0': 1 }, revision: 2 });
+  expect(await found(unheard)).toEqual(['rollout.weights']);
 });
 
 test('a version that the weights on record do not give is found out', async () => {

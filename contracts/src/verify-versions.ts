@@ -44,15 +44,27 @@ export async function checkSignatures(
   findings: Findings,
 ): Promise<number> {
   const trusted = new Map<string, string>();
+  const known = new Set<string>();
+  let demanded = false;
   let signed = 0;
   for (const read of entries) {
     const { entry } = read;
-    const { fingerprint, verifierKey } = entry.data as Partial<Signature>;
-    if (entry.type === 'publisher.trusted') trusted.set(String(fingerprint), String(verifierKey));
-    if (entry.type === 'publisher.revoked') trusted.delete(String(fingerprint));
-    if (entry.type !== 'plugin.admitted') continue;
     const seen = findings.about(read);
+    const { fingerprint, verifierKey } = entry.data as Partial<Signature>;
+    if (entry.type === 'publisher.trusted') {
+      if (known.has(String(fingerprint))) {
+        seen.say('publisher.again', 'a key is trusted once, and a revoked one never again');
+      }
+      known.add(String(fingerprint));
+      trusted.set(String(fingerprint), String(verifierKey));
+    }
+    if (entry.type === 'publisher.revoked') trusted.delete(String(fingerprint));
+    if (entry.type === 'plugin-rules.changed') demanded = entry.data.signature === 'required';
+    if (entry.type !== 'plugin.admitted') continue;
     const signature = entry.data.signature as Signature | undefined;
+    if (demanded && !signature) {
+      seen.say('signature.required', 'it bears no signature, and the workspace demanded one then');
+    }
     if (signature && (await checkOne(seen, signature, bundle.whole ? trusted : undefined))) {
       signed++;
     }
@@ -109,4 +121,53 @@ function checkBelieved(
   const name = `${String(entry.data.name)}@${String(entry.data.version)}`;
   const why = signature ? 'is signed by another publisher’s key' : 'bears no signature';
   lack('signature.publisher', `${name} ${why}`);
+}
+
+/** What a log has said of one plugin so far. */
+interface Told {
+  /** The module that each version was admitted with. */
+  readonly versions: Map<string, unknown>;
+  /** What was given at each revision; undefined where one version got everything. */
+  readonly weights: Map<number, Weights | undefined>;
+}
+
+/**
+ * What a whole log says of plugin versions holds together: a version is admitted once, an action runs the
+ * module that its version was admitted with, and is drawn from weights that somebody gave. Who asks for an
+ * action reads the versions before it is recorded, so a quarantine may stand between: it is not compared.
+ */
+export function checkVersions(entries: readonly ReadEntry[], findings: Findings): void {
+  const plugins = new Map<string, Told>();
+  for (const read of entries) {
+    const seen = findings.about(read);
+    const { type, data, subject } = read.entry;
+    if (type === 'action.requested') checkAsked(seen, plugins.get(String(data.plugin)));
+    // Logs of before say less of an admission.
+    if (data.name === undefined) continue;
+    const [name, version] = [String(data.name), String(data.version)];
+    const told = plugins.get(name) ?? { versions: new Map(), weights: new Map() };
+    if (type === 'plugin.admitted') {
+      if (told.versions.has(version)) seen.say('version.again', 'a version is admitted once');
+      told.versions.set(version, subject.plugin);
+    } else if (type === 'plugin.current-set') {
+      told.weights.set(Number(data.revision), data.weights as Weights | undefined);
+    } else continue;
+    plugins.set(name, told);
+  }
+}
+
+function checkAsked({ entry, say }: Seen, told: Told | undefined): void {
+  const { version, rollout } = entry.data as {
+    version?: unknown;
+    rollout?: { readonly weights: Weights; readonly revision: number };
+  };
+  const admitted = told?.versions.get(String(version));
+  if (admitted !== undefined && admitted !== entry.subject.plugin) {
+    say('version.digest', `version ${String(version)} was admitted with another module`);
+  }
+  if (!told || !rollout) return;
+  const given = told.weights.get(Number(rollout.revision)) ?? {};
+  // Those of versions that may not run are left out.
+  const differ = Object.entries(rollout.weights ?? {}).some(([one, share]) => given[one] !== share);
+  if (differ) say('rollout.weights', 'its weights are not those that somebody gave');
 }

@@ -4,19 +4,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
 import packageJson from '../../package.json' with { type: 'json' };
+import { createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
-import { type Configuration, kvVaultOf } from './configuration.ts';
+import { forgetStored, sealLog } from './application/seal-log.ts';
+import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
 import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
-import { createDirectoryStore } from './infrastructure/objects/directory-store.ts';
+import { openObjectStore } from './infrastructure/objects/open-store.ts';
 import { createCedarEngine } from './infrastructure/policy/cedar.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
+import { createLogLock } from './infrastructure/postgres/log-lock.ts';
 import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
@@ -35,6 +38,8 @@ export interface Composed {
   readonly publisher: EventPublisher;
   /** Ends what waits: long requests, event streams. */
   stopWaiting(): void;
+  /** Every log is compared with the evidence store anew before its next entry. */
+  forgetChecks(): void;
   close(): Promise<void>;
 }
 
@@ -55,29 +60,40 @@ export async function compose(
   );
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
+  const objects = await openObjectStore(evidenceStoreOf(configuration), clock);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
     max: POOL_SIZE,
     name: 'portarium-control',
   });
-  const signals = await listenForCommits(sql);
   const dispatcher = createDispatcher(
     configuration.PORTARIUM_TEMPORAL_ADDRESS,
     configuration.PORTARIUM_TEMPORAL_NAMESPACE,
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
-  const store = createWorkspaceStore(sql, ids);
+  const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
+  const sealerStore = createWorkspaceStore(sql, ids);
+  const store = createCheckedStore(sealerStore, (workspace) =>
+    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
+  );
+  const forgetChecks = () => {
+    forgetStored(objects);
+    store.forget();
+  };
+  const signals = await listenForCommits(sql, forgetChecks);
   const stopping = new AbortController();
   const context: Context = {
     clock,
     ids,
     store,
+    sealerStore,
     fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
-    objects: createDirectoryStore(configuration.PORTARIUM_EVIDENCE_DIR, clock),
+    objects,
     policy: createCedarEngine(),
     dispatcher,
     signer: keyring.signer,
+    logLock,
     tickets: keyring.tickets,
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
@@ -96,11 +112,13 @@ export async function compose(
     dispatcher,
     publisher,
     stopWaiting: () => stopping.abort(),
+    forgetChecks,
     async close() {
       await signals.stop().catch(() => undefined);
       await Promise.all([
         publisher.close(),
         dispatcher.close().catch(() => undefined),
+        logLock.close(),
         sql.end({ timeout: 5 }),
       ]);
     },

@@ -80,10 +80,57 @@ export const ConfigurationSchema = v.object({
     v.description('Where NATS is.'),
     v.metadata({ type: 'address' }),
   ),
+  PORTARIUM_EVIDENCE_STORE: v.pipe(
+    v.optional(v.picklist(['directory', 'minio'], 'expected directory or minio'), 'directory'),
+    v.description('What keeps artifacts: `directory`, or `minio`, any S3 with Object Lock.'),
+  ),
   PORTARIUM_EVIDENCE_DIR: v.pipe(
-    v.string(),
-    v.description('Folder of the directory evidence store.'),
+    v.optional(v.string()),
+    v.description('Folder of the directory evidence store; needed with it.'),
     v.metadata({ type: 'folder' }),
+  ),
+  PORTARIUM_EVIDENCE_ENDPOINT: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'Where S3 is, `https://HOST:PORT`; plain `http` to loopback only. Needed with `minio`.',
+    ),
+    v.metadata({ type: 'address' }),
+  ),
+  PORTARIUM_EVIDENCE_REGION: v.pipe(
+    v.optional(v.string(), 'us-east-1'),
+    v.description('Its region.'),
+  ),
+  PORTARIUM_EVIDENCE_BUCKET: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(
+          /^[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$/,
+          'expected 3 to 50 lowercase letters, digits and “-”',
+        ),
+      ),
+      'portarium-evidence',
+    ),
+    v.description(
+      'What the names of its buckets begin with; `-operational`, `-compliance`, `-forensic` and `-probe` follow. Missing ones are made, with Object Lock.',
+    ),
+  ),
+  PORTARIUM_EVIDENCE_ACCESS_KEY_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('File with its access key; needed with `minio`.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_EVIDENCE_SECRET_KEY_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description('File with its secret key; needed with `minio`.'),
+    v.metadata({ type: 'file' }),
+  ),
+  PORTARIUM_EVIDENCE_CA_FILE: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      "PEM file with the authorities that its certificate is checked by; the runtime's own unless given.",
+    ),
+    v.metadata({ type: 'file' }),
   ),
   PORTARIUM_VAULT_DIR: v.pipe(
     v.string(),
@@ -192,6 +239,45 @@ export function kvVaultOf(configuration: Configuration) {
   if (tokenFile !== undefined)
     return { address, tokenFile, mount, prefix, namespace, authorityFile };
   throw new Error('PORTARIUM_VAULT_ADDR needs PORTARIUM_VAULT_TOKEN_FILE: a file with a token.');
+}
+
+/** What keeps artifacts, and how it is reached. */
+export type EvidenceStore =
+  | { readonly kind: 'directory'; readonly root: string }
+  | {
+      readonly kind: 'minio';
+      readonly endpoint: string;
+      readonly region: string;
+      readonly bucketPrefix: string;
+      readonly accessKeyFile: string;
+      readonly secretKeyFile: string;
+      readonly authorityFile: string | undefined;
+    };
+
+/** @throws Error that names what the store needs and what would be ignored */
+export function evidenceStoreOf(configuration: Configuration): EvidenceStore {
+  const {
+    PORTARIUM_EVIDENCE_STORE: kind,
+    PORTARIUM_EVIDENCE_DIR: root,
+    PORTARIUM_EVIDENCE_ENDPOINT: endpoint,
+    PORTARIUM_EVIDENCE_REGION: region,
+    PORTARIUM_EVIDENCE_BUCKET: bucketPrefix,
+    PORTARIUM_EVIDENCE_ACCESS_KEY_FILE: accessKeyFile,
+    PORTARIUM_EVIDENCE_SECRET_KEY_FILE: secretKeyFile,
+    PORTARIUM_EVIDENCE_CA_FILE: authorityFile,
+  } = configuration;
+  if (kind === 'directory') {
+    if (root === undefined)
+      throw new Error('PORTARIUM_EVIDENCE_DIR is missing: where artifacts go.');
+    if (endpoint === undefined) return { kind, root };
+    throw new Error('PORTARIUM_EVIDENCE_ENDPOINT needs PORTARIUM_EVIDENCE_STORE=minio.');
+  }
+  if (endpoint === undefined || accessKeyFile === undefined || secretKeyFile === undefined) {
+    throw new Error(
+      'PORTARIUM_EVIDENCE_STORE=minio needs PORTARIUM_EVIDENCE_ENDPOINT, PORTARIUM_EVIDENCE_ACCESS_KEY_FILE and PORTARIUM_EVIDENCE_SECRET_KEY_FILE.',
+    );
+  }
+  return { kind, endpoint, region, bucketPrefix, accessKeyFile, secretKeyFile, authorityFile };
 }
 
 /** What opening the vault needs, for the role that does nothing else. */

@@ -10,7 +10,10 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Context } from './application/context.ts';
 import { lookAtAction } from './application/look-action.ts';
 import { timeText } from './application/ports/clock.ts';
+import { LogFrozenError } from './application/ports/workspace-store.ts';
+import { resumeRotation } from './application/rotate-log-key.ts';
 import { sealLog } from './application/seal-log.ts';
+import { appendCutOff } from './application/try-module.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
 import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
 import type { Sql } from './infrastructure/postgres/connect.ts';
@@ -92,12 +95,14 @@ export function startRelay(parts: {
           for (const workspace of await context.directory.listWorkspaces()) dirty.add(workspace.id);
           dirty.add(INSTANCE_WORKSPACE);
           lastFullSeal = context.clock.nowMs();
+          await resumeRotation(context);
         }
         for (const workspace of [...dirty]) {
           dirty.delete(workspace);
           await sealLog(context, workspace).catch((error) => {
-            dirty.add(workspace);
-            throw error;
+            // One log's trouble must not keep the others unsigned. A frozen one is looked at with all.
+            if (!(error instanceof LogFrozenError)) dirty.add(workspace);
+            log.warn('{workspace} is not sealed: {reason}', { workspace, reason: String(error) });
           });
         }
       },
@@ -238,10 +243,12 @@ export async function reviveStalled(
   });
 }
 
-/** Modules of uploads that a stop of the Control Plane cut off. */
+/** Modules of uploads that a stop of the Control Plane cut off; that a host may have tried them is on record then. */
 export async function forgetCandidates(context: Context): Promise<void> {
   await forEach(await context.directory.listWorkspaces(), async ({ id }) => {
-    await context.store.submit(id, (tx) => tx.forgetCandidates());
+    await context.store.submit(id, async (tx) => {
+      for (const candidate of await tx.forgetCandidates()) appendCutOff(tx, candidate);
+    });
   });
 }
 

@@ -5,6 +5,7 @@ import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
+import { assertNoneFrozen } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
@@ -62,7 +63,11 @@ async function serveHttp(
             },
           }),
     },
-    optional: { nats: () => publisher.ping(), vault: () => context.vault.ping() },
+    optional: {
+      nats: () => publisher.ping(),
+      vault: () => context.vault.ping(),
+      'evidence-log': () => assertNoneFrozen(context),
+    },
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),
   });
@@ -71,7 +76,9 @@ async function serveHttp(
     port: configuration.PORTARIUM_HTTP_PORT,
   });
   const origin = `http://${configuration.PORTARIUM_HTTP_HOST}:${server.port}`;
-  log.info(`listening on ${origin}, credentials in the ${context.vault.kind} vault`);
+  log.info(
+    `listening on ${origin}, credentials in the ${context.vault.kind} vault, artifacts in ${context.objects.place} (${context.objects.kind})`,
+  );
   const outside = await listenOutside(configuration, app.fetch);
   return {
     port: server.port,

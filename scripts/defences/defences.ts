@@ -5,10 +5,12 @@
 import type { Defence } from './defence.ts';
 import { EGRESS_DEFENCES } from './egress-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
+import { TREE_DEFENCES } from './tree-defences.ts';
 import { WRITE_DEFENCES } from './write-defences.ts';
 
 export const DEFENCES: readonly Defence[] = [
   ...WRITE_DEFENCES,
   ...EGRESS_DEFENCES,
   ...SANDBOX_DEFENCES,
+  ...TREE_DEFENCES,
 ];

@@ -80,7 +80,8 @@ test(
       ]);
     }
   },
-  TIMEOUT_MS,
+  // Each file of tests once.
+  8 * TIMEOUT_MS,
 );
 
 for (const defence of DEFENCES) {

@@ -1,6 +1,6 @@
 /**
- * `portarium evidence export|key|checkpoint|verify`. Side effects: `export` writes one file; `verify`
- * only reads, needs no network and no running system.
+ * `portarium evidence export|key|checkpoint|rotate-key|recover|verify`. Side effects: `export` writes one file;
+ * `verify` only reads, needs no network and no running system.
  */
 import { existsSync, statSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
@@ -11,11 +11,13 @@ import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import type { VerifyReport } from '@portarium/contracts/verify-report';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
 import { writeSentence } from '../file-sentence.ts';
 import { actionId } from '../id-argument.ts';
 import { print, printJson, tell } from '../output.ts';
 import { readArgument, readInputFile, readTextFile } from '../read-argument.ts';
 import { pinOption, readPin } from '../read-pin.ts';
+import { recoveryText } from '../recovery-text.ts';
 import { UsageError } from '../usage-error.ts';
 import { verifyText } from '../verify-text.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -28,6 +30,15 @@ interface ExportOptions extends ConnectionOptions {
   readonly bodies: boolean;
   readonly out: string;
   readonly force?: true;
+}
+
+interface RotateOptions extends ConnectionOptions {
+  readonly rationale: string;
+}
+
+interface RecoverOptions extends ConnectionOptions {
+  readonly dryRun?: true;
+  readonly rationale?: string;
 }
 
 interface VerifyOptions {
@@ -72,6 +83,21 @@ export function registerEvidence(program: Command): void {
       .command('checkpoint')
       .description('print what the log signed last; a file with it is what --since takes'),
   ).action(checkpoint);
+  connectionOptions(
+    evidence
+      .command('rotate-key')
+      .description('have checkpoints signed with a new key, which the old one hands over to')
+      .requiredOption('--rationale <text>', 'why; it stands in the log of the instance'),
+  ).action(rotateKey);
+  connectionOptions(
+    evidence
+      .command('recover')
+      .description(
+        'compare the log with the evidence store, and put back what the database lost; refuses a fork',
+      )
+      .option('--dry-run', 'only say what would be done')
+      .option('--rationale <text>', 'why; it stands in the log'),
+  ).action(recover);
   evidence
     .command('verify')
     .argument('<bundle>', 'the tar file that evidence export wrote')
@@ -110,6 +136,29 @@ async function checkpoint(options: ConnectionOptions): Promise<void> {
   if (options.json) return printJson({ checkpoint: note });
   print(note.replace(/\n$/, ''));
   tell('Keep it: --since FILE then finds a log that was cut, forked or rewritten.');
+}
+
+async function rotateKey(options: RotateOptions): Promise<void> {
+  const { rationale } = options;
+  const keys = await connect(options).evidence.rotateKey({ rationale });
+  if (options.json) return printJson({ keys });
+  for (const { verifierKey, state, validUntil } of keys) {
+    print(`${verifierKey}  ${state}${validUntil === undefined ? '' : ` since ${validUntil}`}`);
+  }
+  tell(
+    'Give the first to whoever verifies. Whoever pinned an older one gets to it by the bundle itself.',
+  );
+}
+
+async function recover(options: RecoverOptions): Promise<void> {
+  const { dryRun = false, rationale = dryRun ? 'a look' : undefined } = options;
+  if (rationale === undefined) {
+    throw new UsageError('Say why with --rationale, or look first with --dry-run.');
+  }
+  const plan = await connect(options).evidence.recover({ dryRun, rationale });
+  process.exitCode = plan.state === 'none' || !dryRun ? EXIT_CODES.ok : EXIT_CODES.failed;
+  if (options.json) return printJson(plan);
+  print(recoveryText(plan));
 }
 
 async function exportBundle(options: ExportOptions): Promise<void> {

@@ -43,7 +43,11 @@ export async function sampleGrowth(change: Partial<GrowthStatement> = {}): Promi
     ...{ statement, digest: await growthDigest(statement), quorum: 1, roles: ['approver'] },
     ...{ excluded: ['ada'], decisions: [] },
   };
-  return { from: parse(from), version: parse({ ...grown, approval }) };
+  const signature = {
+    ...{ publisher: 'acme', fingerprint: `sha256:${'e'.repeat(64)}` },
+    ...{ verifierKey: 'acme+…', note: 'portarium/plugin-signature/v1…' },
+  };
+  return { from: parse(from), version: parse({ ...grown, approval, signature }) };
 }
 
 /** A Control Plane that has these versions and takes any decision; what was decided is kept. */

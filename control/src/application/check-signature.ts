@@ -3,6 +3,7 @@ import { checkPluginSignature, type SignedPlugin } from '@portarium/contracts/pl
 import { verifierKey } from '@portarium/contracts/signed-note';
 import { type Failure, failure } from './failure.ts';
 import type { PluginSignature } from './ports/records.ts';
+import type { PluginRules } from './ports/version-store.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
 
 export type SignatureCheck =
@@ -20,13 +21,7 @@ export async function checkSignature(
   plugin: SignedPlugin,
   note: string | undefined,
 ): Promise<SignatureCheck> {
-  if (note === undefined) {
-    const { signature } = await tx.pluginRules();
-    if (signature === 'optional') return { ok: true, signature: null };
-    const detail = `This workspace takes plugins that a trusted publisher signed, and ${plugin.name}@${plugin.version} bears no signature; nothing was stored.`;
-    const refused = failure('plugin.signature-required', detail);
-    return { ok: false, rule: 'signature.required', failure: refused };
-  }
+  if (note === undefined) return unsigned(await tx.pluginRules(), plugin);
   const publishers = await tx.listPublishers();
   const keys = publishers.map(({ verifierKey }) => verifierKey);
   const checked = await checkPluginSignature(note, plugin, keys);
@@ -39,12 +34,26 @@ export async function checkSignature(
   return { ok: true, signature };
 }
 
-/** Holds the key until the commit, so that a revocation before it is seen, and one after it sees the version. */
+function unsigned(
+  { signature }: PluginRules,
+  { name, version }: Pick<SignedPlugin, 'name' | 'version'>,
+): SignatureCheck {
+  if (signature === 'optional') return { ok: true, signature: null };
+  const detail = `This workspace takes plugins that a trusted publisher signed, and ${name}@${version} bears no signature; nothing was stored.`;
+  const refused = failure('plugin.signature-required', detail);
+  return { ok: false, rule: 'signature.required', failure: refused };
+}
+
+/**
+ * Holds the key until the commit, so that a revocation before it is seen, and one after it sees the version;
+ * without a signature the workspace's demand for one.
+ */
 export async function holdKey(
   tx: WriteTransaction,
+  plugin: Pick<SignedPlugin, 'name' | 'version'>,
   signature: PluginSignature | null,
 ): Promise<SignatureCheck> {
-  if (signature === null) return { ok: true, signature };
+  if (signature === null) return unsigned(await tx.lockPluginRules(), plugin);
   const publisher = await tx.holdPublisher(signature.fingerprint);
   if (publisher?.revokedAt !== null) return revoked(signature.publisher);
   return { ok: true, signature };

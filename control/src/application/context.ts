@@ -4,12 +4,13 @@ import type { FixedActions } from './fixed-actions.ts';
 import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
+import type { LogLock } from './ports/log-lock.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import type {
   ActionSignals,
   Dispatcher,
   IdempotencyKeys,
   LogSigner,
-  ObjectStore,
   PolicyEngine,
   SecretHasher,
   TicketOffice,
@@ -22,12 +23,15 @@ export interface Context {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly store: WorkspaceStore;
+  /** The same without a look at the log first: the sealer's own. */
+  readonly sealerStore: WorkspaceStore;
   readonly directory: Directory;
   readonly fixedActions: FixedActions;
   readonly objects: ObjectStore;
   readonly policy: PolicyEngine;
   readonly dispatcher: Dispatcher;
   readonly signer: LogSigner;
+  readonly logLock: LogLock;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
   readonly idempotencyKeys: IdempotencyKeys;

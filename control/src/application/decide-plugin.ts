@@ -7,6 +7,7 @@ import type { WorkspaceId } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import { quorumReached } from '../domain/approval-rules.ts';
 import { RationaleSchema } from './cancel-action.ts';
+import { holdKey } from './check-signature.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { growthData, viewPluginApproval } from './plugin-approval.ts';
@@ -44,6 +45,11 @@ export async function decidePlugin(
     if (digest !== approval.digest) {
       const detail = `The decision names another digest than ${approval.digest}: what runs may have changed.`;
       return failure('approval.stale', detail);
+    }
+    // It waited while its publisher's key was revoked: a revoked key signs nothing any more.
+    if (decision === 'approve' && plugin.signature !== null) {
+      const held = await holdKey(tx, plugin, plugin.signature);
+      if (!held.ok) return held.failure;
     }
     const at = timeText(context.clock.nowMs());
     const person = caller.key.owner;

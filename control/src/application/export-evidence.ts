@@ -1,23 +1,31 @@
 /**
  * Exports the bundle that a stranger can verify offline: a whole log, a range of it, or one action with
- * proofs. It is written while it is read: what is held is 32 bytes an entry and the names of artifacts.
+ * proofs. It is written while it is read: what is held is the names of artifacts, of a whole log 32 bytes an
+ * entry, and of an action the paths of its own.
  */
-import { type BundleObject, type BundleSource, writeBundle } from '@portarium/contracts/bundle';
+import {
+  type BundleObject,
+  type BundleSource,
+  type KeyValidity,
+  type TilesOfTree,
+  writeBundle,
+} from '@portarium/contracts/bundle';
 import type { BundleRequest } from '@portarium/contracts/bundle-layout';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
+import { encodeTile, tilePath } from '@portarium/contracts/entry-bundle';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { inclusionProofs } from '@portarium/contracts/merkle';
-import { PerfectSubtrees } from '@portarium/contracts/perfect-subtrees';
 import { widened } from '@portarium/contracts/range-tiles';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
-import type { CheckpointRecord } from './ports/workspace-store.ts';
-import { readLeaves } from './read-leaves.ts';
-import { sealLog } from './seal-log.ts';
+import { readTilesOf } from './log-tree.ts';
+import type { LogKey } from './ports/outside.ts';
+import { auditPaths } from './prove-entry.ts';
+import { readRotations } from './rotate-log-key.ts';
+import { signedCheckpoint } from './signed-checkpoint.ts';
 
 /** Entries that one read takes. */
 const PAGE = 500;
@@ -48,12 +56,14 @@ export async function exportEvidence(
   workspace: WorkspaceId,
   request: ExportRequest,
 ): Promise<Result<AsyncIterable<Uint8Array>>> {
-  const checkpoint = await sealLog(context, workspace);
+  const checkpoint = await signedCheckpoint(context, workspace, { keep: true });
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
-  const { size } = checkpoint;
+  const { size, frozen } = checkpoint;
   const asked = askedFor(request, size);
   if (!asked.ok) return asked;
   const { action } = request;
+  // The whole of it shows what is wrong; a part of it would prove nothing.
+  if (frozen && (action !== undefined || asked.value.from !== undefined)) throw frozen;
   const { from = 0, to = size - 1 } = asked.value;
   const all = { first: 0, end: size };
   const selection: Selection = {
@@ -74,11 +84,20 @@ export async function exportEvidence(
     asked: asked.value,
     checkpoint: checkpoint.note,
     verifierKeys: context.signer.verifierKeys(workspace),
+    validity: new Map(context.signer.keys().map((key) => [key.verifierKey, validityOf(key)])),
+    rotations: await readRotations(context),
     entries: entryBytes(context, workspace, selection),
     objects: (entry) => objectsOf(context, workspace, entry as unknown as Entry, selection),
-    ...(await proofOf(context, workspace, selection, checkpoint)),
+    ...(await proofOf(context, workspace, selection, size)),
   };
   return success(writeBundle(source));
+}
+
+function validityOf({ validFrom, validUntil }: LogKey): KeyValidity {
+  return {
+    ...(validFrom === undefined ? {} : { validFrom }),
+    ...(validUntil === undefined ? {} : { validUntil }),
+  };
 }
 
 /** What the manifest says was asked for. */
@@ -176,21 +195,33 @@ async function* objectOf(
   if (bytes) yield { kind, digest, bytes };
 }
 
-/** What leads from a part of the log to its root: of a range the tree, of an action paths of audit. */
+/** What leads from a part of the log to its root: of a range tiles, of an action paths of audit. */
 async function proofOf(
   context: Context,
   workspace: WorkspaceId,
   selection: Selection,
-  { size }: CheckpointRecord,
+  size: number,
 ): Promise<Pick<BundleSource, 'tree' | 'proofs'>> {
   const { first, end, action } = selection;
-  if (action === undefined && first === 0 && end === size) return {};
-  const leaves: Uint8Array[] = [];
-  for await (const leaf of readLeaves(context, workspace, 0, size)) leaves.push(leaf);
-  if (action === undefined) return { tree: await PerfectSubtrees.over(leaves) };
+  if (action === undefined) {
+    return first === 0 && end === size ? {} : { tree: tilesOf(context, workspace) };
+  }
   const sequence: number[] = [];
   for await (const bytes of entryBytes(context, workspace, selection)) {
     sequence.push(parse(bytes).seq);
   }
-  return { proofs: await inclusionProofs(leaves, sequence) };
+  const proofs = await context.store.read(workspace, (tx) => auditPaths(tx, sequence, size));
+  return { proofs };
+}
+
+/** Tiles as the database has them, which below a signed size never change. */
+function tilesOf(context: Context, workspace: WorkspaceId): TilesOfTree {
+  return {
+    async tile({ level, index, width }) {
+      const hashes = await context.store.read(workspace, (tx) =>
+        readTilesOf(tx)(level, index, width),
+      );
+      return { path: tilePath(level, index, width), bytes: encodeTile(hashes) };
+    },
+  };
 }

@@ -9,6 +9,7 @@ import type { InferOutput } from 'valibot';
 import { certificateProblems } from './ca-certificates.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { wouldRun } from './plugin-approval.ts';
 import { timeText } from './ports/clock.ts';
 import type { EgressGrantRecord, PluginRecord } from './ports/records.ts';
 import { type Precondition, unmet } from './precondition.ts';
@@ -46,7 +47,7 @@ export async function grantEgress(
   }
   const contractDigest = await digestOfJson([wanted.rules, wanted.networks]);
   return submitAs(context, caller, workspace, async (tx): Promise<Result<EgressView>> => {
-    const plugin = await tx.findPlugin(name);
+    const plugin = (await tx.findPlugin(name)) ?? (await wouldRun(tx, name));
     if (!plugin) return failure('not-found', `The workspace has no plugin ${name}.`);
     const before = await tx.lockEgressGrant(name);
     const refused = unmet(expected, egressRevision({ plugin, grant: before }));

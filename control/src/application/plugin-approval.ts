@@ -15,7 +15,8 @@ import type { ReadTransaction } from './ports/workspace-store.ts';
 type Asked = Pick<PluginApprovalRecord, 'statement' | 'digest'>;
 
 /**
- * Compares a version with the one that runs; where all were quarantined, with the newest of those.
+ * Compares a version with the one that runs; where none may, with the one that was chosen to, else the
+ * newest that is quarantined.
  * @returns undefined for the first version of a plugin: there is nothing it could have grown from
  */
 export async function compareVersion(
@@ -23,9 +24,7 @@ export async function compareVersion(
   workspace: WorkspaceId,
   plugin: PluginRecord,
 ): Promise<Asked | undefined> {
-  const from =
-    (await tx.findPlugin(plugin.name)) ??
-    (await tx.listVersions(plugin.name)).find(({ state }) => state === 'quarantined');
+  const from = (await tx.findPlugin(plugin.name)) ?? (await wouldRun(tx, plugin.name));
   if (!from) return undefined;
   const statement: GrowthStatement = {
     v: 1,
@@ -36,6 +35,16 @@ export async function compareVersion(
     growth: [...growthOf(from.manifest, plugin.manifest)],
   };
   return { statement, digest: await growthDigest(statement) };
+}
+
+/** Of a plugin no version of which runs: the one whose quarantine, once it is lifted, lets it run again. */
+export async function wouldRun(
+  tx: ReadTransaction,
+  name: string,
+): Promise<PluginRecord | undefined> {
+  const chosen = await tx.currentVersion(name);
+  if (chosen) return tx.findPlugin(name, chosen.version);
+  return (await tx.listVersions(name)).find(({ state }) => state === 'quarantined');
 }
 
 function namesOf({ version, digest, manifestDigest }: PluginRecord) {

@@ -8,11 +8,12 @@ import * as v from 'valibot';
 import { RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
 import { excludedPeople } from './excluded-people.ts';
-import { failure, type Result, success } from './failure.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { Quarantine } from './ports/version-store.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { drawnWithout, refusesLarger, viewVersions } from './set-current-version.ts';
 import { submitAs } from './submit-as.ts';
 
 export const QuarantineSchema = v.strictObject({
@@ -43,6 +44,8 @@ export async function setQuarantine(
     const at = timeText(context.clock.nowMs());
     const by = caller.key.owner;
     if (quarantined) {
+      const moved = await refusesMove(tx, caller, plugin);
+      if (moved) return moved;
       await quarantineLocked(tx, plugin, { at, cause: 'hand', by, rationale }, caller);
       return success(null);
     }
@@ -59,6 +62,23 @@ export async function setQuarantine(
     });
     return success(null);
   });
+}
+
+/**
+ * What a version leaves goes to those beside it, so whoever may not move actions to one that could do more
+ * does not do so by quarantine either. To stop a version, giving it everything comes first: then nothing is left.
+ */
+async function refusesMove(
+  tx: WriteTransaction,
+  caller: Caller,
+  { name, version }: PluginRecord,
+): Promise<Failure | undefined> {
+  const before = await viewVersions(tx, name);
+  const refused =
+    before && (await refusesLarger(tx, caller, before, drawnWithout(before, version)));
+  if (!refused) return undefined;
+  const way = `Give everything to ${version} first, or have another person quarantine it.`;
+  return { ...refused, detail: `${refused.detail} ${way}` };
 }
 
 /** To be called under the lock of the plugin's versions, with an active version. @param caller none: the platform */

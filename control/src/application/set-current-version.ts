@@ -50,8 +50,8 @@ export async function viewVersions(
   const [newest] = versions;
   if (!newest) return undefined;
   const chosen = await tx.currentVersion(name);
-  // As an action finds it: a choice that may no longer run does not count.
-  const { version } = (await tx.findPlugin(name)) ?? newest;
+  // As an action finds it; where nothing runs, what would.
+  const { version } = (await tx.findPlugin(name)) ?? chosen ?? newest;
   const { weights = null, chosenAt = null, revision = 0 } = chosen ?? {};
   return { versions, current: { version, weights, chosenAt, revision } };
 }
@@ -119,8 +119,11 @@ function mayNotRun(
   });
 }
 
-/** Actions that go from a version to one that could do more are another person's to move, as to approve it. */
-async function refusesLarger(
+/**
+ * Actions that go from a version to one that could do more are another person's to move, as to approve it.
+ * @param wanted what they are drawn from afterwards
+ */
+export async function refusesLarger(
   tx: ReadTransaction,
   { key }: Caller,
   before: VersionsView,
@@ -154,4 +157,15 @@ function inEffect({ versions, current }: VersionsView): Weights {
   const active = versions.filter(({ state }) => state === 'active');
   const running = runnable(weights, new Set(active.map(({ version }) => version)));
   return Object.keys(running).length > 0 ? running : weights;
+}
+
+/** What actions are drawn from once that version is quarantined; empty when nothing runs then. */
+export function drawnWithout({ versions, current }: VersionsView, quarantined: string): Weights {
+  const active = versions.flatMap(({ version, state }) =>
+    state === 'active' && version !== quarantined ? [version] : [],
+  );
+  const chosen =
+    current.weights ?? (current.chosenAt === null ? undefined : { [current.version]: 1 });
+  if (chosen) return runnable(chosen, new Set(active));
+  return active[0] === undefined ? {} : { [active[0]]: 1 };
 }

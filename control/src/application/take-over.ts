@@ -1,10 +1,12 @@
 /**
  * What an upload, or the approval it waited for, does to the version that runs. Whoever uploads a version
  * means it to run; but not against weights that somebody gave, and not when it comes before the one that
- * runs: an old version that is brought back may have been left for a reason. Then somebody chooses it.
+ * runs, or would if it were not quarantined: an old version that is brought back may have been left for
+ * a reason. Then somebody chooses it.
  */
 import type { KeyId } from '@portarium/contracts/ids';
 import { compareVersions } from '@portarium/contracts/semantic-version';
+import { wouldRun } from './plugin-approval.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 
@@ -20,9 +22,12 @@ export async function takeOver(
 ): Promise<void> {
   const chosen = await tx.currentVersion(name);
   if (chosen?.weights) return;
-  if (runs && compareVersions(version, runs.version) < 0) {
+  const stands = runs ?? (await wouldRun(tx, name));
+  if (stands && compareVersions(version, stands.version) < 0) {
     // Without a choice the newest upload would run.
-    if (!chosen) await tx.putCurrentVersion(name, { version: runs.version, weights: null }, by, at);
+    if (!chosen) {
+      await tx.putCurrentVersion(name, { version: stands.version, weights: null }, by, at);
+    }
     return;
   }
   // What somebody chose since the upload stays.

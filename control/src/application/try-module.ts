@@ -9,21 +9,30 @@ import type { PluginId, WorkspaceId } from '@portarium/contracts/ids';
 import type { CandidateClaim, CandidateVerdict } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { plainText } from '@portarium/contracts/plain-text';
-import type { Caller, Context } from './context.ts';
-import { failure, type Result, success } from './failure.ts';
+import { type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
+import { type Failure, failure, type Result, success } from './failure.ts';
 import type { CandidateHost, CandidateRecord } from './ports/candidate-store.ts';
+import type { WriteTransaction } from './ports/workspace-store.ts';
 
 /** Without a finding the host made an instance of it. */
-export interface Trial {
-  readonly host: CandidateHost;
-  readonly finding: Finding | undefined;
-}
+export type Trial =
+  | {
+      readonly host: CandidateHost;
+      readonly finding: Finding | undefined;
+      readonly failure?: undefined;
+    }
+  /** No verdict came. `host`: who took it, if anybody did. */
+  | {
+      readonly host: CandidateHost | undefined;
+      readonly finding?: undefined;
+      readonly failure: Failure;
+    };
 
 /** The row outlives the wait by this, so that a host which is late is told so. */
 const SLACK_MS = 5_000;
 const POLL_MS = 1_000;
 
-/** @returns the host's verdict; a failure when the workspace tries too many at once, or nobody tried it */
+/** @returns the host's verdict, or that there is none; a failure when the workspace tries too many at once */
 export async function tryModule(
   context: Context,
   workspace: WorkspaceId,
@@ -54,18 +63,19 @@ export async function tryModule(
       return success({ host: tried.takenBy, finding: findingOf(tried.verdict.finding) });
     }
     const waited = `within ${candidateMs / 1_000} s`;
-    return notTried(
-      tried?.takenBy
-        ? `A sandbox host took the module, and did not say what came of it ${waited}.`
-        : `No sandbox host took the module ${waited}.`,
-    );
+    return tried?.takenBy
+      ? notTried(
+          `A sandbox host took the module, and did not say what came of it ${waited}.`,
+          tried.takenBy,
+        )
+      : notTried(`No sandbox host took the module ${waited}.`);
   } finally {
     await context.store.submit(workspace, (tx) => tx.deleteCandidate(plugin));
   }
 }
 
-function notTried(reason: string): Result<never> {
-  return failure('plugin.not-tried', `${reason} Nothing was stored.`);
+function notTried(reason: string, host?: CandidateHost): Result<Trial> {
+  return success({ host, failure: failure('plugin.not-tried', `${reason} Nothing was stored.`) });
 }
 
 async function waitForVerdict(
@@ -95,6 +105,23 @@ function findingOf(
   if (!finding) return undefined;
   const { rule, message } = finding;
   return { rule, message: plainText(message, 1_000), hint: ADMISSION_RULES[rule][1] };
+}
+
+/**
+ * The last trace of an upload that nobody answered: the Control Plane ended before, perhaps by it. Its
+ * name and original digest are not known any more.
+ */
+export function appendCutOff(
+  tx: WriteTransaction,
+  { moduleDigest, takenBy }: CandidateRecord,
+): void {
+  tx.append({
+    type: 'plugin.rejected',
+    actor: SYSTEM_ACTOR,
+    subject: {},
+    data: { moduleDigest, rules: ['module.cut-off'], ...(takenBy ? { tried: takenBy } : {}) },
+    trace: null,
+  });
 }
 
 /** A sandbox host takes a module to try it. A later host takes it over, for the first may be lost. */

@@ -3,6 +3,7 @@
  * more than the version that runs: then people decide about it first. A rejected upload leaves one evidence entry and nothing else.
  */
 import { admit } from '@portarium/admission/admit';
+import type { Finding } from '@portarium/admission/finding';
 import {
   CanonicalJsonError,
   canonicalText,
@@ -15,7 +16,7 @@ import { effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { type Manifest, ManifestSchema } from '@portarium/contracts/manifest';
 import { violationsOf } from '@portarium/contracts/violations';
 import * as v from 'valibot';
-import { checkSignature, holdKey, type SignatureCheck } from './check-signature.ts';
+import { checkSignature, holdKey } from './check-signature.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { compareVersion, growthData } from './plugin-approval.ts';
@@ -52,24 +53,23 @@ export async function uploadPlugin(
   const manifestDigest = await digestOf(manifestText);
   const digest = await digestOf(upload.module);
   const uploaded = { name, version, digest, manifestDigest };
-  const signed = await context.store.read(workspace, (tx) =>
-    checkSignature(tx, uploaded, upload.signature),
-  );
-  if (!signed.ok) return unsigned(context, caller, workspace, uploaded, signed);
-  const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits));
-  if (!admission.ok) {
-    return rejected(context, caller, workspace, upload, manifest, admission.findings);
-  }
-  const earlier = await context.store.read(workspace, (tx) =>
-    tx.findPlugin(manifest.name, manifest.version),
-  );
+  const refuse = (refused: Rejection) => reject(context, caller, workspace, uploaded, refused);
+  const { signed, earlier } = await context.store.read(workspace, async (tx) => ({
+    signed: await checkSignature(tx, uploaded, upload.signature),
+    earlier: await tx.findPlugin(name, version),
+  }));
+  if (!signed.ok) return refuse({ rules: [signed.rule], failure: signed.failure });
+  const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits), digest);
+  if (!admission.ok) return refuse(notAdmitted(admission.findings));
+  if (earlier) return isSame(earlier, uploaded) ? success(earlier) : refuse(another(uploaded));
   const id = context.ids.next('plugin');
-  if (earlier) return existing(earlier, admission.digest, manifestDigest);
   const tried = await tryModule(context, workspace, { plugin: id, ...admission });
   if (!tried.ok) return tried;
-  if (tried.value.finding) {
-    return rejected(context, caller, workspace, upload, manifest, [tried.value.finding]);
+  const { host, finding, failure: untried } = tried.value;
+  if (untried) {
+    return refuse({ rules: [NOT_TRIED], failure: untried, ...(host ? { tried: host } : {}) });
   }
+  if (finding) return refuse(notAdmitted([finding]));
   // The bytes before the row that names them; both are content-addressed, so a repeat is harmless.
   await context.objects.put(workspace, upload.module, 'compliance');
   await context.objects.put(workspace, admission.module, 'compliance');
@@ -93,9 +93,9 @@ export async function uploadPlugin(
   };
   return submitAs(context, caller, workspace, async (tx) => {
     await tx.lockPluginVersions(admitted.name);
-    const held = await holdKey(tx, admitted.signature);
+    const held = await holdKey(tx, uploaded, admitted.signature);
     if (!held.ok) {
-      appendRejection(tx, caller, admitted, [held.rule]);
+      appendRejection(tx, caller, uploaded, { rules: [held.rule] });
       return held.failure;
     }
     const runs = await tx.findPlugin(admitted.name);
@@ -104,12 +104,15 @@ export async function uploadPlugin(
     if (!(await tx.insertPlugin(plugin))) {
       const winner = await tx.findPlugin(plugin.name, plugin.version);
       if (!winner) throw new Error(`${plugin.name}@${plugin.version} is neither there nor free`);
-      return existing(winner, plugin.digest, plugin.manifestDigest);
+      if (isSame(winner, uploaded)) return success(winner);
+      const { rules, failure: refused } = another(uploaded);
+      appendRejection(tx, caller, uploaded, { rules });
+      return refused;
     }
     if (approval) await tx.insertPluginApproval(approval);
     else await takeOver(tx, plugin, runs, { by: caller.key.id, at: plugin.createdAt });
     const sizes = [upload.module.length, manifestText.length] as const;
-    appendUpload(tx, caller, plugin, { sizes, approval, tried: tried.value.host });
+    appendUpload(tx, caller, plugin, { sizes, approval, tried: host });
     return success(plugin);
   });
 }
@@ -169,16 +172,13 @@ async function approvalOf(
 }
 
 /** A repeated upload answers what is there; versions are immutable. */
-function existing(
-  plugin: PluginRecord,
-  digest: string,
-  manifestDigest: string,
-): Result<PluginRecord> {
-  if (plugin.digest === digest && plugin.manifestDigest === manifestDigest) return success(plugin);
-  return failure(
-    'plugin.version-exists',
-    `${plugin.name}@${plugin.version} exists with another module or manifest.`,
-  );
+function isSame(plugin: PluginRecord, { digest, manifestDigest }: Uploaded): boolean {
+  return plugin.digest === digest && plugin.manifestDigest === manifestDigest;
+}
+
+function another({ name, version }: Uploaded): Rejection {
+  const detail = `${name}@${version} exists with another module or manifest.`;
+  return { rules: ['version.exists'], failure: failure('plugin.version-exists', detail) };
 }
 
 function parseManifest(text: string): Result<Manifest> {
@@ -210,54 +210,58 @@ function parseManifest(text: string): Result<Manifest> {
   });
 }
 
-/** @param rules what it breaks */
+type Uploaded = Pick<PluginRecord, 'name' | 'version' | 'digest' | 'manifestDigest'>;
+
+/** What `plugin.rejected` says beside what was uploaded. */
+interface Refused {
+  /** What it breaks. */
+  readonly rules: readonly string[];
+  /** The host that had it when nothing was heard of it any more. */
+  readonly tried?: CandidateHost;
+}
+
+interface Rejection extends Refused {
+  readonly failure: Failure;
+}
+
+/** As `plugin.rejected` names it: what a host did not live to tell of has to be on record above all. */
+const NOT_TRIED = 'module.not-tried';
+
 function appendRejection(
   tx: WriteTransaction,
   caller: Caller,
-  { name, version, digest }: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
-  rules: readonly string[],
+  { name, version, digest }: Uploaded,
+  { rules, tried }: Refused,
 ): void {
   tx.append({
     type: 'plugin.rejected',
     actor: actorOf(caller),
     subject: { plugin: digest },
-    data: { name, version, rules },
+    data: { name, version, rules, ...(tried ? { tried } : {}) },
     trace: caller.trace,
   });
 }
 
-async function unsigned(
+async function reject(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
-  uploaded: Pick<PluginRecord, 'name' | 'version' | 'digest'>,
-  { rule, failure: refused }: Extract<SignatureCheck, { ok: false }>,
+  uploaded: Uploaded,
+  refused: Rejection,
 ): Promise<Failure> {
   await context.store.submit(workspace, async (tx) => {
-    appendRejection(tx, caller, uploaded, [rule]);
+    appendRejection(tx, caller, uploaded, refused);
   });
-  return refused;
+  return refused.failure;
 }
 
-async function rejected(
-  context: Context,
-  caller: Caller,
-  workspace: WorkspaceId,
-  upload: Upload,
-  manifest: Manifest,
-  findings: readonly { readonly rule: string; readonly message: string; readonly hint: string }[],
-): Promise<Failure> {
-  const digest = await digestOf(upload.module);
-  const { name, version } = manifest;
-  const rules = [...new Set(findings.map((finding) => finding.rule))];
-  await context.store.submit(workspace, async (tx) => {
-    appendRejection(tx, caller, { name, version, digest }, rules);
-  });
-  return failure(
-    'plugin.not-admitted',
-    `The module breaks ${findings.length} rule(s) of admission; nothing was stored.`,
-    {
-      extensions: { admission: { findings } },
-    },
-  );
+function notAdmitted(findings: readonly Finding[]): Rejection {
+  return {
+    rules: [...new Set(findings.map(({ rule }) => rule))],
+    failure: failure(
+      'plugin.not-admitted',
+      `The module breaks ${findings.length} rule(s) of admission; nothing was stored.`,
+      { extensions: { admission: { findings } } },
+    ),
+  };
 }

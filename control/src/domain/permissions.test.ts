@@ -7,9 +7,12 @@ test('each role has exactly the permissions of its column, in its own workspace 
   for (const role of ROLES) {
     for (const permission of ALL) {
       const named = (PERMISSIONS[permission] as readonly string[]).includes(role);
-      const instanceOnly = ['workspace.create', 'workspace.list', 'attempt.run'].includes(
-        permission,
-      );
+      const instanceOnly = [
+        'workspace.create',
+        'workspace.list',
+        'log-key.rotate',
+        'attempt.run',
+      ].includes(permission);
       expect([role, permission, permits({ role, workspace: 'own' }, permission, 'own')]).toEqual([
         role,
         permission,

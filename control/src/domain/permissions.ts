@@ -31,6 +31,8 @@ export const PERMISSIONS = {
   'credential.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.export': ['admin', 'auditor'],
+  'evidence.recover': ['admin'],
+  'log-key.rotate': ['admin'],
   'event.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
   'usage.read': ['admin', 'operator', 'auditor'],
   'attempt.run': ['sandbox-host'],
@@ -42,6 +44,7 @@ export type Permission = keyof typeof PERMISSIONS;
 export const INSTANCE_ONLY: ReadonlySet<Permission> = new Set([
   'workspace.create',
   'workspace.list',
+  'log-key.rotate',
   'attempt.run',
 ]);
 

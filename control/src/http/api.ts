@@ -1,6 +1,5 @@
 /** What each route of the API shares: the caller, the permission, the trace, the answer. */
-import type { WorkspaceId } from '@portarium/contracts/ids';
-import { WorkspaceIdSchema } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type WorkspaceId, WorkspaceIdSchema } from '@portarium/contracts/ids';
 import type { Hono, Context as HonoContext } from 'hono';
 import { authenticate } from '../application/authenticate.ts';
 import type { Caller, Context } from '../application/context.ts';
@@ -71,13 +70,22 @@ async function keepToRate(
   );
 }
 
-/** The workspace of the path and a caller who has `permission` there; 404 only after the permission. */
+/**
+ * The workspace of the path and a caller who has `permission` there; 404 only after the permission.
+ * @param instanceLog whether the path may name the reserved workspace of the instance's own log
+ */
 export async function allowInWorkspace(
   context: Context,
   exchange: Exchange,
   permission: Permission,
+  instanceLog = false,
 ): Promise<{ workspace: WorkspaceId; caller: Caller }> {
-  const workspace = parsePath(WorkspaceIdSchema, exchange.req.param('ws'), 'workspace');
+  const named = exchange.req.param('ws');
+  if (instanceLog && named === INSTANCE_WORKSPACE) {
+    const caller = await allow(context, exchange, permission, INSTANCE_WORKSPACE);
+    return { workspace: INSTANCE_WORKSPACE, caller };
+  }
+  const workspace = parsePath(WorkspaceIdSchema, named, 'workspace');
   const caller = await allow(context, exchange, permission, workspace);
   if (!(await context.directory.findWorkspace(workspace)))
     refuse('not-found', `There is no workspace ${workspace}.`);

@@ -4,7 +4,7 @@ import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { Hono } from 'hono';
 import type { Context } from '../application/context.ts';
 import type { RateLimit } from '../application/ports/rate-tokens.ts';
-import { InfraError } from '../application/ports/workspace-store.ts';
+import { InfraError, LogFrozenError } from '../application/ports/workspace-store.ts';
 import { actionRoutes } from './actions.ts';
 import type { Api, Variables } from './api.ts';
 import { approvalRoutes } from './approvals.ts';
@@ -107,6 +107,12 @@ export function createApp(context: Context, options: AppOptions): Api {
   app.onError((error, exchange) => {
     const trace = exchange.get('trace');
     if (error instanceof ProblemError) return problemResponse(error.failure, trace, error.headers);
+    if (error instanceof LogFrozenError) {
+      const detail = `${error.message}. Nothing that leaves evidence is done there.`;
+      return problemResponse({ code: 'evidence.rolled-back', detail }, trace, {
+        'retry-after': '10',
+      });
+    }
     if (error instanceof InfraError && error.retryable) {
       log.warn('{method} {path} failed: {reason}', {
         method: exchange.req.method,
@@ -148,8 +154,9 @@ function methodsOf(app: Api, path: string): readonly string[] {
 function patternMatches(pattern: string, path: string): boolean {
   const want = pattern.split('/');
   const got = path.split('/');
-  return (
-    want.length === got.length &&
-    want.every((segment, i) => segment.startsWith(':') || segment === got[i])
-  );
+  // A last parameter with a pattern of its own takes further segments.
+  const fits = want.at(-1)?.endsWith('{.+}')
+    ? want.length <= got.length
+    : want.length === got.length;
+  return fits && want.every((segment, i) => segment.startsWith(':') || segment === got[i]);
 }

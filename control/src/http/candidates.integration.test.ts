@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readdir } from 'node:fs/promises';
-import { plainModule } from '@portarium/admission/testing/wasm-builder';
+import {
+  buildModule,
+  exportFunction,
+  plainModule,
+  STATUS,
+} from '@portarium/admission/testing/wasm-builder';
 import { digestOf } from '@portarium/contracts/digest';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import type { Clock } from '../application/ports/clock.ts';
@@ -76,6 +81,21 @@ const tell = (from: TestInstance, path: 'claims' | 'verdicts', json: object, key
   });
 const claim = (from: TestInstance, plugin: string) =>
   tell(from, 'claims', { plugin, isolation: 'process', engine: 'test' });
+
+interface Rejected {
+  readonly subject: { readonly plugin?: string };
+  readonly data: { readonly rules: string[]; readonly [field: string]: unknown };
+}
+/** The last entry, which is a rejection. */
+async function rejection(): Promise<Rejected> {
+  const entries = await read((tx) => tx.listEntries({ after: 0, limit: 1_000 }));
+  const last = JSON.parse(new TextDecoder().decode(entries.at(-1)?.bytes));
+  expect(last.type).toBe('plugin.rejected');
+  return last;
+}
+
+/** The same module with one more section: another digest. */
+const OTHER_BYTES = new Uint8Array([...ECHO_MODULE, 0, 2, 1, 0x78]);
 
 test('code that an engine refuses is a finding from a cell; the refusal is evidence, and nothing is kept', async () => {
   const before = await stored();
@@ -176,6 +196,86 @@ test('what an upload that was cut off left can not be taken, and is deleted', as
     return tx`SELECT count(*)::integer AS rows FROM plugin_candidates`;
   });
   expect(left?.rows).toBe(0);
+  expect((await rejection()).data).toEqual({ moduleDigest, rules: ['module.cut-off'] });
+});
+
+test('bytes that want the name of a version that exists are on record, also when they lose a race for it', async () => {
+  const digest = await digestOf(OTHER_BYTES);
+  const late = await upload(instance, { name: 'first', module: OTHER_BYTES });
+  const { code } = (await late.json()) as { code: string };
+  expect([late.status, code]).toEqual([409, 'plugin.version-exists']);
+  expect(await rejection()).toMatchObject({
+    subject: { plugin: digest },
+    data: { name: 'first', version: '1.0.0', rules: ['version.exists'] },
+  });
+  expect((await upload(instance, { name: 'first' })).status).toBe(201);
+  const racers = await Promise.all([
+    upload(instance, { name: 'raced' }),
+    upload(instance, { name: 'raced', module: OTHER_BYTES }),
+  ]);
+  expect(racers.map(({ status }) => status).sort()).toEqual([201, 409]);
+  expect((await rejection()).data).toMatchObject({ name: 'raced', rules: ['version.exists'] });
+});
+
+test('a demand for signatures that comes while an upload is tried is heard', async () => {
+  const uploaded = upload(deaf, { name: 'slow' });
+  const plugin = await waiting();
+  const demand = (signature: string) =>
+    instance.call('PUT', '/v1/workspaces/local/plugin-rules', {
+      role: 'admin',
+      json: { signature, quarantineAfter: 5, crashWindowMs: 600_000 },
+    });
+  expect((await demand('required')).status).toBe(200);
+  const taken = await claim(instance, plugin);
+  const moduleDigest = await digestOf(new Uint8Array(await taken.arrayBuffer()));
+  expect((await tell(instance, 'verdicts', { plugin, moduleDigest })).status).toBe(204);
+  const response = await uploaded;
+  const { code } = (await response.json()) as { code: string };
+  expect([response.status, code]).toEqual([422, 'plugin.signature-required']);
+  expect((await rejection()).data.rules).toEqual(['signature.required']);
+  expect((await demand('optional')).status).toBe(200);
+});
+
+test('names that a module chose for its exports break nothing, and are not carried along', async () => {
+  const long = Array.from({ length: 400 }, (_, i) => `${i}`.padStart(700, '\u0001'));
+  const module = buildModule({
+    ...{ types: [STATUS], functions: [0], bodies: [[0, 0x41, 0, 0x0b]] },
+    exports: ['echo', 'a\u0000b', ...long].map((name) => exportFunction(name, 0)),
+  });
+  const response = await upload(instance, { name: 'named', module });
+  expect(response.status).toBe(201);
+  expect((await response.text()).length).toBeLessThan(100_000);
+});
+
+test('uploads that take their time are counted before their bytes are read', async () => {
+  const { promise: end, resolve } = Promise.withResolvers<void>();
+  const slow = Array.from({ length: PLATFORM_LIMITS.candidates }, () =>
+    instance.call('POST', '/v1/workspaces/local/plugins', {
+      role: 'author',
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      body: new ReadableStream({
+        async pull(controller) {
+          await end;
+          controller.close();
+        },
+      }),
+    }),
+  );
+  await new Promise((done) => setTimeout(done, 1_000));
+  const limited = await upload(instance, { name: 'next' });
+  expect([limited.status, limited.headers.get('retry-after')]).toEqual([429, '1']);
+  resolve();
+  expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([400, 400, 400, 400]);
+  expect((await upload(instance, { name: 'next' })).status).toBe(201);
+});
+
+test('an upload of a thousand parts that nobody asked for gets a short answer', async () => {
+  const form = uploadForm({ name: 'parts' });
+  for (let i = 0; i < 1_000; i++) form.append(`${i}`.padStart(500, 'x'), '');
+  const path = '/v1/workspaces/local/plugins';
+  const response = await instance.call('POST', path, { role: 'author', body: form });
+  expect(response.status).toBe(422);
+  expect((await response.text()).length).toBeLessThan(10_000);
 });
 
 test('without a host an upload is answered 503 in time, and nothing of it is kept', async () => {
@@ -190,6 +290,24 @@ test('without a host an upload is answered 503 in time, and nothing of it is kep
   expect(problem.detail).toBe('No sandbox host took the module within 30 s. Nothing was stored.');
   expect(await stored()).toEqual(before);
   expect((await claim(instance, plugin)).status).toBe(404);
+  const { subject, data } = await rejection();
+  expect([subject.plugin, data.rules, data.tried]).toEqual([
+    ...[await digestOf(ECHO_MODULE), ['module.not-tried'], undefined],
+  ]);
+});
+
+test('what a host took and never spoke of is on record with that host', async () => {
+  const uploaded = upload(deaf, { name: 'swallowed', module: OTHER_BYTES });
+  expect((await claim(other, await waiting())).status).toBe(200);
+  aheadMs = PLATFORM_LIMITS.candidateMs;
+  expect((await uploaded).status).toBe(503);
+  aheadMs = 0;
+  const { subject, data } = await rejection();
+  expect(subject.plugin).toBe(await digestOf(OTHER_BYTES));
+  expect(data).toMatchObject({
+    ...{ name: 'swallowed', rules: ['module.not-tried'] },
+    tried: { isolation: 'process', engine: 'test' },
+  });
 });
 
 test('a workspace has at most four modules tried at once', async () => {

@@ -1,5 +1,6 @@
 /** Liveness, readiness with reasons, and what is running. No authentication, no tenant data. */
 import type { Context } from '../application/context.ts';
+import { frozenLogs } from '../application/frozen-logs.ts';
 import type { Api } from './api.ts';
 
 export interface HealthProbes {
@@ -10,6 +11,11 @@ export interface HealthProbes {
 }
 
 const PROBE_TIMEOUT_MS = 2_500;
+
+/** A probe’s failure that is said as it stands, without tenant data: the part answers. */
+export class ConditionError extends Error {
+  override readonly name = 'ConditionError';
+}
 
 export function healthRoutes(app: Api, context: Context, probes: HealthProbes): void {
   app.get('/livez', (exchange) => exchange.json({ status: 'ok' }));
@@ -25,8 +31,21 @@ export function healthRoutes(app: Api, context: Context, probes: HealthProbes): 
     for (const [name, probe] of Object.entries({ ...probes.required, ...probes.optional })) {
       parts[name] = (await failures({ [name]: probe }))[0] ?? 'ok';
     }
-    return exchange.json({ version: context.version, vault: context.vault.kind, parts });
+    return exchange.json({
+      version: context.version,
+      vault: context.vault.kind,
+      evidenceStore: context.objects.kind,
+      parts,
+    });
   });
+}
+
+/** @throws ConditionError that counts the logs which take no entry; whose they are is nobody’s business here */
+export async function assertNoneFrozen(
+  context: Pick<Context, 'store' | 'directory'>,
+): Promise<void> {
+  const { length } = await frozenLogs(context);
+  if (length > 0) throw new ConditionError(`frozen: ${length} (evidence.rolled-back)`);
 }
 
 async function failures(probes: Readonly<Record<string, () => Promise<void>>>): Promise<string[]> {
@@ -40,6 +59,7 @@ async function failures(probes: Readonly<Record<string, () => Promise<void>>>): 
         await Promise.race([probe(), timeout]);
         return [];
       } catch (error) {
+        if (error instanceof ConditionError) return [error.message];
         return [
           `${name}: ${error instanceof Error && error.message === 'no answer' ? 'no answer' : 'away'}`,
         ];

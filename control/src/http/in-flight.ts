@@ -1,5 +1,5 @@
 /**
- * Bounds the requests that one key, and all keys together, have in flight, so that one caller can
+ * Bounds the requests that one key (or workspace), and all together, have in flight, so that one caller can
  * not take the connections of all others. Rates over time are another matter (`rate-limiter.ts`).
  */
 

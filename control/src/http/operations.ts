@@ -4,6 +4,7 @@
  */
 
 import { DigestSchema } from '@portarium/contracts/digest';
+import { parseTilePath, type TilePlace } from '@portarium/contracts/entry-bundle';
 import type { ApiErrorCode } from '@portarium/contracts/errors';
 import { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import {
@@ -29,8 +30,10 @@ import {
 import { RevokePublisherSchema, TrustPublisherSchema } from '../application/manage-publishers.ts';
 import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { QuarantineSchema } from '../application/quarantine-version.ts';
+import { RecoverSchema } from '../application/recover-log.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
 import { ResolveActionSchema } from '../application/resolve-action.ts';
+import { RotateLogKeySchema } from '../application/rotate-log-key.ts';
 import { ApprovalRulesSchema } from '../application/set-approval-rules.ts';
 import { SetCurrentVersionSchema } from '../application/set-current-version.ts';
 import { PluginRulesSchema } from '../application/set-plugin-rules.ts';
@@ -66,6 +69,8 @@ export interface Operation {
   readonly headers?: readonly RequestHeader[];
   /** The answer has an `ETag`, which `If-Match` of a change may name. */
   readonly tagged?: true;
+  /** `{ws}` may be `_instance`: the log of the instance itself. */
+  readonly instanceLog?: true;
   readonly answers: Readonly<Record<number, AnswerName>>;
   /** Beside those that every operation with its parts has. */
   readonly errors?: readonly ApiErrorCode[];
@@ -77,7 +82,14 @@ const approval = { id: ApprovalIdSchema };
 const credential = { id: CredentialIdSchema };
 const key = { id: KeyIdSchema };
 const plugin = { name: PluginNameSchema };
-const sequenceNumber = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
+/** What stands behind `tile/`. */
+const tile = v.pipe(
+  v.string(),
+  v.regex(/^(entries|\d{1,2})\/(x\d{3}\/)*\d{3}(\.p\/[1-9]\d{0,2})?$/),
+  v.transform((path) => parseTilePath(`tile/${path}`)),
+  v.nonOptional(v.custom<TilePlace | undefined>(() => true)),
+);
+const sequence = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
 const pluginVersion = { ...plugin, version: VersionSchema };
 
 export const OPERATIONS = {
@@ -222,7 +234,10 @@ export const OPERATIONS = {
     params: pluginVersion,
     body: DecidePluginSchema,
     answers: { 200: 'PluginVersion' },
-    errors: ['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'],
+    errors: [
+      ...(['approval.excluded', 'approval.closed', 'approval.stale', 'conflict'] as const),
+      'plugin.signature-refused',
+    ],
   },
   setCurrentVersion: {
     id: 'setCurrentVersion',
@@ -556,6 +571,7 @@ export const OPERATIONS = {
       limit: pageLimit(100),
       action: v.optional(ActionIdSchema),
     }),
+    instanceLog: true,
     answers: { 200: 'EvidencePage' },
   },
   getCheckpoint: {
@@ -564,7 +580,38 @@ export const OPERATIONS = {
     path: `${WS}/evidence/log/checkpoint`,
     permission: 'evidence.read',
     summary: 'Get the newest signed checkpoint of the log',
+    instanceLog: true,
     answers: { 200: 'text/plain' },
+  },
+  getTile: {
+    id: 'getTile',
+    method: 'get',
+    path: `${WS}/evidence/log/tile/{tile}`,
+    permission: 'evidence.read',
+    summary: 'Get a tile of hashes, or a bundle of entries, of the signed log (C2SP tlog-tiles)',
+    params: { tile },
+    instanceLog: true,
+    answers: { 200: 'application/octet-stream' },
+  },
+  proveEntry: {
+    id: 'proveEntry',
+    method: 'get',
+    path: `${WS}/evidence/proof`,
+    permission: 'evidence.read',
+    summary: 'Prove that an entry is in the signed log',
+    query: v.strictObject({ seq: sequence, size: v.optional(sequence) }),
+    instanceLog: true,
+    answers: { 200: 'EntryProof' },
+  },
+  proveConsistency: {
+    id: 'proveConsistency',
+    method: 'get',
+    path: `${WS}/evidence/consistency`,
+    permission: 'evidence.read',
+    summary: 'Prove that the log of one size is the beginning of the log of another',
+    query: v.strictObject({ from: sequence, to: v.optional(sequence) }),
+    instanceLog: true,
+    answers: { 200: 'ConsistencyProof' },
   },
   getVerifierKeys: {
     id: 'getVerifierKeys',
@@ -572,7 +619,39 @@ export const OPERATIONS = {
     path: `${WS}/evidence/vkeys`,
     permission: 'evidence.read',
     summary: 'Get the keys that verify the log, the newest first',
+    instanceLog: true,
     answers: { 200: 'text/plain' },
+  },
+  listLogKeys: {
+    id: 'listLogKeys',
+    method: 'get',
+    path: `${WS}/evidence/keys`,
+    permission: 'evidence.read',
+    summary:
+      'List the keys that sign the log or have signed it, with their validity, the newest first',
+    instanceLog: true,
+    answers: { 200: 'LogKeys' },
+  },
+  rotateLogKey: {
+    id: 'rotateLogKey',
+    method: 'post',
+    path: '/v1/evidence/keys',
+    permission: 'log-key.rotate',
+    summary: 'Hand the signing of checkpoints over to a new key',
+    body: RotateLogKeySchema,
+    answers: { 200: 'LogKeys' },
+    errors: ['conflict'],
+  },
+  recoverLog: {
+    id: 'recoverLog',
+    method: 'post',
+    path: `${WS}/evidence/recovery`,
+    permission: 'evidence.recover',
+    summary: 'Put entries back that the database lost, or say with dryRun what would be done',
+    body: RecoverSchema,
+    instanceLog: true,
+    answers: { 200: 'Recovery' },
+    errors: ['conflict'],
   },
   exportEvidence: {
     id: 'exportEvidence',
@@ -583,11 +662,12 @@ export const OPERATIONS = {
     query: v.strictObject({
       action: v.optional(ActionIdSchema),
       /** First and last entry of a range; it is widened to whole entry bundles of 256. */
-      from: v.optional(sequenceNumber),
-      to: v.optional(sequenceNumber),
+      from: v.optional(sequence),
+      to: v.optional(sequence),
       /** `none` leaves out what guests read; then nothing can be replayed. */
       bodies: v.optional(v.picklist(['all', 'none']), 'all'),
     }),
+    instanceLog: true,
     answers: { 200: 'application/x-tar' },
     errors: ['body.too-large', 'not-found'],
   },

@@ -18,19 +18,30 @@ import {
 import { type Upload, uploadPlugin } from '../application/upload-plugin.ts';
 import { type Api, type Exchange, unwrap } from './api.ts';
 import { etag } from './entity-tag.ts';
+import { InFlight } from './in-flight.ts';
 import { OPERATIONS } from './operations.ts';
-import { refuse } from './problems.ts';
+import { ProblemError, refuse } from './problems.ts';
 import { readBytes } from './read-body.ts';
 import { route } from './route.ts';
 
 /** Room for the multipart frame around module, manifest and signature. */
 const MULTIPART_OVERHEAD = 64 * 1024;
 
+/** Parts of an upload that nobody asked for, of which a problem tells. */
+const SHOWN_PARTS = 20;
+
 export function pluginRoutes(app: Api, context: Context): void {
+  // Before a byte is read: what an upload holds of memory is a multiple of its module.
+  const uploads = new InFlight(PLATFORM_LIMITS.candidates, PLATFORM_LIMITS.uploads);
   route(app, context, OPERATIONS.uploadPlugin, async ({ exchange, caller, workspace }) => {
-    const upload = await readUpload(exchange.req.raw);
-    const plugin = unwrap(await uploadPlugin(context, caller, workspace, upload));
-    return exchange.json(pluginView(plugin), 201);
+    if (!uploads.enter(workspace)) return tooManyUploads(workspace);
+    try {
+      const upload = await readUpload(exchange.req.raw);
+      const plugin = unwrap(await uploadPlugin(context, caller, workspace, upload));
+      return exchange.json(pluginView(plugin), 201);
+    } finally {
+      uploads.leave(workspace);
+    }
   });
 
   route(app, context, OPERATIONS.listPlugins, async ({ exchange, workspace }) => {
@@ -136,6 +147,11 @@ function versionsAnswer(exchange: Exchange, { versions, current }: VersionsView)
   return exchange.json(body, 200, etag(String(current.revision)));
 }
 
+function tooManyUploads(workspace: WorkspaceId): never {
+  const detail = `${workspace}, or this instance, has as many uploads under way as it may have.`;
+  throw new ProblemError({ code: 'rate.limited', detail }, { 'retry-after': '1' });
+}
+
 async function readUpload(request: Request): Promise<Upload> {
   const contentType = request.headers.get('content-type') ?? '';
   if (!/^multipart\/form-data\s*;/i.test(contentType)) {
@@ -159,8 +175,8 @@ async function readUpload(request: Request): Promise<Upload> {
   const unknown = [...form.keys()].filter(
     (name) => !['manifest', 'module', 'signature'].includes(name),
   );
-  const errors = unknown.map((name) => ({
-    pointer: `/${name}`,
+  const errors = unknown.slice(0, SHOWN_PARTS).map((name) => ({
+    pointer: `/${plainText(name, 64)}`,
     message: 'this part is not known here',
   }));
   for (const name of ['manifest', 'module', 'signature']) {

@@ -24,9 +24,9 @@ afterAll(async () => {
   await instance?.[Symbol.asyncDispose]();
 });
 
-const manifestOf = (name: string, version: string) => ({
+const manifestOf = ({ name, version, more = [] }: Made) => ({
   ...{ schema: 1, name, version },
-  operations: [{ name: 'echo', export: 'echo', effect: 'read' }],
+  operations: ['echo', ...more].map((one) => ({ name: one, export: 'echo', effect: 'read' })),
 });
 /** The same module, with a custom section that makes its digest another. */
 const moduleOf = (text: string) =>
@@ -36,13 +36,12 @@ interface Made {
   readonly name: string;
   readonly version: string;
   readonly module: Uint8Array;
+  /** Further operations. */
+  readonly more?: readonly string[];
 }
-async function sign(
-  { name, version, module }: Made,
-  key: TestKey,
-  publisher = key.name,
-): Promise<string> {
-  const manifest = v.parse(ManifestSchema, manifestOf(name, version)) as unknown as JsonValue;
+async function sign(one: Made, key: TestKey, publisher = key.name): Promise<string> {
+  const { name, version, module } = one;
+  const manifest = v.parse(ManifestSchema, manifestOf(one)) as unknown as JsonValue;
   const manifestDigest = await digestOf(new TextEncoder().encode(canonicalText(manifest)));
   const plugin = { name, version, digest: await digestOf(module), manifestDigest };
   return signPlugin(plugin, publisher, key.privateKey, key.publicKey);
@@ -54,15 +53,11 @@ interface Pushed {
   readonly detail?: string;
   readonly signature?: { readonly publisher: string };
 }
-async function push(
-  { name, version, module }: Made,
-  signature?: string,
-  workspace = 'local',
-): Promise<Answer<Pushed>> {
+async function push(one: Made, signature?: string, workspace = 'local'): Promise<Answer<Pushed>> {
   const form = new FormData();
-  const manifest = JSON.stringify(manifestOf(name, version));
+  const manifest = JSON.stringify(manifestOf(one));
   form.set('manifest', new Blob([manifest], { type: 'application/json' }));
-  form.set('module', new Blob([module as Uint8Array<ArrayBuffer>]), 'module.wasm');
+  form.set('module', new Blob([one.module as Uint8Array<ArrayBuffer>]), 'module.wasm');
   if (signature !== undefined) form.set('signature', signature);
   const role = workspace === 'local' ? 'author' : 'admin';
   const path = `/v1/workspaces/${workspace}/plugins`;
@@ -210,6 +205,29 @@ test('a revoked key signs nothing any more; the versions that it signed are kept
   expect((await entries('plugin.quarantined')).at(-1)).toMatchObject({
     ...{ cause: 'publisher-revoked', by: 'bootstrap-admin', rationale: 'lost' },
   });
+});
+
+test('a version that waits for people when its key is revoked is agreed to by nobody, and can be denied', async () => {
+  const key = await testKey('waiter');
+  const { fingerprint } = (await trust(key.verifierKey)).body;
+  const one = made();
+  expect((await push(one, await sign(one, key))).status).toBe(201);
+  const grown = { ...made('1.1.0', one.name), more: ['other'] };
+  expect((await push(grown, await sign(grown, key))).body.state).toBe('pending-approval');
+  expect((await revoke(fingerprint, 'quarantine')).status).toBe(200);
+  const path = `/plugins/${one.name}/versions/1.1.0`;
+  interface Shown {
+    readonly state: string;
+    readonly approval: { readonly digest: string };
+  }
+  const { approval } = (await send<Shown>(instance, 'approver', 'GET', path)).body;
+  const decide = (decision: string) =>
+    send(instance, 'approver', 'POST', `${path}/decisions`, {
+      ...{ decision, rationale: 'looked', digest: approval.digest },
+    });
+  const agreed = await decide('approve');
+  expect([agreed.status, agreed.body.code]).toEqual([422, 'plugin.signature-refused']);
+  expect((await decide('deny')).body.state).toBe('denied');
 });
 
 test('a key that is revoked while an upload is admitted either refuses it or finds it', async () => {

@@ -3,6 +3,7 @@ import type { EgressRule } from '@portarium/contracts/egress-rule';
 import { drawVersion } from '@portarium/contracts/rollout';
 import { LEDGER_RULES, pushPlugin } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
+import { ECHO_MODULE } from '../testing/upload-form.ts';
 import { verifyLog } from '../testing/verify-log.ts';
 import { type Answer, send } from '../testing/writes.ts';
 
@@ -23,6 +24,24 @@ async function plugin(versions: Readonly<Record<string, readonly EgressRule[]>>)
     await pushPlugin(instance, { name, version, egress });
   }
   return name;
+}
+
+/** @returns the state in which the version is then */
+async function upload(
+  name: string,
+  version: string,
+  egress: readonly EgressRule[],
+): Promise<string> {
+  const form = new FormData();
+  const operations = ['write', 'look', 'wipe'].map((one, i) => ({
+    ...{ name: one, export: 'echo', effect: ['write', 'read', 'destructive'][i] },
+  }));
+  form.set('manifest', JSON.stringify({ schema: 1, name, version, egress, operations }));
+  form.set('module', new Blob([ECHO_MODULE as Uint8Array<ArrayBuffer>]), 'module.wasm');
+  const answer = await instance.call('POST', '/v1/workspaces/local/plugins', {
+    ...{ role: 'author', body: form },
+  });
+  return ((await answer.json()) as { state: string }).state;
 }
 
 const choose = (name: string, wanted: object, role = 'operator'): Promise<Answer> =>
@@ -123,6 +142,47 @@ test('a quarantined version leaves its weight to the others, and when none is le
   await expect(ask(`${name}@1.0.0`)).rejects.toThrow('plugin.quarantined');
   expect((await ask(`${name}@1.2.0`)).plugin.version).toBe('1.2.0');
   await expect(ask('nobodys')).rejects.toThrow('not-found');
+});
+
+test('what comes before the version that stands takes no place, although that one is quarantined', async () => {
+  const name = await plugin({ '1.1.0': [LOOK] });
+  await quarantine(name, '1.1.0');
+  await pushPlugin(instance, { name, version: '1.0.0', egress: [LOOK] });
+  await expect(ask(name)).rejects.toThrow('plugin.quarantined');
+  await pushPlugin(instance, { name, version: '1.2.0', egress: [LOOK] });
+  expect((await ask(name)).plugin.version).toBe('1.2.0');
+});
+
+test('while the chosen version is quarantined, an upload is compared with it and not with a larger one', async () => {
+  const wide: EgressRule = { ...LOOK, methods: ['GET', 'POST'] };
+  const name = await plugin({ '1.0.0': [LOOK], '1.1.0': [wide] });
+  await choose(name, { version: '1.0.0' });
+  await quarantine(name, '1.1.0');
+  await quarantine(name, '1.0.0');
+  await expect(ask(name)).rejects.toThrow('plugin.quarantined');
+  expect(await upload(name, '1.2.0', [wide])).toBe('pending-approval');
+  expect(await upload(name, '1.3.0', [LOOK])).toBe('active');
+});
+
+test('who uploaded a larger version brings no action to it by quarantine of what runs beside it', async () => {
+  const wide: EgressRule = { ...LOOK, methods: ['GET', 'POST'] };
+  const operator = await keyOf('operator', 'bootstrap-author');
+  const stop = (name: string, role: string) =>
+    send(instance, role, 'PUT', `/plugins/${name}/versions/1.1.0/quarantine`, {
+      ...{ quarantined: true, rationale: 'a test' },
+    });
+  const name = await plugin({ '1.0.0': [wide], '1.1.0': [LOOK] });
+  expect((await stop(name, operator)).body.code).toBe('approval.excluded');
+  expect((await ask(name)).plugin.version).toBe('1.1.0');
+  await choose(name, { weights: { '1.0.0': 1, '1.1.0': 999 } });
+  expect((await stop(name, operator)).body.code).toBe('approval.excluded');
+  // The way that the answer names: then nothing is left to go elsewhere.
+  expect((await choose(name, { weights: { '1.1.0': 1 } }, operator)).status).toBe(200);
+  expect((await stop(name, operator)).status).toBe(200);
+  await expect(ask(name)).rejects.toThrow('plugin.quarantined');
+  const other = await plugin({ '1.0.0': [wide], '1.1.0': [LOOK] });
+  expect((await stop(other, 'operator')).status).toBe(200);
+  expect((await ask(other)).plugin.version).toBe('1.0.0');
 });
 
 test('weights are of versions that may run, and either they or a version is given', async () => {

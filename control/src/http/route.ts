@@ -32,11 +32,12 @@ export function route<const O extends Operation>(
   handle: (asked: Asked<O>) => Promise<Response> | Response,
 ): void {
   const { method, permission, params = {}, headers = [], query } = operation as Operation;
-  const { body, maxBytes, free } = operation as Operation;
-  const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1');
+  const { body, maxBytes, free, instanceLog = false } = operation as Operation;
+  // A tile's path has slashes.
+  const path = operation.path.replace('{tile}', ':tile{.+}').replaceAll(/\{(\w+)\}/g, ':$1');
   app[method](path, async (exchange) => {
     const { caller, workspace } = operation.path.includes('{ws}')
-      ? await allowInWorkspace(context, exchange, permission)
+      ? await allowInWorkspace(context, exchange, permission, instanceLog)
       : { caller: await allow(context, exchange, permission), workspace: INSTANCE_WORKSPACE };
     const named = Object.entries(params).map(([name, schema]) => [
       name,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
+import { grantLedger, LEDGER_RULES, pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
 import { setPluginState } from '../testing/plugin-state.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { verifyLog } from '../testing/verify-log.ts';
@@ -70,8 +70,12 @@ test('a choice names what it saw, a version that exists, and a reason; an agent 
 test('a version that may not run is not chosen, and one that was chosen before runs no more', async () => {
   await choose('1.1.0');
   await setPluginState(instance, 'quarantined', '1.1.0');
-  expect((await versions()).current).toBe('1.2.0');
-  expect(await ranVersion()).toBe('1.2.0');
+  expect((await versions()).current).toBe('1.1.0');
+  // Somebody went back from 1.2.0: nothing goes there again until somebody says so.
+  await expect(ranVersion()).rejects.toThrow('plugin.quarantined');
+  expect(await ranVersion({ plugin: 'ledger@1.2.0' })).toBe('1.2.0');
+  // What it may reach can be changed all the same.
+  await grantLedger(instance, LEDGER_RULES);
   const refused = await choose('1.1.0');
   expect(refused.status).toBe(422);
   expect(await refused.text()).toContain('this version is quarantined');

@@ -17,7 +17,7 @@ import { ModuleHost } from './module-host.ts';
 
 export interface TestInstance extends AsyncDisposable {
   readonly composed: Composed;
-  readonly configuration: Configuration;
+  readonly configuration: Configuration & { readonly PORTARIUM_EVIDENCE_DIR: string };
   readonly app: Api;
   readonly keys: Bootstrap['keys'];
   readonly hostKey: string;
@@ -51,11 +51,12 @@ export async function startTestInstance(
     folder: MIGRATIONS,
     toolVersion: 'test',
   });
+  const evidence = join(folder, 'evidence');
   const configuration = readConfiguration({
     PORTARIUM_DATABASE_URL: database.url,
     PORTARIUM_TEMPORAL_ADDRESS: services.temporal.address,
     PORTARIUM_NATS_URL: services.nats.url,
-    PORTARIUM_EVIDENCE_DIR: join(folder, 'evidence'),
+    PORTARIUM_EVIDENCE_DIR: evidence,
     PORTARIUM_VAULT_DIR: join(folder, 'vault'),
     PORTARIUM_MASTER_KEY_FILE: masterKey,
     PORTARIUM_INSTANCE: 'test',
@@ -73,7 +74,7 @@ export async function startTestInstance(
   const host = new ModuleHost(() => ({ app, hostKey: first.hostKey }));
   return {
     composed,
-    configuration,
+    configuration: { ...configuration, PORTARIUM_EVIDENCE_DIR: evidence },
     app,
     keys: first.keys,
     hostKey: first.hostKey,

@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import {
   configuringVariables,
   inheritedVariables,
+  outerVariables,
   planeTuning,
   readEnvironment,
-  vaultVariables,
 } from './environment.ts';
 
 test('the cache follows PORTARIUM_CACHE, then XDG_CACHE_HOME', () => {
@@ -28,6 +28,19 @@ test('children inherit no credentials and no connection settings', () => {
   expect(planeTuning(environment)).toEqual({ PORTARIUM_CELLS: '2' });
 });
 
+test('an outer evidence store is the Control Plane’s alone', () => {
+  const given = {
+    PORTARIUM_EVIDENCE_STORE: 'minio',
+    PORTARIUM_EVIDENCE_ENDPOINT: 'https://s3.example.com:9000',
+    PORTARIUM_EVIDENCE_SECRET_KEY_FILE: 'secret',
+  };
+  const environment = readEnvironment({ ...given, PORTARIUM_EVIDENCE_DIR: '/elsewhere' });
+  const passed = { ...given, PORTARIUM_EVIDENCE_SECRET_KEY_FILE: resolve('secret') };
+  expect(outerVariables(environment)).toEqual(passed);
+  expect(configuringVariables(environment)).toEqual(passed);
+  expect({ ...inheritedVariables(environment), ...planeTuning(environment) }).toEqual({});
+});
+
 test('an outer vault is the Control Plane’s alone, and its files are found from any folder', () => {
   const environment = readEnvironment({
     PORTARIUM_VAULT_ADDR: 'https://vault.example.com:8200',
@@ -38,7 +51,7 @@ test('an outer vault is the Control Plane’s alone, and its files are found fro
     PORTARIUM_VAULT_ADDR: 'https://vault.example.com:8200',
     PORTARIUM_VAULT_TOKEN_FILE: resolve('token'),
   };
-  expect(vaultVariables(environment)).toEqual(given);
+  expect(outerVariables(environment)).toEqual(given);
   expect(configuringVariables(environment)).toEqual(given);
   expect({ ...inheritedVariables(environment), ...planeTuning(environment) }).toEqual({});
 });

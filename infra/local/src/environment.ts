@@ -67,6 +67,11 @@ export const EnvironmentSchema = v.object({
     v.description('vault-server of the tests to use instead of building it.'),
     v.metadata({ type: 'file' }),
   ),
+  PORTARIUM_MINIO_BIN: v.pipe(
+    filled,
+    v.description('MinIO of the tests to use instead of building it.'),
+    v.metadata({ type: 'file' }),
+  ),
   XDG_CACHE_HOME: v.pipe(
     filled,
     v.description("The user's cache folder; `~/.cache` unless given."),
@@ -121,6 +126,7 @@ export function readEnvironment(
       PORTARIUM_NATS_SERVER_BIN: found.PORTARIUM_NATS_SERVER_BIN,
       PORTARIUM_STRIPE_MOCK_BIN: found.PORTARIUM_STRIPE_MOCK_BIN,
       PORTARIUM_VAULT_SERVER_BIN: found.PORTARIUM_VAULT_SERVER_BIN,
+      PORTARIUM_MINIO_BIN: found.PORTARIUM_MINIO_BIN,
     },
     path: found.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     all: source,
@@ -139,7 +145,7 @@ export function inheritedVariables({ all }: LocalEnvironment): Record<string, st
 export function configuringVariables({ all }: LocalEnvironment): Record<string, string> {
   const variables = kept(all, isConfiguring);
   for (const [name, value] of Object.entries(variables)) {
-    if (EXTERNAL_VAULT.test(name) && name.endsWith('_FILE')) variables[name] = resolve(value);
+    if (isOuter(name) && name.endsWith('_FILE')) variables[name] = resolve(value);
   }
   return variables;
 }
@@ -154,7 +160,7 @@ export function variablesWith(
 
 function isConfiguring(name: string): boolean {
   const ours = Object.hasOwn(EnvironmentSchema.entries, name);
-  return ours || [INHERITED, PLANE_TUNING, EXTERNAL_VAULT].some((names) => names.test(name));
+  return ours || isOuter(name) || INHERITED.test(name) || PLANE_TUNING.test(name);
 }
 
 /** Tuning variables of the planes that a person may set for `up`; connection settings are ours. */
@@ -164,9 +170,15 @@ const PLANE_TUNING =
 /** Where the Control Plane keeps credentials, if not in the sealed vault of the data folder. */
 const EXTERNAL_VAULT = /^PORTARIUM_VAULT_(ADDR|TOKEN_FILE|MOUNT|PREFIX|NAMESPACE|CA_FILE)$/;
 
-/** For the Control Plane alone. */
-export function vaultVariables(environment: LocalEnvironment): Record<string, string> {
-  return kept(configuringVariables(environment), (name) => EXTERNAL_VAULT.test(name));
+/** Where the Control Plane keeps artifacts, if not in the data folder. */
+const EXTERNAL_STORE =
+  /^PORTARIUM_EVIDENCE_(STORE|ENDPOINT|REGION|BUCKET|ACCESS_KEY_FILE|SECRET_KEY_FILE|CA_FILE)$/;
+
+const isOuter = (name: string) => EXTERNAL_VAULT.test(name) || EXTERNAL_STORE.test(name);
+
+/** Of services of one's own; for the Control Plane alone. */
+export function outerVariables(environment: LocalEnvironment): Record<string, string> {
+  return kept(configuringVariables(environment), isOuter);
 }
 
 /** The tuning variables that the person who runs the launcher has set. */

@@ -5,15 +5,28 @@ import { dataFolderAt } from './data-folder.ts';
 import type { LocalEnvironment } from './environment.ts';
 import { broken, type Finding, fine, lacking } from './finding.ts';
 import { isPortFree, PREFERRED_HTTP_PORT } from './free-ports.ts';
+import { frozenLogAt } from './frozen-log.ts';
 import { readStatus, type StackStatus } from './running-stack.ts';
 
-/** Findings `stack` and `port …`. */
+/** Findings `stack` and `port …`, and `evidence log` when a running stack has frozen ones. */
 export async function examineStack(
   dataDir: string,
   environment: LocalEnvironment,
 ): Promise<readonly Finding[]> {
   const status = readStatus(dataDir);
-  return [stackFinding(status), await portFinding(status, environment)];
+  return [
+    stackFinding(status),
+    await portFinding(status, environment),
+    ...(await evidenceFindings(status)),
+  ];
+}
+
+async function evidenceFindings({ url, supervisor }: StackStatus): Promise<readonly Finding[]> {
+  const said = url === undefined || supervisor === undefined ? undefined : await frozenLogAt(url);
+  if (said === undefined) return [];
+  const fix =
+    'Look at each: portarium evidence recover --dry-run --workspace W (docs/how-to/recover-a-log.md)';
+  return [broken('evidence log', `${said}: the database contradicts what was signed`, fix)];
 }
 
 function stackFinding({ dataDir, state, supervisor, url, parts, error }: StackStatus): Finding {

@@ -4,7 +4,13 @@
 export type PartName = 'postgres' | 'temporal' | 'nats' | 'control' | 'sandbox';
 
 /** Steps that report progress without being a process of their own. */
-export type StepName = PartName | 'stripe-mock' | 'vault-server' | 'migrate' | 'bootstrap';
+export type StepName =
+  | PartName
+  | 'stripe-mock'
+  | 'vault-server'
+  | 'minio'
+  | 'migrate'
+  | 'bootstrap';
 
 export type ProgressState =
   | 'resolving'

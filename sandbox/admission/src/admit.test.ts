@@ -51,6 +51,28 @@ test('a plain module is admitted with both digests and a report', async () => {
   expect(WebAssembly.validate(admission.module as Uint8Array<ArrayBuffer>)).toBe(true);
 });
 
+test('a report stays small and can be stored, whatever names a module gives its exports', async () => {
+  const names = [
+    'run',
+    'a\u0000b',
+    ...Array.from({ length: 300 }, (_, i) => `${i}${'é'.repeat(700)}`),
+  ];
+  const exports = names.map((name) => exportFunction(name, 0));
+  const admission = await admit(plainModule({ exports }), sampleManifest(), LIMITS);
+  if (!admission.ok) throw new Error(JSON.stringify(admission.findings));
+  const { exports: told } = admission.report;
+  expect(told.slice(0, 3)).toEqual(['run', 'a\\u{0}b', `0${'é'.repeat(99)}…`]);
+  expect(told).toHaveLength(100);
+  const twice = importFunction('extism:host/env', 'alloc', 1);
+  const imports = { types: [PROCEDURE, [0x60, 1, 0x7e, 1, 0x7e]], imports: [twice, twice] };
+  const again = await admit(
+    plainModule({ ...imports, exports: [exportFunction('run', 2)] }),
+    sampleManifest(),
+    LIMITS,
+  );
+  expect(again.ok && again.report.imports).toEqual(['extism:host/env#alloc']);
+});
+
 test('the memory maximum is the limit, and a lower declared one stays', async () => {
   for (const [declared, written] of [
     [undefined, 32],

@@ -20,7 +20,9 @@ import { HEADER } from './sections.ts';
 export interface AdmissionReport {
   /** Maximum of the rewritten memory in pages of 64 KiB; 0 without a memory. */
   readonly memoryPages: number;
+  /** Each once. */
   readonly imports: readonly string[];
+  /** The first of them, made safe to show: who made the module chose as many and as long ones as they liked. */
   readonly exports: readonly string[];
   /** Of the original bytes. */
   readonly sizeBytes: number;
@@ -40,11 +42,15 @@ export type Admission =
     }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
-/** @param limits the effective limits of the plugin; `memoryMiB` bounds its memory */
+/**
+ * @param limits the effective limits of the plugin; `memoryMiB` bounds its memory
+ * @param digest of `bytes`, from a caller who has it
+ */
 export async function admit(
   bytes: Uint8Array,
   manifest: Manifest,
   limits: Pick<AttemptLimits, 'memoryMiB'>,
+  digest?: Digest,
 ): Promise<Admission> {
   const findings = checkSchemas(manifest);
   const read = readBytes(bytes);
@@ -57,13 +63,15 @@ export async function admit(
   return {
     ok: true,
     module,
-    digest: await digestOf(bytes),
+    digest: digest ?? (await digestOf(bytes)),
     moduleDigest: await digestOf(module),
     rewriter: REWRITER,
     report: {
       memoryPages: memoryPages(read.module, limits.memoryMiB),
-      imports: read.module.imports.map(({ module: from, name }) => `${from}#${name}`),
-      exports: read.module.exports.map(({ name }) => name),
+      imports: [...new Set(read.module.imports.map(({ module: from, name }) => `${from}#${name}`))],
+      exports: read.module.exports
+        .slice(0, MAX_EXPORTS)
+        .map(({ name }) => visible(name, MAX_EXPORT_NAME)),
       sizeBytes: bytes.length,
     },
   };
@@ -87,11 +95,15 @@ function shown(finding: Finding): Finding {
   };
 }
 
+/** Stand in each answer about a version, and are read with it. */
+const MAX_EXPORTS = 100;
+const MAX_EXPORT_NAME = 100;
+
 const MAX_TEXT = 500;
 const NOT_SHOWN = /[^\p{L}\p{N}\p{P}\p{S} ]/gu;
 
-function visible(text: string): string {
-  const head = text.slice(0, MAX_TEXT).toWellFormed();
+function visible(text: string, most = MAX_TEXT): string {
+  const head = text.slice(0, most).toWellFormed();
   const whole = head.length === text.length ? head : `${head}…`;
   return whole.replaceAll(NOT_SHOWN, (character) => {
     const code = character.codePointAt(0) ?? 0;

@@ -36,9 +36,9 @@ const many = (count: number, one: Bytes): ModuleParts => ({
 
 test('a small module that declares millions of locals is refused before an engine sees it', async () => {
   const bytes = plainModule(many(20_000, body(50_000)));
-  const started = performance.now();
+  const started = process.cpuUsage();
   expect(await rulesOf(bytes)).toEqual(['code.locals']);
-  expect(performance.now() - started).toBeLessThan(2_500);
+  expect(cpuMs(started)).toBeLessThan(2_500);
 });
 
 test('a function has at most 10,000 locals, and all together at most 1,000,000', async () => {
@@ -97,3 +97,9 @@ test('functions, parameters, results, names, globals and segments are bounded', 
   const long: Bytes = [1, 0, ...encodeU32(1024 * 1024), ...Array<number>(1024 * 1024).fill(0)];
   expect(await rules({ elements: [long] })).toEqual(['module.count']);
 });
+
+/** Milliseconds that this process computed since `started`: the same on a busy machine. */
+function cpuMs(started: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1_000;
+}

@@ -91,8 +91,10 @@ export const CellMessageSchema = v.variant('type', [
     method: text(MAX_METHOD_CHARACTERS),
     url: text(MAX_URL_CHARACTERS),
     headers: v.pipe(
-      v.array(v.strictTuple([text(MAX_HEADER_NAME_CHARACTERS), text(MAX_URL_CHARACTERS)])),
+      // Counted before any is looked at.
+      v.array(v.unknown()),
       v.maxLength(MAX_FETCH_HEADERS),
+      v.array(v.strictTuple([text(MAX_HEADER_NAME_CHARACTERS), text(MAX_URL_CHARACTERS)])),
     ),
     /** The part that was too large, with its true size in characters, headers or bytes. */
     omitted: v.optional(

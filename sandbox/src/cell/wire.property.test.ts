@@ -48,6 +48,23 @@ test('a frame over the cap is refused from its length alone', () => {
   expect(() => reader.push(Uint8Array.of(0, 0, 0, 101))).toThrow(ProtocolViolation);
 });
 
+test('a long head is refused whatever its frame may hold', () => {
+  const reader = new FrameReader(1_000, 20);
+  const [frame] = reader.push(encodeFrame(0, { a: 1 }, new Uint8Array(500)));
+  expect(frame).toMatchObject({ head: { a: 1 }, headBytes: 7 });
+  expect(() => reader.push(encodeFrame(1, { a: 'x'.repeat(20) }))).toThrow(/a head of 28 bytes/);
+});
+
+test('a frame that comes byte by byte is refused', () => {
+  const frame = encodeFrame(0, {}, new Uint8Array(100_000));
+  const send = (size: number) => {
+    const reader = new FrameReader(1_000_000);
+    for (let at = 0; at < frame.length; at += size) reader.push(frame.subarray(at, at + size));
+  };
+  expect(() => send(1)).toThrow(/pieces/);
+  expect(() => send(512)).not.toThrow();
+});
+
 test('a repeated or skipped sequence number is refused', () => {
   const reader = new FrameReader(1_000);
   reader.push(encodeFrame(0, {}));

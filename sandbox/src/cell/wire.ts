@@ -6,6 +6,8 @@
 /** A frame's head, before anybody has checked what it says. */
 export interface Frame {
   readonly head: unknown;
+  /** Of the head as it was sent. */
+  readonly headBytes: number;
   readonly body: Uint8Array;
 }
 
@@ -15,6 +17,9 @@ export class ProtocolViolation extends Error {
 }
 
 const PREFIX = 12;
+/** Chunks of one frame: whoever sends bytes one by one costs a reader far more than itself. */
+const SPARE_CHUNKS = 1_024;
+const LEAST_CHUNK_BYTES = 256;
 const EMPTY = new Uint8Array();
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -35,12 +40,15 @@ export function encodeFrame(sequence: number, head: object, body: Uint8Array = E
 export class FrameReader {
   /** Largest `length` that is taken; the reader's owner raises or lowers it between frames. */
   maxFrameBytes: number;
+  /** Longest head that is parsed: a body is only copied, a head costs many times its size. */
+  maxHeadBytes: number;
   #sequence = 0;
   #chunks: Uint8Array[] = [];
   #buffered = 0;
 
-  constructor(maxFrameBytes: number) {
+  constructor(maxFrameBytes: number, maxHeadBytes: number = maxFrameBytes) {
     this.maxFrameBytes = maxFrameBytes;
+    this.maxHeadBytes = maxHeadBytes;
   }
 
   /** Whole frames that `chunk` completes, in order. @throws ProtocolViolation */
@@ -52,8 +60,12 @@ export class FrameReader {
       if (this.#buffered < 4 + length) break;
       const bytes = this.#joined();
       frames.push(this.#parse(bytes.subarray(4, 4 + length)));
-      this.#chunks = [bytes.subarray(4 + length)];
       this.#buffered -= 4 + length;
+      // No view of nothing: it would keep the bytes of the whole frame.
+      this.#chunks = this.#buffered > 0 ? [bytes.subarray(4 + length)] : [];
+    }
+    if (this.#chunks.length > SPARE_CHUNKS + this.#buffered / LEAST_CHUNK_BYTES) {
+      throw new ProtocolViolation(`${this.#buffered} bytes in ${this.#chunks.length} pieces`);
     }
     return frames;
   }
@@ -90,11 +102,15 @@ export class FrameReader {
       throw new ProtocolViolation(`frame ${sequence} where ${this.#sequence} was expected`);
     }
     this.#sequence++;
-    const headEnd = 8 + view.getUint32(4);
+    const headBytes = view.getUint32(4);
+    const headEnd = 8 + headBytes;
     if (headEnd > content.length) throw new ProtocolViolation('a head longer than its frame');
+    if (headBytes > this.maxHeadBytes) {
+      throw new ProtocolViolation(`a head of ${headBytes} bytes, at most ${this.maxHeadBytes}`);
+    }
     try {
       const head: unknown = JSON.parse(decoder.decode(content.subarray(8, headEnd)));
-      return { head, body: content.slice(headEnd) };
+      return { head, headBytes, body: content.slice(headEnd) };
     } catch {
       throw new ProtocolViolation('a head that is not JSON');
     }

@@ -56,16 +56,22 @@ test('a body that makes the secret anew again and again can not be scrubbed', ()
 
 test('bytes that read like escapes do not make scrubbing slow', () => {
   for (const text of ['\\', '%', '%73', '\\u0073', '\\\\/', SECRET.slice(0, -1)]) {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const body = Buffer.alloc(1024 * 1024, text);
     expect(scrubber.bytes(body)).toBe(body);
-    expect([text, performance.now() - started < 3_000]).toEqual([text, true]);
+    expect([text, cpuMs(started) < 3_000]).toEqual([text, true]);
   }
 });
 
 test('a body of the default budget is scrubbed in a moment', () => {
   const body = Buffer.alloc(8 * 1024 * 1024, 'abcdefghijklmnopqrstuvwxyz0123456789%2F\\u00');
-  const started = performance.now();
+  const started = process.cpuUsage();
   expect(scrubber.bytes(body)).toBe(body);
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(cpuMs(started)).toBeLessThan(5_000);
 });
+
+/** Milliseconds that this process computed since `started`: the same on a busy machine. */
+function cpuMs(started: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1_000;
+}

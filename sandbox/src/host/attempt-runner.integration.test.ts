@@ -128,6 +128,18 @@ test('an attempt is claimed, run and reported with its output', async () => {
   expect(counterpart.moduleReads).toBe(1);
 });
 
+test('an order for a process of its own gets one, and leaves none behind', async () => {
+  // No cell at rest has this limit.
+  const limits = { ...DEFAULT_LIMITS, memoryMiB: 32 };
+  const { counterpart, run } = await start('echo', { isolation: 'attempt', limits });
+  const before = pool.counts.idle;
+  for (let i = 0; i < 2; i++) {
+    expect(await run()).toEqual({ kind: 'finished', state: 'succeeded' });
+    expect(counterpart.outcomes[i]?.verdict).toBe('succeeded');
+    expect(pool.counts).toMatchObject({ idle: before, busy: 0 });
+  }
+});
+
 test('a finished action and a busy one run nothing', async () => {
   const { counterpart, run } = await start('echo');
   counterpart.claim = [200, { status: 'finished', state: 'cancelled' }];

@@ -125,7 +125,7 @@ export class AttemptRunner {
     if ('code' in module) return lost(module.code, module.message);
     const { moduleDigest, limits, isolation } = order;
     const key = { moduleDigest, memoryMiB: limits.memoryMiB, isolation };
-    const acquired = await place.cell(key, module.bytes);
+    const acquired = await place.cell(key, module.bytes, stop);
     if (!acquired.ok) return lost(acquired.code, acquired.message);
     const { cell } = acquired;
     let reusable = false;

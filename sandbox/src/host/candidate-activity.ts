@@ -1,7 +1,7 @@
 /** The Temporal side of trying an uploaded module: its payload is ids, and its answer is one word. */
 import { type CandidateDispatch, CandidateDispatchSchema } from '@portarium/contracts/internal-api';
 import { ApplicationFailure } from '@temporalio/common';
-import { beating, parsed } from './attempt-activity.ts';
+import { beating, parsed, whenHostStops } from './attempt-activity.ts';
 import type { CandidateEnd, CandidateRunner } from './candidate-runner.ts';
 
 export interface CandidateActivities {
@@ -15,8 +15,8 @@ export function candidateActivities(
   return {
     async admit(payload) {
       const dispatch = parsed(CandidateDispatchSchema, payload);
-      return beating(async () => {
-        const end = await runner.run(dispatch);
+      return beating(async (signal) => {
+        const end = await runner.run(dispatch, whenHostStops(signal));
         onEnd(dispatch, end);
         if (end.end !== 'again') return { end: end.end };
         throw ApplicationFailure.retryable(end.reason, 'candidate.again');

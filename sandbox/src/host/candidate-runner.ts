@@ -1,12 +1,13 @@
 /**
- * Tries modules that were uploaded and are not admitted yet, one at a time, each in a cell that runs
- * nothing else before or after it. Fetches a module by its id, and says what came of it.
+ * Tries modules that were uploaded and are not admitted yet, one at a time and workspaces by turns, each
+ * in a cell that runs nothing else before or after it. Fetches a module by its id, and says what came of it.
  */
 
 import { digestOf } from '@portarium/contracts/digest';
 import type { CandidateDispatch, ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
 import { type CellCommand, CellProcess } from './cell-process.ts';
 import { type ControlClient, type ControlFailure, isFinal } from './control-client.ts';
+import { FairPlaces } from './fair-places.ts';
 import { type SmokeEnd, smokeRun } from './smoke-run.ts';
 
 export interface CandidateRunnerOptions {
@@ -14,6 +15,8 @@ export interface CandidateRunnerOptions {
   readonly program: CellCommand;
   readonly isolation: (typeof ISOLATION_LEVELS)[number];
   readonly engine: string;
+  /** Modules that are tried here or wait for it; of one workspace half as many. */
+  readonly most?: number;
 }
 
 export type CandidateEnd =
@@ -25,7 +28,9 @@ export type CandidateEnd =
 
 export class CandidateRunner {
   readonly #options: CandidateRunnerOptions;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new FairPlaces(1);
+  /** The workspaces of those that are here. */
+  readonly #here: string[] = [];
   /** Started ahead of need. */
   #spare: CellProcess;
   #closed = false;
@@ -35,23 +40,47 @@ export class CandidateRunner {
     this.#spare = new CellProcess(options.program);
   }
 
-  run(dispatch: CandidateDispatch): Promise<CandidateEnd> {
-    const end = this.#turn.then(() => this.#run(dispatch));
-    this.#turn = end.catch(() => undefined);
-    return end;
+  /** @param stop kills the cell when the host has to stop */
+  async run(dispatch: CandidateDispatch, stop?: AbortSignal): Promise<CandidateEnd> {
+    const { workspace } = dispatch;
+    const { most = Number.POSITIVE_INFINITY } = this.#options;
+    const own = this.#here.filter((other) => other === workspace).length;
+    if (this.#here.length >= most || own >= Math.ceil(most / 2)) {
+      return { end: 'again', reason: 'this sandbox host tries as many modules as it may' };
+    }
+    this.#here.push(workspace);
+    try {
+      const options = stop ? { signal: stop } : {};
+      if ((await this.#turns.enter(workspace, options)) !== 'in') {
+        return { end: 'again', reason: 'this sandbox host is stopping' };
+      }
+      try {
+        return await this.#run(dispatch, stop);
+      } finally {
+        this.#turns.leave(workspace);
+      }
+    } finally {
+      this.#here.splice(this.#here.indexOf(workspace), 1);
+    }
+  }
+
+  /** Those that wait are turned away; the one that is tried goes on. */
+  drain(): void {
+    this.#turns.close();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.drain();
     await this.#spare.kill();
   }
 
-  async #run(dispatch: CandidateDispatch): Promise<CandidateEnd> {
+  async #run(dispatch: CandidateDispatch, stop?: AbortSignal): Promise<CandidateEnd> {
     const { control, isolation, engine } = this.#options;
     const taken = await control.takeCandidate({ ...dispatch, isolation, engine });
     if (!taken.ok) return ended(taken);
     const module = taken.value;
-    const end = await this.#try(module);
+    const end = await this.#try(module, stop);
     if (end.end === 'lost') return { end: 'again', reason: end.reason };
     const told = await control.tellCandidate({
       ...dispatch,
@@ -61,10 +90,10 @@ export class CandidateRunner {
     return told.ok ? { end: end.end } : ended(told);
   }
 
-  async #try(module: Uint8Array): Promise<SmokeEnd> {
-    const first = await smokeRun(this.#takeSpare(), module);
-    if (first.end !== 'lost' || this.#closed) return first;
-    const second = await smokeRun(this.#takeSpare(), module);
+  async #try(module: Uint8Array, stop?: AbortSignal): Promise<SmokeEnd> {
+    const first = await smokeRun(this.#takeSpare(), module, { stop });
+    if (first.end !== 'lost' || this.#closed || stop?.aborted) return first;
+    const second = await smokeRun(this.#takeSpare(), module, { stop });
     if (second.end !== 'lost' || !first.crashed || !second.crashed) return second;
     const message = `the engine ended twice while it made an instance: ${second.reason}`;
     return { end: 'refused', finding: { rule: 'module.instantiate', message } };

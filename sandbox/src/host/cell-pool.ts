@@ -2,7 +2,7 @@
  * Cells started ahead of need. A cell is bound to one workspace and one module on first use and
  * never to another; it is thrown away after any doubt, after many attempts and after idle time.
  */
-import { MAX_LIMITS } from '@portarium/contracts/limits';
+import { DEFAULT_LIMITS, MAX_LIMITS } from '@portarium/contracts/limits';
 import { CELL_CPU_SECONDS, CELL_OVERHEAD_BYTES, CellProcess } from './cell-process.ts';
 import type { CellProgram } from './cell-program.ts';
 import { type EnterOptions, FairPlaces } from './fair-places.ts';
@@ -18,6 +18,8 @@ export interface CellPoolOptions {
   readonly waitMs?: number;
   /** Resident bytes that compiling a module may take, beside a multiple of its size. */
   readonly bindBytes?: number;
+  /** CPU that a cell may use between two attempts, for making the next instance. */
+  readonly idleCpuMs?: number;
 }
 
 export interface CellKey {
@@ -46,8 +48,15 @@ export interface CellLease {
 
 /** Room for one attempt, with a cell or without one yet. */
 export interface Place {
-  /** A cell bound to `key`, once. When it can not be had, the place is given back. */
-  cell(key: Omit<CellKey, 'workspace'>, module: Uint8Array): Promise<Acquired>;
+  /**
+   * A cell bound to `key`, once. When it can not be had, the place is given back.
+   * @param signal ends the wait for a cell that starts or compiles
+   */
+  cell(
+    key: Omit<CellKey, 'workspace'>,
+    module: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Acquired>;
   /** Gives back a place that has no cell; after that, and with a cell, it does nothing. */
   leave(): void;
 }
@@ -61,6 +70,8 @@ interface BoundCell {
   readonly workspace: string;
   readonly key: string;
   attempts: number;
+  /** What it held when its last attempt had ended. */
+  restBytes: number;
   expiry?: ReturnType<typeof setTimeout>;
 }
 
@@ -68,6 +79,7 @@ interface BoundCell {
 const BIND_TIMEOUT_MS = 15_000;
 const START_TIMEOUT_MS = 10_000;
 const BIND_WATCH_MS = 25;
+const IDLE_WATCH_MS = 1_000;
 /** A cell with more behind it might not have the CPU for another attempt. */
 const MOST_CPU_MS = CELL_CPU_SECONDS * 1_000 - MAX_LIMITS.cpuMs;
 /** Resident bytes per byte of a module: compiled code and the engine's tables. */
@@ -82,6 +94,7 @@ export class CellPool {
   #idle: BoundCell[] = [];
   readonly #busy = new Set<BoundCell>();
   readonly #binding = new Set<CellProcess>();
+  readonly #watch: ReturnType<typeof setInterval>;
   #closed = false;
 
   constructor(program: CellProgram, options: CellPoolOptions) {
@@ -92,9 +105,12 @@ export class CellPool {
       idleMs: 60_000,
       waitMs: 30_000,
       bindBytes: CELL_OVERHEAD_BYTES,
+      idleCpuMs: DEFAULT_LIMITS.cpuMs,
       ...options,
     };
     this.#places = new FairPlaces(this.#options.size);
+    this.#watch = setInterval(() => this.#watchIdle(), IDLE_WATCH_MS);
+    this.#watch.unref?.();
     this.#refill();
   }
 
@@ -144,6 +160,7 @@ export class CellPool {
   async close(): Promise<void> {
     this.#closed = true;
     this.drain();
+    clearInterval(this.#watch);
     for (const cell of this.#idle) clearTimeout(cell.expiry);
     const bound = [...this.#idle, ...this.#busy].map(({ process }) => process);
     const all = [...this.#spares, ...this.#binding, ...bound];
@@ -161,7 +178,7 @@ export class CellPool {
       leave: () => {
         if (!taken) leave();
       },
-      cell: async (key, module) => {
+      cell: async (key, module, signal) => {
         if (taken || left) throw new Error('a place serves one attempt');
         taken = true;
         const { moduleDigest, memoryMiB } = key;
@@ -169,12 +186,12 @@ export class CellPool {
         const name = `${workspace} ${moduleDigest} ${memoryMiB}`;
         const idle = own ? undefined : this.#takeIdle(name);
         if (idle) return { ok: true, cell: this.#lease(idle, own, leave) };
-        const bound = await this.#bind(module, memoryMiB);
+        const bound = await this.#bind(module, memoryMiB, signal);
         if ('code' in bound) {
           leave();
           return { ok: false, ...bound };
         }
-        const cell = { process: bound, workspace, key: name, attempts: 0 };
+        const cell = { process: bound, workspace, key: name, attempts: 0, restBytes: 0 };
         return { ok: true, cell: this.#lease(cell, own, leave) };
       },
     };
@@ -183,16 +200,21 @@ export class CellPool {
   async #bind(
     module: Uint8Array,
     memoryMiB: number,
+    signal: AbortSignal | undefined,
   ): Promise<CellProcess | Pick<Acquired & { readonly ok: false }, 'code' | 'message'>> {
     const process = this.#takeSpare();
     this.#binding.add(process);
+    const stop = () => process.kill();
+    signal?.addEventListener('abort', stop, { once: true });
     try {
+      if (signal?.aborted) stop();
       this.#makeRoom();
       const problem = await this.#prepare(process, module, memoryMiB);
       if (!problem && !this.#closed) return process;
       await process.kill();
       return problem ?? { code: 'host.resource', message: 'this sandbox host is stopping' };
     } finally {
+      signal?.removeEventListener('abort', stop);
       this.#binding.delete(process);
       this.#refill();
     }
@@ -260,8 +282,18 @@ export class CellPool {
   #park(bound: BoundCell): void {
     bound.expiry = setTimeout(() => this.#discardIdle(bound), this.#options.idleMs);
     bound.expiry.unref?.();
+    bound.restBytes = bound.process.usage().residentBytes;
     this.#idle.push(bound);
     this.#makeRoom();
+  }
+
+  /** Only code that broke out does much between attempts, when no limit of an attempt holds it. */
+  #watchIdle(): void {
+    for (const bound of this.#idle) {
+      const { cpuMs, residentBytes } = bound.process.usage();
+      const grown = residentBytes - bound.restBytes;
+      if (cpuMs > this.#options.idleCpuMs || grown > CELL_OVERHEAD_BYTES) this.#discardIdle(bound);
+    }
   }
 
   #takeIdle(key: string): BoundCell | undefined {

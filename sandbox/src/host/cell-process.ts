@@ -25,11 +25,18 @@ import {
   startProcess,
 } from './start-process.ts';
 
-/** Room for a head (JSON of a request with its headers) beside the body. */
-const HEAD_BYTES = 4 * 1024 * 1024;
-const STDERR_BYTES = 4_096;
+/** The longest head that a cell of ours sends is a request whose every character needs an escape. */
+const HEAD_BYTES = 512 * 1024;
+/** Of all else, the longest is a line of the log, and those come without an answer between them. */
+const SHORT_HEAD_BYTES = 64 * 1024;
+/** Kept for the reason of an end. */
+const STDERR_CHARACTERS = 4_096;
+/** A runtime that crashes says less; a cell that says more keeps its host from others. */
+const STDERR_BYTES = 1024 * 1024;
 /** A cell at rest has about 60 MiB; engines keep compiled code and garbage beside the guest. */
 export const CELL_OVERHEAD_BYTES = 512 * 1024 * 1024;
+/** A runtime has some ten. Cells of one user share a number of threads: one could take those of all. */
+const MOST_THREADS = 256;
 /** CPU of a cell in its whole life: twelve of the largest attempts; the kernel ends it there. */
 export const CELL_CPU_SECONDS = 3_600;
 
@@ -80,12 +87,12 @@ export interface CellUsage {
 
 type Handler = (message: CellMessage, body: Uint8Array) => void;
 
-const NOTHING: Reading = { mainMs: 0, allMs: 0, residentBytes: 0, peakBytes: 0 };
+const NOTHING: Reading = { mainMs: 0, allMs: 0, residentBytes: 0, peakBytes: 0, threads: 0 };
 
 export class CellProcess {
   readonly #process: StartedProcess;
   #meter: ProcessMeter;
-  readonly #frames = new FrameReader(HEAD_BYTES);
+  readonly #frames = new FrameReader(HEAD_BYTES, HEAD_BYTES);
   readonly #ready = Promise.withResolvers<boolean>();
   readonly #ended = Promise.withResolvers<void>();
   #sequence = 0;
@@ -102,6 +109,7 @@ export class CellProcess {
   #peak = 0;
   #kernelPeak = false;
   #stderr = '';
+  #stderrBytes = 0;
   /** The process that runs the guest, where another was started around it. */
   #inner: number | undefined;
 
@@ -116,9 +124,7 @@ export class CellProcess {
     };
     this.#process = startProcess(program, {
       onOutput: (chunk) => this.#receive(chunk),
-      onErrorOutput: (chunk) => {
-        if (this.#stderr.length < STDERR_BYTES) this.#stderr += new TextDecoder().decode(chunk);
-      },
+      onErrorOutput: (chunk) => this.#hear(chunk),
       onEnd: (reason, spent) => this.#end(reason, spent),
     });
     this.#meter = new ProcessMeter(this.#process.pid);
@@ -160,7 +166,8 @@ export class CellProcess {
     if (now && now.residentBytes > 0) {
       this.#latest = now;
       this.#readAt = performance.now();
-      this.#peak = Math.max(this.#peak, this.#kernelPeak ? now.peakBytes : now.residentBytes);
+      this.#peak = Math.max(this.#peak, now.residentBytes, this.#kernelPeak ? now.peakBytes : 0);
+      if (now.threads > MOST_THREADS) this.#violate(`it has ${now.threads} threads`);
     }
     const { mainMs, allMs, residentBytes } = this.#latest;
     const cpuMs = Math.max(mainMs - this.#base.mainMs, allMs - this.#base.allMs);
@@ -286,14 +293,20 @@ export class CellProcess {
   #receive(chunk: Uint8Array): void {
     if (!this.alive) return;
     try {
-      for (const { head, body } of this.#frames.push(chunk)) {
-        const parsed = v.safeParse(CellMessageSchema, head);
+      for (const { head, headBytes, body } of this.#frames.push(chunk)) {
+        // The first issue is enough: each of a million would be an object of its own.
+        const parsed = v.safeParse(CellMessageSchema, head, { abortEarly: true });
         if (!parsed.success) {
           this.#violate('a message that the protocol does not have');
           return;
         }
+        const { type } = parsed.output;
+        if (type !== 'fetch' && headBytes > SHORT_HEAD_BYTES) {
+          this.#violate(`${type} with a head of ${headBytes} bytes`);
+          return;
+        }
         if (!this.#handler) {
-          this.#violate(`${parsed.output.type} out of turn`);
+          this.#violate(`${type} out of turn`);
           return;
         }
         this.#handler(parsed.output, body);
@@ -302,6 +315,12 @@ export class CellProcess {
     } catch (error) {
       this.#violate(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  #hear(chunk: Uint8Array): void {
+    this.#stderrBytes += chunk.length;
+    if (this.#stderr.length < STDERR_CHARACTERS) this.#stderr += new TextDecoder().decode(chunk);
+    if (this.alive && this.#stderrBytes > STDERR_BYTES) this.#violate('too much error output');
   }
 
   #violate(what: string): void {
@@ -328,10 +347,14 @@ export class CellProcess {
   /** What stands around the inner process waits for it, reaps it, and ends: so its end is both ends. */
   #signal(name: 'SIGSTOP' | 'SIGKILL'): void {
     if (this.#inner !== undefined && isChildOf(this.#inner, this.#process.pid)) {
-      process.kill(this.#inner, name);
-    } else {
-      this.#process.signal(name);
+      try {
+        process.kill(this.#inner, name);
+        return;
+      } catch {
+        // It has ended since we looked: what stands around it is all that is left.
+      }
     }
+    this.#process.signal(name);
   }
 
   #end(reason: string, spent?: Spent): void {

@@ -1,4 +1,5 @@
-import { expect, test } from 'bun:test';
+import { expect, spyOn, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
 import { CellPool } from './cell-pool.ts';
@@ -13,6 +14,16 @@ function hostileProgram(script: string): CellProgram {
     import { encodeFrame } from ${JSON.stringify(wire)};
     let n = 0;
     const say = (head, body) => { const f = encodeFrame(n++, head, body); for (let o = 0; o < f.length;) o += writeSync(1, f, o); };
+    /** A message of that type whose last part stands in it again and again, up to a number of bytes. */
+    const head = (type, first, again, bytes) => {
+      const words = again + (',' + again).repeat(bytes / (again.length + 1));
+      const text = new TextEncoder().encode('{"type":"' + type + '",' + first.replace('@', words) + (first.includes('@') ? '' : ',' + words) + '}');
+      const f = new Uint8Array(12 + text.length);
+      const view = new DataView(f.buffer);
+      view.setUint32(0, f.length - 4); view.setUint32(4, n++); view.setUint32(8, text.length);
+      f.set(text, 12);
+      for (let o = 0; o < f.length;) o += writeSync(1, f, o);
+    };
     process.stdin.resume();
     say({ type: 'ready' });
     ${script}`;
@@ -25,6 +36,15 @@ function hostileProgram(script: string): CellProgram {
     remove: async () => undefined,
   };
 }
+
+/** Threads that do nothing but be there. */
+const THREADS = `const { dlopen } = require('bun:ffi');
+  const { symbols: c } = dlopen('libc.so.6', {
+    pthread_create: { args: ['ptr', 'ptr', 'ptr', 'ptr'], returns: 'i32' },
+    pause: { args: [], returns: 'i32' },
+  });
+  for (let i = 0; i < 300; i++) c.pthread_create(new Uint8Array(8), null, c.pause.ptr, null);
+  setInterval(() => undefined, 1_000);`;
 
 const hostile = (script: string) => new CellProcess(hostileProgram(script));
 
@@ -66,6 +86,10 @@ test('a cell that breaks the protocol while it runs is killed', async () => {
     'two requests at once':
       "for (let i = 0; i < 2; i++) say({ type: 'fetch', method: 'GET', url: 'x', headers: [] });",
     'a huge frame': 'writeSync(1, Uint8Array.of(0xff, 0xff, 0xff, 0xff));',
+    'a line of the log in a long head':
+      'head(\'log\', \'"level":"info","message":""\', \'"message":""\', 70_000);',
+    'error output without an end':
+      "const text = 'x'.repeat(1 << 16); for (let i = 0; i < 64; i++) writeSync(2, text);",
   };
   for (const [name, act] of Object.entries(acts)) {
     const result = await runHostile(act);
@@ -75,6 +99,127 @@ test('a cell that breaks the protocol while it runs is killed', async () => {
     ]);
   }
 });
+
+test('a message that is slow to read costs its host a moment, and the cell its life', async () => {
+  const request = '"method":"GET","url":"","headers":[@]';
+  const acts: Readonly<Record<string, string>> = {
+    'four million headers that are none': `head('fetch', '${request}', '0', 4 << 20);`,
+    'as many as fit': `head('fetch', '${request}', '0', 500 << 10);`,
+    'headers that would do': `head('fetch', '${request}', '["",""]', 500 << 10);`,
+  };
+  for (const [name, act] of Object.entries(acts)) {
+    const before = process.cpuUsage();
+    const result = await runHostile(act);
+    const { user, system } = process.cpuUsage(before);
+    expect([name, result]).toMatchObject([name, { kind: 'lost', violation: true }]);
+    expect((user + system) / 1_000).toBeLessThan(400);
+  }
+}, 60_000);
+
+test('a cell that takes the threads of other cells is ended', async () => {
+  const cell = hostile(`${BOUND} function act() { ${THREADS} }`);
+  await cell.ready;
+  await cell.bind(new Uint8Array(8), 64);
+  const watch = setInterval(() => cell.usage(), 20);
+  const result = await cell.run(RUN);
+  clearInterval(watch);
+  expect(result).toMatchObject({ violation: true, reason: expect.stringContaining('threads') });
+});
+
+test('page tables count as memory of the cell', async () => {
+  // Reads of pages that nobody wrote: all are one page of zeros, each 512 of them with a table of 4 KiB.
+  const cell = hostile(`${BOUND} function act() {
+    const { dlopen, read } = require('bun:ffi');
+    const { symbols: c } = dlopen('libc.so.6', {
+      mmap: { args: ['ptr', 'u64', 'i32', 'i32', 'i32', 'i64'], returns: 'ptr' },
+    });
+    const at = c.mmap(null, 1n << 37n, 1, 0x4022, -1, 0n);
+    for (let i = 0; i < 1 << 16; i++) read.u8(at + i * (1 << 21));
+    say({ type: 'result', hostCalls: 0 });
+    setInterval(() => undefined, 1_000);
+  }`);
+  try {
+    await cell.ready;
+    await cell.bind(new Uint8Array(8), 64);
+    const before = cell.usage().residentBytes;
+    expect(await cell.run(RUN)).toMatchObject({ kind: 'output' });
+    expect(cell.usage().residentBytes - before).toBeGreaterThan(200 << 20);
+    expect(cell.takeUsage().peakBytes).toBeGreaterThan(200 << 20);
+  } finally {
+    await cell.kill();
+  }
+}, 60_000);
+
+test('a cell that ends between a look at it and a signal is no failure of its host', async () => {
+  // The kernel answers so when what stands around the cell has just reaped it.
+  const kill = spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('kill ESRCH'), { code: 'ESRCH' });
+  });
+  const { command, args } = hostileProgram('');
+  const shell = { command: '/bin/sh', args: ['-c', '"$@"; exit', 'sh', command, ...args] };
+  const confirm = (pid: number) => {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+    return { ok: true, pid: Number(children.trim()) } as const;
+  };
+  const cell = new CellProcess({ ...shell, confirm });
+  let inner = 0;
+  try {
+    expect(await cell.ready).toBe(true);
+    inner = cell.pid;
+    await cell.kill();
+    expect(cell.alive).toBe(false);
+  } finally {
+    kill.mockRestore();
+    if (inner > 0) process.kill(inner, 'SIGKILL');
+  }
+});
+
+for (const [what, act] of [
+  ['computes', 'for (;;);'],
+  ['takes memory', 'globalThis.kept = Buffer.alloc(700 << 20, 1);'],
+] as const) {
+  test(`a cell that ${what} between attempts is ended`, async () => {
+    const program = hostileProgram(`process.stdin.once('data', () => {
+      say({ type: 'bound' });
+      process.stdin.once('data', () => {
+        say({ type: 'result', hostCalls: 0 });
+        setTimeout(() => { ${act} }, 100);
+      });
+    });`);
+    const pool = new CellPool(program, { size: 1, spares: 1, idleCpuMs: 300 });
+    try {
+      const key = { workspace: 'local', moduleDigest: 'restless', memoryMiB: 64 };
+      const acquired = await pool.acquire(key, new Uint8Array(8));
+      if (!acquired.ok) throw new Error(acquired.message);
+      const { process: cell } = acquired.cell;
+      expect(await cell.run(RUN)).toMatchObject({ kind: 'output' });
+      await acquired.cell.release(true);
+      expect(pool.counts).toMatchObject({ idle: 1, busy: 0 });
+      await cell.ended;
+      expect(pool.counts).toMatchObject({ idle: 0, busy: 0 });
+    } finally {
+      await pool.close();
+    }
+  }, 30_000);
+}
+
+test('a host that stops does not wait for a cell that compiles', async () => {
+  const pool = new CellPool(hostileProgram(''), { size: 1, spares: 1 });
+  try {
+    const entered = await pool.enter('local');
+    if (!entered.ok) throw new Error(entered.message);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 200);
+    const started = performance.now();
+    const key = { moduleDigest: 'silent', memoryMiB: 64 };
+    const acquired = await entered.place.cell(key, new Uint8Array(8), stop.signal);
+    expect(acquired).toMatchObject({ ok: false, code: 'host.resource' });
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(pool.counts).toMatchObject({ busy: 0, waiting: 0 });
+  } finally {
+    await pool.close();
+  }
+}, 30_000);
 
 test('a cell that dies is lost without a violation', async () => {
   expect(await runHostile('process.exit(3);')).toEqual({

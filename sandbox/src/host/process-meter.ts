@@ -11,15 +11,19 @@ export interface Reading {
   readonly mainMs: number;
   /** Of all threads, ended ones too, in steps of {@link TICK_MS}. */
   readonly allMs: number;
+  /** Memory that is taken from the machine: pages, those that were swapped out, and the tables of pages. */
   readonly residentBytes: number;
-  /** Since the last {@link ProcessMeter.restartPeak}. */
+  /** Of pages alone, since the last {@link ProcessMeter.restartPeak}. */
   readonly peakBytes: number;
+  readonly threads: number;
 }
 
 /** Linux counts in 1/100 s on every platform that we support. */
 export const TICK_MS = 10;
 
 const FILES = ['schedstat', 'stat', 'status'] as const;
+/** Pages alone would leave out gigabytes of page tables that map one page of zeros again and again. */
+const HELD = ['VmRSS:', 'VmSwap:', 'VmPTE:'] as const;
 
 export class ProcessMeter {
   readonly #pid: number;
@@ -38,8 +42,9 @@ export class ProcessMeter {
       return {
         mainMs: Number(schedule.split(' ')[0]) / 1e6,
         allMs: ticksMs(stat),
-        residentBytes: kibibytes(status, 'VmRSS:'),
+        residentBytes: HELD.reduce((sum, field) => sum + kibibytes(status, field), 0),
         peakBytes: kibibytes(status, 'VmHWM:'),
+        threads: numberOf(status, 'Threads:'),
       };
     } catch {
       return undefined;
@@ -85,6 +90,10 @@ function ticksMs(stat: string): number {
 
 /** 0 for a process that has ended and was not waited for. */
 function kibibytes(status: string, field: string): number {
+  return numberOf(status, field) * 1024;
+}
+
+function numberOf(status: string, field: string): number {
   const at = status.indexOf(`\n${field}`);
-  return at === -1 ? 0 : Number.parseInt(status.slice(at + 1 + field.length), 10) * 1024;
+  return at === -1 ? 0 : Number.parseInt(status.slice(at + 1 + field.length), 10);
 }

@@ -40,7 +40,11 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
   const control = new ControlClient({ url, hostKey });
   const runner = runnerOf(control, pool, program);
   const { isolation } = program;
-  const candidates = new CandidateRunner({ control, program, isolation, engine: engine() });
+  const candidates = new CandidateRunner({
+    ...{ control, program, isolation, engine: engine() },
+    // As many activities are left to attempts.
+    most: configuration.cells,
+  });
   try {
     cellsStart = await pool.started();
     if (!cellsStart) throw new Error('no cell can be started on this machine');
@@ -66,6 +70,7 @@ export async function serve(configuration: SandboxConfiguration, stop: AbortSign
     const started: Worker = worker;
     const shutdown = () => {
       pool.drain();
+      candidates.drain();
       if (started.getState() === 'RUNNING') started.shutdown();
     };
     const running = started.run();

@@ -77,7 +77,7 @@ test('a module that costs too much is refused, whatever the machine does beside'
     functions: Array<number>(many).fill(0),
     bodies: Array<Bytes>(many).fill([0, ...Array<Bytes>(20).fill([0x02, 0x40, 0x0b]).flat(), 0x0b]),
   });
-  const end = await smokeRun(newCell('bun'), module, 1);
+  const end = await smokeRun(newCell('bun'), module, { cpuMs: 1 });
   expect(end.end === 'refused' && end.finding.rule).toBe('module.costly');
 });
 

@@ -27,18 +27,27 @@ const WATCH_MS = 25;
 /** Resident bytes per byte of a module: compiled code and the engine's tables. */
 const FACTOR = 16;
 
-/** @param cpuMs what making an instance may cost */
+export interface SmokeOptions {
+  /** What making an instance may cost. */
+  readonly cpuMs?: number;
+  /** Kills the cell. */
+  readonly stop?: AbortSignal | undefined;
+}
+
 export async function smokeRun(
   cell: CellProcess,
   module: Uint8Array,
-  cpuMs: number = SMOKE_CPU_MS,
+  { cpuMs = SMOKE_CPU_MS, stop }: SmokeOptions = {},
 ): Promise<SmokeEnd> {
   let killed: { readonly costly?: string } | undefined;
   const end = (why: { readonly costly?: string }) => {
     killed ??= why;
     cell.kill();
   };
-  const late = setTimeout(() => end({}), SMOKE_WALL_MS);
+  const stopped = () => end({});
+  const late = setTimeout(stopped, SMOKE_WALL_MS);
+  stop?.addEventListener('abort', stopped, { once: true });
+  if (stop?.aborted) stopped();
   let watch: ReturnType<typeof setInterval> | undefined;
   try {
     if (!(await cell.ready)) {
@@ -51,6 +60,7 @@ export async function smokeRun(
     return made.ok ? { end: 'passed' } : failed(made, 'module.instantiate', killed);
   } finally {
     clearTimeout(late);
+    stop?.removeEventListener('abort', stopped);
     clearInterval(watch);
     await cell.kill();
   }

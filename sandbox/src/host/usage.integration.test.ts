@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS } from '@portarium/contracts/limits';
+import { denoBinary } from '../replay/deno-binary.ts';
 import { CellProcess } from './cell-process.ts';
 import { type GuestEgress, runGuest } from './run-guest.ts';
 
@@ -9,6 +11,12 @@ const BURNED_MS = 30;
 /** The kernel and the process do not count alike to the millisecond. */
 const LEAST_MS = 0.8 * BURNED_MS;
 
+/** As a host is started on Deno. */
+const DENO_FLAGS = [
+  ...['run', '--quiet', '--no-prompt', '--no-remote', '--no-lock', '--node-modules-dir=manual'],
+  '--allow-all',
+];
+
 const EGRESS: GuestEgress = {
   request: () => new Promise(() => undefined),
   close: async () => undefined,
@@ -16,9 +24,9 @@ const EGRESS: GuestEgress = {
 };
 
 /** A process that speaks as a cell would whose guest has broken out, burns CPU, and then does `act`. */
-async function cellThat(act: string): Promise<CellProcess> {
+function scriptThat(act: string, burnedMs = BURNED_MS): string {
   const wire = fileURLToPath(new URL('../cell/wire.ts', import.meta.url));
-  const source = `
+  return `
     import { writeSync } from 'node:fs';
     import { encodeFrame } from ${JSON.stringify(wire)};
     let n = 0;
@@ -30,11 +38,14 @@ async function cellThat(act: string): Promise<CellProcess> {
       process.stdin.once('data', async () => {
         const from = process.cpuUsage();
         const burned = () => { const { user, system } = process.cpuUsage(from); return user + system; };
-        while (burned() < ${BURNED_MS * 1_000}) {}
+        while (burned() < ${burnedMs * 1_000}) {}
         ${act}
       });
     });`;
-  const cell = new CellProcess({ command: process.execPath, args: ['-e', source] });
+}
+
+async function cellThat(act: string): Promise<CellProcess> {
+  const cell = new CellProcess({ command: process.execPath, args: ['-e', scriptThat(act)] });
   expect(await cell.ready).toBe(true);
   expect(await cell.bind(new Uint8Array(8), 64)).toEqual({ ok: true });
   return cell;
@@ -97,6 +108,27 @@ test('what an attempt used is known, also when nobody looked in between', async 
   const used = await usageOf('process.exit(0);', {}, 1_000);
   expect(used.cpuMs).toBeGreaterThanOrEqual(LEAST_MS);
 });
+
+/** Its runtime does not pass on what the kernel says of a process that has ended. */
+for (const [how, busyMs] of [
+  ['looks every 50 ms', 0],
+  ['is kept from looking', 500],
+] as const) {
+  test(`a host on Deno that ${how} takes a cell that ended by itself to have used no less than it did`, () => {
+    const burnedMs = 200;
+    const host = fileURLToPath(new URL('../testing/usage-on-host.ts', import.meta.url));
+    const words = [process.execPath, scriptThat('process.exit(3);', burnedMs), String(busyMs)];
+    const { stdout, stderr } = spawnSync(denoBinary(), [...DENO_FLAGS, host, ...words], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    const used = JSON.parse(stdout) as { cpuMs: number; wallMs: number; code: string };
+    expect(used.code).toBe('host.lost');
+    expect(used.cpuMs).toBeGreaterThanOrEqual(0.8 * burnedMs);
+    // An estimate from above, and never more than the time that passed.
+    expect(used.cpuMs).toBeLessThan(used.wallMs + 50);
+  }, 30_000);
+}
 
 test('an attempt does not pay for the one before it in the same process', async () => {
   const cell = await cellThat('say({ type: "result", hostCalls: 0 });');

@@ -38,6 +38,6 @@ export interface CandidateWrites {
   /** Wakes whoever waits for it. */
   putVerdict(plugin: PluginId, verdict: NonNullable<CandidateRecord['verdict']>): Promise<void>;
   deleteCandidate(plugin: PluginId): Promise<void>;
-  /** Deletes those whose time is over: their uploads were cut off. */
-  forgetCandidates(): Promise<void>;
+  /** Deletes those whose time is over, and tells which: their uploads were cut off. */
+  forgetCandidates(): Promise<readonly CandidateRecord[]>;
 }

@@ -1,6 +1,5 @@
-/** The other ports: policy, durable execution, objects, signatures, and word of changes. */
+/** The other ports: policy, durable execution, signatures, and word of changes. */
 import type { Digest } from '@portarium/contracts/digest';
-import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { ActionId, PluginId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { Manifest } from '@portarium/contracts/manifest';
@@ -63,22 +62,40 @@ export interface Dispatcher {
   ping(): Promise<void>;
 }
 
-/** Immutable bytes by digest under a retention. */
-export interface ObjectStore {
-  /** Durable and locked when it resolves; storing the same bytes again extends the retention. */
-  put(workspace: WorkspaceId, bytes: Uint8Array, retention: RetentionClass): Promise<Digest>;
-  /** Verified against its digest. Rejects with `InfraError` when they differ. */
-  get(workspace: WorkspaceId, digest: Digest): Promise<Uint8Array | undefined>;
-  ping(): Promise<void>;
+/**
+ * `next` is made and not announced yet; `retiring` has handed over and signs on until every log has a
+ * checkpoint of both keys; of `retired` ones the private part is destroyed.
+ */
+export type LogKeyState = 'next' | 'current' | 'retiring' | 'retired';
+
+export interface LogKey {
+  /** The 8 hexadecimal digits of its verifier key. */
+  readonly id: string;
+  readonly verifierKey: string;
+  readonly state: LogKeyState;
+  /** When it was handed over to; absent of the first. RFC 3339. */
+  readonly validFrom?: string;
+  /** When it handed over. */
+  readonly validUntil?: string;
 }
 
 export interface LogSigner {
   /** Origin of the workspace's checkpoints: `<instance>/<workspace>`. */
   origin(workspace: WorkspaceId): string;
-  /** Signs a C2SP checkpoint of the workspace's log. @returns the signed note */
+  /** Signs a C2SP checkpoint of the workspace's log with every private key there is. @returns the signed note */
   sign(workspace: WorkspaceId, size: number, root: Uint8Array): Promise<string>;
-  /** signed-note verifier keys, newest first. */
+  /** signed-note verifier keys, newest first; without one that is not announced. */
   verifierKeys(workspace: WorkspaceId): readonly string[];
+  /** Newest first. */
+  keys(): readonly LogKey[];
+  /** Makes the next key unless there is one: from then on it signs beside the current one. */
+  prepareNext(): Promise<{ readonly from: string; readonly to: string }>;
+  /** The note of current and next key over `text`. */
+  signHandover(text: string): Promise<string>;
+  /** The next key becomes the current one; the one before signs on beside it. */
+  adoptNext(at: string): Promise<void>;
+  /** Destroys the private part of every key that has handed over. */
+  retire(): Promise<void>;
 }
 
 export interface TicketOffice {

@@ -5,7 +5,6 @@ import type { Actor, Artifact, EntryType } from '@portarium/contracts/evidence-e
 import type { ActionId, AttemptId, KeyId, WorkspaceId } from '@portarium/contracts/ids';
 import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState } from '@portarium/contracts/life-cycle';
-import type { CompactRange } from '@portarium/contracts/merkle';
 import type { KeyRole } from '../../domain/permissions.ts';
 import type { ApprovalReads, ApprovalWrites } from './approval-store.ts';
 import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
@@ -13,6 +12,7 @@ import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
 import type { LimitReads, LimitWrites } from './limit-store.ts';
+import type { LogReads, LogWrites } from './log-store.ts';
 import type { PluginApprovalReads, PluginApprovalWrites } from './plugin-approval-store.ts';
 import type { RateWrites } from './rate-store.ts';
 import type {
@@ -50,6 +50,14 @@ export class InfraError extends Error {
   }
 }
 
+/**
+ * The log of a workspace contradicts its checkpoint in the evidence store and takes no entry: no write that
+ * leaves evidence can be made. Trying again does not help; an administrator has to look.
+ */
+export class LogFrozenError extends Error {
+  override readonly name = 'LogFrozenError';
+}
+
 export interface Page {
   readonly limit: number;
   /** Only rows below this id, newest first. */
@@ -63,10 +71,11 @@ export interface ReadTransaction
     PluginApprovalReads,
     VersionReads,
     CandidateReads,
-    CredentialReads {
+    CredentialReads,
+    LogReads {
   /**
-   * Without a version the current one that may run: of those with weights the one with the greatest, else
-   * what was chosen, else the newest.
+   * Without a version the current one that may run: of those with weights the one with the greatest; what
+   * was chosen, or none where that may not run; where nobody has chosen, the newest.
    */
   findPlugin(name: string, version?: string): Promise<PluginRecord | undefined>;
   /** The newest first. */
@@ -131,10 +140,6 @@ export interface ReadTransaction
     fromMs: number,
     untilMs: number,
   ): Promise<readonly (UsageLine & { readonly plugin: string; readonly operation: string })[]>;
-  /** Leaf hashes of entries with `seq >= from`, in order. */
-  leafHashes(from: number, limit: number): Promise<readonly Digest[]>;
-  logSize(): Promise<number>;
-  checkpoint(): Promise<CheckpointRecord | undefined>;
 }
 
 export interface EventRecord {
@@ -160,13 +165,6 @@ export interface UsageLine {
   readonly egressCalls: number;
   readonly bytesOut: number;
   readonly bytesIn: number;
-}
-
-export interface CheckpointRecord {
-  readonly size: number;
-  /** The signed note, byte for byte. */
-  readonly note: string;
-  readonly range: CompactRange;
 }
 
 /** What a use case says of one entry; the store adds sequence, time, chain and hashes. */
@@ -200,6 +198,7 @@ export interface WriteTransaction
     VersionWrites,
     CandidateWrites,
     CredentialWrites,
+    LogWrites,
     RateWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;
@@ -252,8 +251,6 @@ export interface WriteTransaction
   insertAttempt(attempt: AttemptRecord): Promise<void>;
   extendLease(id: AttemptId, leaseUntil: string): Promise<void>;
   finishAttempt(id: AttemptId, end: AttemptEnd): Promise<void>;
-  /** @returns false when another sealer was first */
-  replaceCheckpoint(previousSize: number | undefined, next: CheckpointRecord): Promise<boolean>;
 }
 
 /** What was decided about an action. */

@@ -35,6 +35,7 @@ export function GrowthPart(props: {
       {error && <Failure error={error} retry={shown.reload} />}
       {!value && !error && <p class="quiet">Loading…</p>}
       {value && <Difference checked={value} />}
+      {value && <p class="quiet">{publisherText(value.version)}</p>}
       {value && <Decisions approval={value.approval} />}
       {value?.version.state === 'pending-approval' && (
         <DecideForm
@@ -48,6 +49,11 @@ export function GrowthPart(props: {
       )}
     </article>
   );
+}
+
+function publisherText({ signature }: CheckedGrowth['version']): string {
+  if (signature === undefined) return 'No publisher signed it.';
+  return `Signed by the publisher ${signature.publisher}, key ${signature.fingerprint}.`;
 }
 
 function Difference({ checked }: { readonly checked: CheckedGrowth }) {

@@ -1,8 +1,5 @@
 /** The instance's own keys, kept in the vault: log signer, ticket office, and the pepper of API keys. */
-import { checkpointText } from '@portarium/contracts/checkpoint';
 import { sha256, toHex } from '@portarium/contracts/digest';
-import type { WorkspaceId } from '@portarium/contracts/ids';
-import { signNote, verifierKey } from '@portarium/contracts/signed-note';
 import { TicketSchema } from '@portarium/contracts/ticket';
 import { jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
@@ -14,6 +11,7 @@ import type {
   TicketOffice,
 } from '../../application/ports/outside.ts';
 import type { SealedVault } from '../vault/sealed-vault.ts';
+import { openLogSigner } from './log-signer.ts';
 
 export interface Keyring {
   readonly signer: LogSigner;
@@ -35,7 +33,6 @@ export async function openKeyring(
   instance: string,
   clock: Clock,
 ): Promise<Keyring> {
-  const logKey = await ed25519(vault, 'log-signing-key');
   const ticketKey = await ed25519(vault, 'ticket-signing-key');
   const pepper = await vault.getOrCreate('api-key-pepper', async () =>
     crypto.getRandomValues(new Uint8Array(32)),
@@ -45,7 +42,7 @@ export async function openKeyring(
   );
   return {
     idempotencyKeys: await idempotencyKeys(idempotency),
-    signer: await logSigner(instance, logKey),
+    signer: await openLogSigner(vault, instance),
     tickets: ticketOffice(ticketKey, clock),
     secrets: {
       hash(secret) {
@@ -94,23 +91,6 @@ async function ed25519(vault: SealedVault, name: string): Promise<KeyPair> {
   const publicKey = await crypto.subtle.importKey('jwk', publicJwk, 'Ed25519', true, ['verify']);
   const rawPublicKey = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
   return { privateKey, publicKey, rawPublicKey };
-}
-
-/** One key signs for every workspace; the key's name in the note is the instance's. */
-async function logSigner(instance: string, key: KeyPair): Promise<LogSigner> {
-  const vkey = await verifierKey(instance, key.rawPublicKey);
-  const origin = (workspace: WorkspaceId) => `${instance}/${workspace}`;
-  return {
-    origin,
-    sign: (workspace, size, root) =>
-      signNote(
-        checkpointText({ origin: origin(workspace), size, root }),
-        instance,
-        key.privateKey,
-        key.rawPublicKey,
-      ),
-    verifierKeys: () => [vkey],
-  };
 }
 
 function ticketOffice(key: KeyPair, clock: Clock): TicketOffice {

@@ -1,107 +1,109 @@
 /**
- * `ObjectStore` in a directory: `<workspace>/sha256/<hex>`, read-only files, a sidecar with the
- * retention. An operating-system administrator can still delete them; no method here can.
+ * `ObjectStore` in a directory: `<workspace>/sha256/<hex>` and `<workspace>/log/<path>`, read-only files, a
+ * sidecar with the lock. No method here deletes what is locked; an operating-system administrator can.
  */
-import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { digestOf } from '@portarium/contracts/digest';
-import { RETENTION_DAYS, type RetentionClass } from '@portarium/contracts/evidence-entry';
+import { mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Digest, digestOf } from '@portarium/contracts/digest';
+import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Clock } from '../../application/ports/clock.ts';
-import type { ObjectStore } from '../../application/ports/outside.ts';
+import type { ObjectStore, RetentionOf } from '../../application/ports/object-store.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
+import { openDirectoryProbe } from './directory-probe.ts';
+import {
+  BESIDE,
+  holdFile,
+  isThere,
+  keepFile,
+  lockOfFile,
+  readWhole,
+  removeFile,
+  unreadable,
+} from './locked-file.ts';
+import { artifactKey, logKey } from './object-key.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+export const DAY_MS = 24 * 60 * 60 * 1000;
 
-export function createDirectoryStore(root: string, clock: Clock): ObjectStore {
-  const made = new Set<string>();
+/** What the classes say, where no workspace has lengthened them. */
+export const classRetention: RetentionOf = async (_workspace, retention) =>
+  RETENTION_DAYS[retention] * DAY_MS;
 
-  async function folderOf(workspace: WorkspaceId): Promise<string> {
-    const folder = join(root, workspace, 'sha256');
-    if (!made.has(folder)) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      made.add(folder);
-    }
-    return folder;
-  }
+/** How much later a date may be before it is written down: less is not worth a write each time. */
+export const slackOf = (retentionMs: number) => Math.min(DAY_MS, retentionMs / 100);
+
+export function createDirectoryStore(
+  root: string,
+  clock: Clock,
+  retentionOf: RetentionOf = classRetention,
+): ObjectStore {
+  const pathOf = (workspace: WorkspaceId, digest: Digest) =>
+    join(root, artifactKey(workspace, digest));
 
   return {
+    kind: 'directory',
+    place: root,
+
     async put(workspace, bytes, retention) {
       const digest = await digestOf(bytes);
-      const path = join(await folderOf(workspace), digest.slice('sha256:'.length));
-      const until = clock.nowMs() + RETENTION_DAYS[retention] * DAY_MS;
-      // The retention first: an object must never be there without one.
-      await extendRetention(`${path}.retention.json`, retention, until);
-      await writeOnce(path, bytes);
+      const ms = await retentionOf(workspace, retention);
+      const until = { class: retention, untilMs: clock.nowMs() + ms };
+      await keepFile(pathOf(workspace, digest), bytes, until, slackOf(ms));
       return digest;
     },
 
     async get(workspace, digest) {
-      const path = join(root, workspace, 'sha256', digest.slice('sha256:'.length));
-      let bytes: Uint8Array;
-      try {
-        bytes = new Uint8Array(await readFile(path));
-      } catch (error) {
-        if ((error as { code?: string }).code === 'ENOENT') return undefined;
-        throw new InfraError(`the evidence store can not read ${digest}`, {
-          retryable: true,
-          cause: error,
-        });
-      }
+      const bytes = await readWhole(pathOf(workspace, digest));
+      if (!bytes) return undefined;
       const actual = await digestOf(bytes);
-      if (actual !== digest) {
-        throw new InfraError(
-          `the evidence store holds other bytes under ${digest}: they hash to ${actual}`,
-          { retryable: false },
-        );
+      if (actual === digest) return bytes;
+      throw new InfraError(
+        `the evidence store holds other bytes under ${digest}: they hash to ${actual}`,
+        { retryable: false },
+      );
+    },
+
+    async lockOf(workspace, digest) {
+      const path = pathOf(workspace, digest);
+      return (await isThere(path)) ? lockOfFile(path) : undefined;
+    },
+
+    async setHold(workspace, digest, held) {
+      await holdFile(pathOf(workspace, digest), held);
+    },
+
+    remove: (workspace, digest) => removeFile(pathOf(workspace, digest), clock.nowMs()),
+
+    async putLog(workspace, path, bytes) {
+      const file = join(root, logKey(workspace, path));
+      const ms = await retentionOf(workspace, 'forensic');
+      const until = { class: 'forensic', untilMs: clock.nowMs() + ms };
+      if (await keepFile(file, bytes, until, slackOf(ms))) return;
+      const kept = await readWhole(file);
+      if (kept && Buffer.compare(kept, bytes) === 0) return;
+      throw new InfraError(`the evidence store holds other bytes under ${path}`, {
+        retryable: false,
+      });
+    },
+
+    getLog: async (workspace, path) => readWhole(join(root, logKey(workspace, path))),
+
+    async listLog(workspace, folder, limit) {
+      const path = join(root, logKey(workspace, folder));
+      try {
+        const names = (await readdir(path)).filter((name) => !BESIDE.test(name));
+        return names.sort().slice(0, limit);
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ENOENT') return [];
+        throw unreadable(folder, error);
       }
-      return bytes;
     },
 
     async ping() {
       await mkdir(root, { recursive: true, mode: 0o700 });
     },
+
+    // Not among the workspaces, and on the same disk.
+    openProbe: () => openDirectoryProbe(`${dirname(root)}/.portarium-store-probe`),
   };
-}
-
-/** Writes aside, syncs, and links into place: complete or absent, and never over what is there. */
-async function writeOnce(path: string, bytes: Uint8Array): Promise<void> {
-  const aside = `${path}.${randomBytes(6).toString('hex')}.part`;
-  const file = await open(aside, 'wx', 0o400);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
-    await link(aside, path);
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error;
-  } finally {
-    await unlink(aside);
-  }
-}
-
-async function extendRetention(
-  path: string,
-  retention: RetentionClass,
-  untilMs: number,
-): Promise<void> {
-  const known = await readRetention(path);
-  if (known >= untilMs - DAY_MS) return;
-  await writeFile(
-    path,
-    JSON.stringify({ class: retention, until: new Date(Math.max(known, untilMs)).toISOString() }),
-    { mode: 0o600 },
-  );
-}
-
-async function readRetention(path: string): Promise<number> {
-  try {
-    return Date.parse((JSON.parse(await readFile(path, 'utf8')) as { until: string }).until);
-  } catch {
-    return 0;
-  }
 }

@@ -55,7 +55,9 @@ export function writeCandidates(
       await tx`SELECT pg_notify(${COMMIT_CHANNEL}, ${JSON.stringify({ w: workspace, a: [plugin] })})`;
     },
     async forgetCandidates() {
-      await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND expires_at <= now()`;
+      const rows =
+        await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND expires_at <= now() RETURNING plugin_id, module_digest, taken_by, verdict`;
+      return rows.map(candidateOf);
     },
     async deleteCandidate(plugin) {
       await tx`DELETE FROM plugin_candidates WHERE workspace_id = ${workspace} AND plugin_id = ${uuidOf(plugin)}`;

@@ -11,18 +11,26 @@ export interface CommitSignals extends ActionSignals {
   stop(): Promise<void>;
 }
 
-export async function listenForCommits(sql: Sql): Promise<CommitSignals> {
+/** @param onConnected called whenever it listens on a new connection */
+export async function listenForCommits(
+  sql: Sql,
+  onConnected: () => void = () => {},
+): Promise<CommitSignals> {
   const waiting = new Map<string, Set<() => void>>();
   const listeners = new Set<(workspace: WorkspaceId) => void>();
 
   // The driver reconnects by itself and subscribes again; what was missed meanwhile is why waiters poll.
-  const subscription = await sql.listen(COMMIT_CHANNEL, (payload) => {
-    const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: (ActionId | PluginId)[] };
-    for (const listener of listeners) listener(w);
-    for (const id of a) {
-      for (const wake of waiting.get(`${w}/${id}`) ?? []) wake();
-    }
-  });
+  const subscription = await sql.listen(
+    COMMIT_CHANNEL,
+    (payload) => {
+      const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: (ActionId | PluginId)[] };
+      for (const listener of listeners) listener(w);
+      for (const id of a) {
+        for (const wake of waiting.get(`${w}/${id}`) ?? []) wake();
+      }
+    },
+    onConnected,
+  );
 
   return {
     changed(workspace, id, timeoutMs) {

@@ -1,6 +1,6 @@
 /** Connections to PostgreSQL, and what its failures mean to a caller. */
 import postgres from 'postgres';
-import { InfraError } from '../../application/ports/workspace-store.ts';
+import { InfraError, LogFrozenError } from '../../application/ports/workspace-store.ts';
 
 export type Sql = postgres.Sql;
 export type TransactionSql = postgres.TransactionSql;
@@ -42,9 +42,13 @@ export function asksForRerun(error: unknown): boolean {
   return RUN_AGAIN.has(codeOf(error));
 }
 
-/** An `InfraError` when the database is away or full, the error itself otherwise. */
+/** What the trigger `refuse_frozen_log` raises. */
+const FROZEN = 'PE001';
+
+/** An `InfraError` when the database is away or full, a `LogFrozenError`, or the error itself. */
 export function toInfraError(error: unknown): unknown {
   const code = codeOf(error);
+  if (code === FROZEN) return new LogFrozenError((error as Error).message);
   if (!UNAVAILABLE.test(code)) return error;
   return new InfraError(`PostgreSQL is away (${code})`, { retryable: true, cause: error });
 }

@@ -2,7 +2,6 @@
 
 import type { Digest } from '@portarium/contracts/digest';
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
-import type { CompactRange } from '@portarium/contracts/merkle';
 import type { LogLine, ReadTransaction } from '../../application/ports/workspace-store.ts';
 import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
@@ -11,6 +10,7 @@ import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
 import { readLimits } from './limit-tables.ts';
+import { readTree } from './log-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
@@ -84,8 +84,9 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
         version === undefined
           ? await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins p
               LEFT JOIN (SELECT version AS chosen, weights FROM plugin_current WHERE workspace_id = ${workspace} AND plugin = ${name}) c ON true
-              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active' AND (c.weights IS NULL OR c.weights ? version)
-              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, (c.chosen = version) DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
+              WHERE workspace_id = ${workspace} AND name = ${name} AND state = 'active'
+                AND (c.chosen IS NULL OR CASE WHEN c.weights IS NULL THEN c.chosen = version ELSE c.weights ? version END)
+              ORDER BY (c.weights ->> version)::integer DESC NULLS LAST, created_at DESC, id DESC LIMIT 1`
           : await tx`SELECT ${tx(PLUGIN_COLUMNS)} FROM plugins WHERE workspace_id = ${workspace} AND name = ${name} AND version = ${version}`;
       return row && pluginOf(row);
     },
@@ -209,6 +210,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readCredentials(tx, workspace),
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),
+    ...readTree(tx, workspace),
   };
 }
 
@@ -224,10 +226,7 @@ const WORDS = [
 function readLog(
   tx: TransactionSql,
   workspace: WorkspaceId,
-): Pick<
-  ReadTransaction,
-  'entryRange' | 'lastWord' | 'listEntries' | 'listEvents' | 'leafHashes' | 'logSize' | 'checkpoint'
-> {
+): Pick<ReadTransaction, 'entryRange' | 'lastWord' | 'listEntries' | 'listEvents'> {
   return {
     async entryRange(action) {
       const [row] =
@@ -262,26 +261,6 @@ function readLog(
         const { type, subject } = JSON.parse(envelope) as { type: string; subject: string };
         return { seq: Number(row.seq), type, subject, envelope };
       });
-    },
-    async leafHashes(from, limit) {
-      const rows =
-        await tx`SELECT hash FROM log_entries WHERE workspace_id = ${workspace} AND seq >= ${from} ORDER BY seq LIMIT ${limit}`;
-      return rows.map((row) => row.hash as Digest);
-    },
-    async logSize() {
-      const [row] = await tx`SELECT size FROM log_heads WHERE workspace_id = ${workspace}`;
-      return Number(row?.size ?? 0);
-    },
-    async checkpoint() {
-      const [row] =
-        await tx`SELECT size, note, range FROM log_checkpoints WHERE workspace_id = ${workspace}`;
-      return (
-        row && {
-          size: Number(row.size),
-          note: row.note as string,
-          range: row.range as CompactRange,
-        }
-      );
     },
   };
 }

@@ -34,6 +34,8 @@ const TENANT_TABLES = [
   'log_heads',
   'log_entries',
   'log_checkpoints',
+  'log_nodes',
+  'log_freezes',
 ];
 
 let instance: TestInstance;

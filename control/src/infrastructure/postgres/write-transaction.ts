@@ -10,6 +10,7 @@ import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
 import { writeLimits } from './limit-tables.ts';
 import { lockName } from './lock-name.ts';
+import { writeTree } from './log-tables.ts';
 import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
@@ -80,17 +81,7 @@ export function writeTransaction(
     ...writeVersions(tx, workspace, json),
     ...writeCandidates(tx, workspace, json),
     ...writeCredentials(tx, workspace),
-    async replaceCheckpoint(previousSize, next) {
-      const rows =
-        previousSize === undefined
-          ? await tx`
-          INSERT INTO log_checkpoints (workspace_id, size, note, range, signed_at)
-          VALUES (${workspace}, ${next.size}, ${next.note}, ${json(next.range)}, now()) ON CONFLICT DO NOTHING RETURNING size`
-          : await tx`
-          UPDATE log_checkpoints SET size = ${next.size}, note = ${next.note}, range = ${json(next.range)}, signed_at = now()
-          WHERE workspace_id = ${workspace} AND size = ${previousSize} AND size < ${next.size} RETURNING size`;
-      return rows.length === 1;
-    },
+    ...writeTree(tx, workspace, json),
   };
 }
 

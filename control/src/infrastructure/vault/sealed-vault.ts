@@ -14,6 +14,10 @@ import { writeDurably } from './write-durably.ts';
 export interface SealedVault extends Vault {
   /** The instance's own secret called `name`; made by `create` and stored when there is none yet. */
   getOrCreate(name: string, create: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** The instance's own secret called `name`; undefined when there is none. */
+  getOwn(name: string): Promise<Uint8Array | undefined>;
+  /** Sets the instance's own secrets, and destroys those that are undefined, all of them or none. */
+  replaceOwn(changes: ReadonlyMap<string, Uint8Array | undefined>): Promise<void>;
   /** What the last change of the master key did, until {@link confirmRewrap} says that it is evidence. */
   readonly rewrap: Rewrap | undefined;
   confirmRewrap(): Promise<void>;
@@ -107,6 +111,26 @@ export async function openSealedVault(
         const secret = await create();
         await set(name, secret);
         return secret;
+      }),
+    async getOwn(name) {
+      await writing;
+      const entry = entries.get(name);
+      return entry && openEntry(keys, name, entry);
+    },
+    replaceOwn: (changes) =>
+      change(async () => {
+        const before = new Map(entries);
+        for (const [name, secret] of changes) {
+          if (secret === undefined) entries.delete(name);
+          else entries.set(name, sealEntry(newest, name, secret));
+        }
+        try {
+          await save();
+        } catch (error) {
+          entries.clear();
+          for (const [name, entry] of before) entries.set(name, entry);
+          throw error;
+        }
       }),
     put: (name, secret) =>
       change(async () => {

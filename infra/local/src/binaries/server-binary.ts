@@ -14,8 +14,8 @@ export interface ReleaseArchive {
 }
 
 export interface ServerBinary {
-  /** `vault-server` is of tests alone. */
-  readonly name: BinaryName | 'vault-server';
+  /** `vault-server` and `minio` are of tests alone. */
+  readonly name: BinaryName | 'vault-server' | 'minio';
   /** Without a leading `v`. */
   readonly version: string;
   readonly pathVariable: string;

@@ -10,7 +10,7 @@ import {
   inheritedVariables,
   type LocalEnvironment,
   planeTuning,
-  vaultVariables,
+  outerVariables,
 } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
 import { LocalStackError } from '../local-stack-error.ts';
@@ -58,7 +58,7 @@ function controlVariables(context: StackContext): Record<string, string> {
     ...inheritedVariables(environment),
     PORTARIUM_INSTANCE: 'local',
     ...planeTuning(environment),
-    ...vaultVariables(environment),
+    ...outerVariables(environment),
     PORTARIUM_DATABASE_URL: postgresUrl(
       ports,
       POSTGRES_RUNTIME,

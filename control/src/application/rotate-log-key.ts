@@ -1,0 +1,148 @@
+/**
+ * Hands the signing of checkpoints over to a new key. The handover is an entry in the log of the instance, signed
+ * by both keys; then every log gets a checkpoint with both signatures, and the old private key is destroyed. Each
+ * step may be cut off: `resumeRotation` goes on from there.
+ */
+import { getLogger } from '@logtape/logtape';
+import { toBase64 } from '@portarium/contracts/base64';
+import { parseCheckpoint } from '@portarium/contracts/checkpoint';
+import { EntrySchema } from '@portarium/contracts/evidence-entry';
+import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
+import { parseRotationText, type Rotations, rotationText } from '@portarium/contracts/key-rotation';
+import * as v from 'valibot';
+import { actorOf, type Caller, type Context } from './context.ts';
+import { failure, type Result, success } from './failure.ts';
+import { logTree } from './log-tree.ts';
+import type { LogKey } from './ports/outside.ts';
+import type { LogEntryRecord } from './ports/records.ts';
+import { LogFrozenError } from './ports/workspace-store.ts';
+import { sealHeld, sealLog } from './seal-log.ts';
+
+const log = getLogger(['portarium', 'sealer']);
+
+export const RotateLogKeySchema = v.strictObject({
+  rationale: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(2_000)),
+});
+
+export async function rotateLogKey(
+  context: Context,
+  caller: Caller,
+  { rationale }: v.InferOutput<typeof RotateLogKeySchema>,
+): Promise<Result<readonly LogKey[]>> {
+  const { signer } = context;
+  if (signer.keys().some(({ state }) => state === 'retiring')) {
+    return failure(
+      'conflict',
+      'The handover before is not done: some log has no checkpoint of both keys yet. Ask again in a minute.',
+    );
+  }
+  await context.logLock.hold(INSTANCE_WORKSPACE, async () => {
+    const { from, to } = await signer.prepareNext();
+    const statement = await statementOf(context, from, to);
+    await context.sealerStore.submit(INSTANCE_WORKSPACE, async (tx) => {
+      tx.append({
+        type: 'log-key.rotated',
+        actor: actorOf(caller),
+        subject: {},
+        data: { from, to, statement, by: caller.key.owner, rationale },
+        trace: caller.trace,
+      });
+    });
+    await signer.adoptNext(await handoverTime(context, to));
+  });
+  await finishRotation(context);
+  return success(signer.keys());
+}
+
+/** Current and next key about each other, over the log of the instance as it is now. */
+async function statementOf(context: Context, from: string, to: string): Promise<string> {
+  const record = await sealHeld(context, INSTANCE_WORKSPACE);
+  const signed =
+    record && parseCheckpoint(record.note.slice(0, record.note.lastIndexOf('\n\n') + 1));
+  if (!signed) throw new Error('the log of the instance is empty');
+  const { origin, size, root } = signed;
+  return context.signer.signHandover(rotationText({ origin, size, root, from, to }));
+}
+
+/** The time of the entry that names `to`. @throws Error when there is none */
+async function handoverTime(context: Context, to: string): Promise<string> {
+  const entries = await context.sealerStore.read(INSTANCE_WORKSPACE, (tx) => tx.keyRotations());
+  const entry = entries.map(entryOf).findLast(({ data }) => data.to === to);
+  if (!entry) throw new Error(`no entry hands over to ${to}`);
+  return entry.time;
+}
+
+function entryOf({ bytes }: LogEntryRecord) {
+  return v.parse(EntrySchema, JSON.parse(new TextDecoder().decode(bytes)));
+}
+
+/** Goes on with a handover that a crash cut off; does nothing when there is none. */
+export async function resumeRotation(context: Context): Promise<void> {
+  const { signer } = context;
+  const next = signer.keys().find(({ state }) => state === 'next');
+  if (next) {
+    const at = await handoverTime(context, next.verifierKey).catch(() => undefined);
+    // Without an entry nobody was handed over to: whoever asks for a rotation again takes that key.
+    if (at !== undefined) await signer.adoptNext(at);
+  }
+  if (signer.keys().some(({ state }) => state === 'retiring')) await finishRotation(context);
+}
+
+/** A checkpoint of both keys for every log; then the old one can be destroyed. */
+async function finishRotation(context: Context): Promise<void> {
+  const all = [
+    INSTANCE_WORKSPACE,
+    ...(await context.directory.listWorkspaces()).map(({ id }) => id),
+  ];
+  for (const workspace of all) {
+    try {
+      await overlap(context, workspace);
+    } catch (error) {
+      if (!(error instanceof LogFrozenError)) throw error;
+      log.warn('{workspace} is frozen and gets no checkpoint of both keys', { workspace });
+    }
+  }
+  await context.signer.retire();
+  log.info('the log is signed by {key}', { key: context.signer.keys()[0]?.id });
+}
+
+/** The newest checkpoint of the log carries the signatures of all keys that sign. */
+async function overlap(context: Context, workspace: WorkspaceId): Promise<void> {
+  await context.logLock.hold(workspace, async () => {
+    const record = await sealHeld(context, workspace);
+    if (!record) return;
+    const root = parseCheckpoint(record.note.slice(0, record.note.lastIndexOf('\n\n') + 1))?.root;
+    if (!root) throw new Error(`the checkpoint of ${workspace} is malformed`);
+    const note = await context.signer.sign(workspace, record.size, root);
+    if (note === record.note) return;
+    await context.sealerStore.submit(workspace, (tx) => tx.replaceNote(record.size, note));
+  });
+}
+
+/** Every handover with its proofs under the newest checkpoint of the instance's log; undefined when there was none. */
+export async function readRotations(context: Context): Promise<Rotations | undefined> {
+  const count = context.signer.verifierKeys(INSTANCE_WORKSPACE).length;
+  if (count < 2) return undefined;
+  const record = await sealLog(context, INSTANCE_WORKSPACE).catch((error) => {
+    // Proofs from a database that contradicts itself would prove nothing.
+    if (error instanceof LogFrozenError) return undefined;
+    throw error;
+  });
+  if (!record) return undefined;
+  return context.store.read(INSTANCE_WORKSPACE, async (tx) => {
+    const tree = logTree(tx, record.size);
+    const text = (hashes: readonly Uint8Array[]) => hashes.map(toBase64);
+    const rotations: Rotations['rotations'] = [];
+    for (const { seq, bytes } of await tx.keyRotations()) {
+      if (seq >= record.size) continue;
+      const statement = String(entryOf({ seq, bytes, hash: 'sha256:' }).data.statement);
+      const stated = parseRotationText(statement.slice(0, statement.lastIndexOf('\n\n') + 1));
+      rotations.push({
+        entry: toBase64(bytes),
+        inclusion: text(await tree.inclusion(seq)),
+        consistency: text(await tree.consistency(stated?.size ?? 0)),
+      });
+    }
+    return { v: 1, checkpoint: record.note, rotations };
+  });
+}
