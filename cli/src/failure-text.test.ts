@@ -29,6 +29,16 @@ test('each admission finding is told with its place and its hint, and made safe 
   });
 });
 
+test('a place whose words end the detail is not told twice; others are', async () => {
+  const told = async (detail: string, errors: readonly object[]) =>
+    failureText(await refused({ code: 'input.invalid', detail, errors }), 'portarium action run');
+  const one = { pointer: '/version', message: 'there is no such version' };
+  expect(await told('x can not run 9: there is no such version.', [one])).toStartWith(
+    'x can not run 9: there is no such version. Do.',
+  );
+  expect(await told('The body is wrong.', [one])).toContain('/version: there is no such version.');
+});
+
 test('a wrong key is told who can make another', async () => {
   const text = failureText(await refused({ code: 'auth.invalid' }), 'portarium action list');
   expect(text).toContain('needs an admin’s key');

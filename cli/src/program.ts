@@ -20,6 +20,7 @@ import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
+import { registerUsage } from './commands/usage.ts';
 import { registerVault } from './commands/vault.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 
@@ -38,6 +39,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerApprove,
   registerApprovalRules,
   registerLimits,
+  registerUsage,
   registerEvidence,
   registerReplay,
   registerKey,

@@ -50,9 +50,15 @@ export async function readSigningKey(path: string): Promise<SigningKey> {
   return { privateKey, publicKey: rawPublic(key) };
 }
 
-/** The text of a verifier key from a PEM file, public or private. @throws UsageError */
+/** The text of a verifier key from a PEM file. @throws UsageError, also of a private key: nobody but its owner should have it */
 export async function readVerifierKey(path: string, publisher: string): Promise<string> {
-  const key = parsed(path, await readTextFile(path), createPublicKey, 'public');
+  const pem = await readTextFile(path);
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
+    throw new UsageError(
+      `${path} holds a private key, which only its publisher should have. Ask for the public one: openssl pkey -in FILE -pubout, or what portarium plugin keygen printed.`,
+    );
+  }
+  const key = parsed(path, pem, createPublicKey, 'public');
   return verifierKey(publisher, rawPublic(key));
 }
 

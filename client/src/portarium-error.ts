@@ -50,7 +50,11 @@ export class PortariumError extends Error implements PortariumErrorParts {
 }
 
 function sentence({ code, detail, hint, trace, errors }: PortariumErrorParts): string {
-  const places = errors
+  // A place whose words are already the detail's end would only say them again.
+  const said = detail.replace(/\.$/, '');
+  const places = (
+    errors.length === 1 && said.endsWith(errors[0]?.message.replace(/\.$/, '') ?? '') ? [] : errors
+  )
     .map(({ pointer, message }) => `${pointer || 'body'}: ${message.replace(/\.$/, '')}`)
     .filter((place) => !detail.includes(place));
   const marks = [code, ...(trace === '' ? [] : [`trace ${trace}`])].join(', ');

@@ -141,17 +141,27 @@ export const API_ERRORS = {
 
 export type ApiErrorCode = keyof typeof API_ERRORS;
 
+/** A limit of an attempt is the lower of two. */
+const IN_BOTH =
+  ' in plugin.json, and where the workspace allows less (portarium limits), there too';
+
 export const ATTEMPT_ERRORS = {
-  'guest.trap': ['The module trapped', 'Fix the plugin; the message names the trap.'],
+  'guest.trap': [
+    'The module trapped',
+    'Fix the plugin; the message names the trap. One that says only “unreachable” may be memory that could not grow: then raise limits.memoryMiB.',
+  ],
   'guest.error': ['The plugin reported an error', 'Read the message; it is the plugin’s own.'],
   'limit.deadline': [
     'The attempt ran past its wall deadline and was killed',
-    'Do less, or raise limits.wallMs.',
+    `Do less, or raise limits.wallMs${IN_BOTH}.`,
   ],
-  'limit.cpu': ['The attempt used more CPU than allowed', 'Do less, or raise limits.cpuMs.'],
+  'limit.cpu': [
+    'The attempt used more CPU than allowed',
+    `Do less, or raise limits.cpuMs${IN_BOTH}.`,
+  ],
   'limit.output': [
     'The output is larger than allowed',
-    'Return less, or raise limits.outputBytes.',
+    `Return less, or raise limits.outputBytes${IN_BOTH}.`,
   ],
   'limit.egress': [
     'The egress budget is used up',
@@ -161,8 +171,14 @@ export const ATTEMPT_ERRORS = {
     'The workspace makes as many calls a minute as a rule allows, and there was no time to wait',
     'Ask again when there is room; call less often, raise limits.wallMs so that the call can wait, or have the rule’s maxPerMinute raised.',
   ],
-  'limit.hostcalls': ['Too many host calls or allocations', 'Call the host less often.'],
-  'limit.memory': ['The cell ran out of memory', 'Use less memory, or raise limits.memoryMiB.'],
+  'limit.hostcalls': [
+    'Too many host calls or allocations',
+    `Call the host less often, or raise limits.hostCalls or limits.allocations${IN_BOTH}.`,
+  ],
+  'limit.memory': [
+    'The cell ran out of memory',
+    `Use less memory, or raise limits.memoryMiB${IN_BOTH}.`,
+  ],
   'egress.denied': [
     'A call outside the grant was refused',
     'The manifest has to ask for the call, and an operator to grant it: portarium plugin egress NAME shows both, portarium plugin grant NAME grants.',

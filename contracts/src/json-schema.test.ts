@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { type JsonSchema, validateJson } from './json-schema.ts';
 import { compilePattern } from './schema-pattern.ts';
+import { cpuMs } from './testing/cpu-ms.ts';
 
 const valid = (schema: JsonSchema, value: unknown) => validateJson(schema, value).length === 0;
 
@@ -253,9 +254,3 @@ test('a cached pattern that is in use outlives those that are not', () => {
     if (i % 100 === 0) expect(compilePattern('^used$')).toBe(used);
   }
 });
-
-/** Milliseconds that this process computed since `started`: the same on a busy machine. */
-function cpuMs(started: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1_000;
-}

@@ -13,11 +13,18 @@ import type { Weights } from './weights.ts';
 
 const { rolloutVersions, rolloutWeight } = PLATFORM_LIMITS;
 
+const WEIGHT = `expected a whole number from 1 to ${rolloutWeight}`;
+
 /** Versions with their weights: `{"1.2.0": 90, "1.3.0": 10}`. Only their proportion counts. */
 export const WeightsSchema = v.pipe(
   plainRecord(
     VersionSchema,
-    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(rolloutWeight)),
+    v.pipe(
+      v.number(WEIGHT),
+      v.integer(WEIGHT),
+      v.minValue(1, WEIGHT),
+      v.maxValue(rolloutWeight, WEIGHT),
+    ),
   ),
   v.check((weights) => {
     const { length } = Object.keys(weights);

@@ -9,6 +9,7 @@ import {
 } from './journal-artifact.ts';
 import { writeTar } from './tar.ts';
 import type { ActionTeller, Alterations } from './testing/action-teller.ts';
+import { cpuMs } from './testing/cpu-ms.ts';
 import { honestLog, logKey, wholeBundle } from './testing/honest-log.ts';
 import type { Draft } from './testing/log-builder.ts';
 import { ORDERED_STORIES, type OrderedTell } from './testing/ordered-stories.ts';
@@ -325,9 +326,3 @@ test('the body of a request is the same in journal and log, kept, and never chan
   };
   expect(await rulesOf(changedByAnswer)).toContain('journal.extends');
 });
-
-/** Milliseconds that this process computed since `started`: the same on a busy machine. */
-function cpuMs(started: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1_000;
-}

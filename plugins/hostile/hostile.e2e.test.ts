@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunningStack } from '@portarium/local/start-stack';
+import { children } from '@portarium/local/testing/descendants';
 import { startCounterpart } from '@portarium/local/testing/http-counterpart';
 import { sharedStack } from '@portarium/local/testing/shared-services';
 import { callStack, pushPlugin, requestAction } from '@portarium/local/testing/stack-calls';
@@ -49,6 +50,43 @@ for (const name of ATTACKS) {
     }
   }, 60_000);
 }
+
+test('a plugin that asks for it gets a process of its own for every attempt, and evidence names its isolation', async () => {
+  const host = () => children(stack.pidOf('sandbox') ?? -1);
+  /** Processes of cells that an attempt leaves behind which were not there before, and that it took away. */
+  const counted = async (plugin: string) => {
+    const before = host();
+    const action = await requestAction(stack, plugin, 'count', {}, 30);
+    expect(action.state).toBe('succeeded');
+    const after = host();
+    const came = after.filter((pid) => !before.includes(pid)).length;
+    return { action, came, went: before.filter((pid) => !after.includes(pid)).length };
+  };
+  const push = (name: string, isolation?: 'attempt') =>
+    pushPlugin(stack, 'plugins/hostile/global-state', undefined, (manifest) => ({
+      ...manifest,
+      ...{ name, ...(isolation === undefined ? {} : { isolation }) },
+    }));
+
+  const shared = await push('shared-cell');
+  await counted(shared);
+  expect((await counted(shared)).came).toBe(0);
+
+  const alone = await push('own-cell', 'attempt');
+  const port = stack.status().find(({ part }) => part === 'sandbox')?.port;
+  const health = await (await fetch(`http://127.0.0.1:${port}/healthz`)).json();
+  for (let i = 0; i < 2; i++) {
+    const { action, came, went } = await counted(alone);
+    expect(came).toBeGreaterThan(0);
+    expect(went).toBeGreaterThan(0);
+    const path = `/evidence?action=${action.id}`;
+    const { items } = (await (await callStack(stack, 'auditor', 'GET', path)).json()) as {
+      items: { entry: { type: string; data: Record<string, unknown> } }[];
+    };
+    const started = items.find(({ entry }) => entry.type === 'attempt.started');
+    expect(started?.entry.data.isolation).toBe((health as { isolation: string }).isolation);
+  }
+}, 60_000);
 
 test('a redirect to a host outside the grant is refused, and the denial is evidence with its reason', async () => {
   await using open = await startCounterpart();

@@ -31,7 +31,8 @@ const PARTS: readonly Part[] = [
   },
   {
     title: 'Of a sandbox host',
-    about: 'Read by `sandbox/src/main.ts serve`. `./portarium up` passes `PORTARIUM_CELLS` on.',
+    about:
+      'Read by `sandbox/src/main.ts serve`. `./portarium up` passes on `PORTARIUM_CELLS`, `SANDBOX_REQUIRE_ISOLATION` and those that begin with `OTEL_`.',
     entries: SandboxEnvironmentSchema.entries,
   },
 ];

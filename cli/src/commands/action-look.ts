@@ -1,5 +1,5 @@
 /**
- * `portarium action tail|logs|journal`: what happens in an action, step by step. No side effects.
+ * `portarium action tail|logs|journal|attempts`: what happens in an action, step by step. No side effects.
  */
 import type { Attempt, EvidenceEntry } from '@portarium/client/answers';
 import type { PortariumClient } from '@portarium/client/portarium-client';
@@ -12,6 +12,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { actionId } from '../id-argument.ts';
 import { callLine, callsWithoutEntry, journalText } from '../journal-text.ts';
 import { print, printJson, tell } from '../output.ts';
+import { attemptsText } from '../usage-text.ts';
 
 /** Pause between two looks at an action that goes on. */
 const TAIL_MS = 500;
@@ -37,6 +38,12 @@ export function registerActionLook(action: Command): void {
       .argument('<id>', 'the action', actionId)
       .description('print what the plugin logged, attempt by attempt'),
   ).action(logs);
+  connectionOptions(
+    action
+      .command('attempts')
+      .argument('<id>', 'the action', actionId)
+      .description('print where each attempt ran, how isolated, how it ended, and what it used'),
+  ).action(attempts);
 }
 
 async function journal(id: string, options: ConnectionOptions): Promise<void> {
@@ -61,6 +68,13 @@ async function logs(id: string, options: ConnectionOptions): Promise<void> {
     }
   }
   if (attempts.length === 0) tell(`${id} has had no attempt yet.`);
+}
+
+async function attempts(id: string, options: ConnectionOptions): Promise<void> {
+  const found = await connect(options).actions.attempts(id);
+  if (options.json) return printJson({ items: found });
+  if (found.length === 0) return tell(`${id} has had no attempt yet.`);
+  print(attemptsText(found));
 }
 
 function attemptLine({ fence, id, host, startedAt, verdict, error }: Attempt): string {

@@ -72,6 +72,18 @@ test('nothing is written over what is there, and a name that is none is refused'
   expect([nothing.code, nothing.err]).toEqual([2, expect.stringContaining('cases.json')] as never);
 });
 
+test('a module that is built already is checked and tested without being built', () => {
+  const built = join(folder, 'hello-assemblyscript/build');
+  const files = ['--manifest', join(built, 'plugin.json'), '--module', join(built, 'plugin.wasm')];
+  const checked = plugin('check', ...files);
+  expect([checked.code, checked.err]).toEqual([0, '']);
+  expect(checked.out).toContain('hello-assemblyscript@0.1.0 would be admitted');
+  const cases = ['--cases', join(folder, 'hello-assemblyscript/cases.json')];
+  expect(plugin('test', ...files, ...cases).out).toEndWith('2 ok, 0 not\n');
+  const half = plugin('check', '--manifest', join(built, 'plugin.json'));
+  expect([half.code, half.err]).toEqual([2, expect.stringContaining('Give either')] as never);
+});
+
 test('a case that comes out otherwise says how, and ends with 1', () => {
   const file = cases('wrong', [
     {

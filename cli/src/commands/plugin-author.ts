@@ -3,19 +3,19 @@
  * writes a folder; `check` and `test` build the plugin into its `build/` and start the sandbox's program as
  * a process, which tries the module in a cell without a network, and `test` each case in one of its own.
  */
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { findingText } from '@portarium/admission/finding';
 import { visibleLine } from '@portarium/client/visible-text';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { ManifestSchema, PluginNameSchema } from '@portarium/contracts/manifest';
 import { CaseResultSchema, CasesSchema, type PluginCase } from '@portarium/contracts/plugin-cases';
 import { LANGUAGES, type Language, newPlugin } from '@portarium/sdk/new-plugin';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { caseText } from '../author-text.ts';
 import { checkedJson } from '../checked-json.ts';
-import { compilePlugin } from '../compile-plugin.ts';
 import { FindingSchema } from '../finding-schema.ts';
 import { print, printJson, tell } from '../output.ts';
+import { type PartOptions, partFilesOf, partOptions } from '../plugin-parts.ts';
 import { readTextFile } from '../read-argument.ts';
 import { sandboxLines } from '../sandbox-lines.ts';
 import { UsageError } from '../usage-error.ts';
@@ -40,7 +40,11 @@ interface NewOptions {
   readonly json?: true;
 }
 
-interface TestOptions {
+interface CheckOptions extends PartOptions {
+  readonly json?: true;
+}
+
+interface TestOptions extends PartOptions {
   readonly cases?: string;
   readonly json?: true;
 }
@@ -58,17 +62,13 @@ export function registerPluginAuthor(plugin: Command): void {
     .option('--dir <dir>', 'the folder (default: one with the plugin’s name)')
     .option('--json', 'print one line {name, dir}')
     .action(make);
-  plugin
-    .command('check')
-    .argument('<dir>', 'the plugin’s folder')
-    .description('build a plugin and say whether an upload would be admitted; exit code 1 when not')
+  partOptions(plugin.command('check'))
+    .description('say whether an upload of a plugin would be admitted; exit code 1 when not')
     .option('--json', 'print one line {ok, name, version, …} with report or findings')
     .action(check);
-  plugin
-    .command('test')
-    .argument('<dir>', 'the plugin’s folder')
-    .description('build a plugin and run its cases in a sandbox, with recorded egress')
-    .option('--cases <file>', 'the cases (default: cases.json of the folder)')
+  partOptions(plugin.command('test'))
+    .description('run the cases of a plugin in a sandbox, with recorded egress')
+    .option('--cases <file>', 'the cases (default: cases.json of the folder, or beside --manifest)')
     .option('--json', 'print a line a case')
     .addHelpText(
       'after',
@@ -97,12 +97,12 @@ async function make(name: string, options: NewOptions): Promise<void> {
   tell(`Next: portarium plugin test ${dir}`);
 }
 
-async function check(dir: string, { json }: { readonly json?: true }): Promise<void> {
-  const { manifest, outDir } = await compilePlugin(dir);
-  const { name, version } = manifest;
-  const built = (file: string) => join(outDir, file);
+async function check(dir: string | undefined, options: CheckOptions): Promise<void> {
+  const { json } = options;
+  const { manifest, module } = await partFilesOf(dir, options);
+  const { name, version } = checkedJson(manifest, await readTextFile(manifest), ManifestSchema);
   process.exitCode = await sandboxLines(
-    ['check', '--manifest', built('plugin.json'), '--module', built('plugin.wasm')],
+    ['check', '--manifest', manifest, '--module', module],
     (value) => {
       const { ok, ...told } = v.parse(CheckedSchema, value);
       if (json) return printJson({ ok, name, version, ...told });
@@ -121,17 +121,15 @@ async function check(dir: string, { json }: { readonly json?: true }): Promise<v
   );
 }
 
-async function test(dir: string, options: TestOptions): Promise<void> {
-  const casesFile = options.cases ?? join(dir, 'cases.json');
+async function test(dir: string | undefined, options: TestOptions): Promise<void> {
+  // Before anything is built, which may take long.
+  const folder = dir ?? dirname(options.manifest ?? '');
+  const casesFile = options.cases ?? join(folder, 'cases.json');
   const cases = checkedJson(casesFile, await readTextFile(casesFile), CasesSchema);
-  const { outDir } = await compilePlugin(dir);
-  const built = (name: string) => join(outDir, name);
+  const { manifest, module } = await partFilesOf(dir, options);
   let [ok, failed] = [0, 0];
   const code = await sandboxLines(
-    [
-      ...['test', '--manifest', built('plugin.json'), '--module', built('plugin.wasm')],
-      ...['--cases', resolve(casesFile)],
-    ],
+    [...['test', '--manifest', manifest, '--module', module], ...['--cases', resolve(casesFile)]],
     (value) => {
       const result = v.parse(CaseResultSchema, value);
       if (result.ok) ok++;

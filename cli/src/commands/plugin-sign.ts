@@ -12,7 +12,7 @@ import type { Command } from 'commander';
 import { checkedJson } from '../checked-json.ts';
 import { writeSentence } from '../file-sentence.ts';
 import { print, printJson, tell } from '../output.ts';
-import { type PartOptions, partsOf } from '../plugin-parts.ts';
+import { type PartOptions, partOptions, partsOf } from '../plugin-parts.ts';
 import { publisherName, readSigningKey, writeNewKey } from '../publisher-key.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -37,12 +37,8 @@ export function registerPluginSign(plugin: Command): void {
     .requiredOption('-o, --out <file>', 'where the private key goes: PEM, for its owner alone')
     .option('--json', 'print one line {verifierKey, file}')
     .action(keygen);
-  plugin
-    .command('sign')
-    .argument('[dir]', 'plugin to build first; else give --manifest and --module')
+  partOptions(plugin.command('sign'))
     .description('sign a plugin as its publisher: name, version, module and manifest')
-    .option('--manifest <file>', 'plugin.json')
-    .option('--module <file>', 'the WebAssembly module')
     .requiredOption('--key <file>', 'the private key: PEM, of keygen or openssl')
     .requiredOption('--publisher <name>', 'the name that the key is trusted under', publisherName)
     .option('-o, --out <file>', 'where the signature goes', 'plugin.sig')

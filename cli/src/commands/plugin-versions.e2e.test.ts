@@ -97,6 +97,11 @@ test.skipIf(Bun.which('openssl') === null)(
       cwd: folder,
     });
     write('1.1.0');
+    const secret = await cli('publisher', 'trust', '--pem', 'ossl.pem', '--name', 'widgets');
+    expect([secret.code, secret.err]).toEqual([
+      2,
+      expect.stringContaining('only its publisher should have') as never,
+    ]);
     const trusted = await cli(
       'publisher',
       'trust',

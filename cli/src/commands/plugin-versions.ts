@@ -71,6 +71,13 @@ function weight(text: string, before: Weighted = []): Weighted {
   return [...before, [version, Number(number)]];
 }
 
+function weightSentence({ path, message }: v.BaseIssue<unknown>): string {
+  const at = path?.[0]?.key;
+  return at === undefined
+    ? `The weights: ${message}.`
+    : `The weight of ${String(at)}: ${message}. A version that gets nothing is left out.`;
+}
+
 async function versions(name: string, options: ConnectionOptions): Promise<void> {
   show(await connect(options).plugins.versions(name), options);
 }
@@ -85,7 +92,7 @@ async function rollback(name: string, version: string, options: ReasonOptions): 
 async function rollout(name: string, weighted: Weighted, options: ReasonOptions): Promise<void> {
   const weights = Object.fromEntries(weighted);
   const parsed = v.safeParse(WeightsSchema, weights);
-  if (!parsed.success) throw new UsageError(`The weights: ${parsed.issues[0].message}.`);
+  if (!parsed.success) throw new UsageError(weightSentence(parsed.issues[0]));
   if (Object.keys(weights).length < weighted.length) {
     throw new UsageError('A version stands twice. Give each one weight.');
   }

@@ -12,7 +12,7 @@ import { compilePlugin } from '../compile-plugin.ts';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { egressNotes } from '../grant-notes.ts';
 import { print, printJson, table, tell } from '../output.ts';
-import { type PartOptions, partsOf } from '../plugin-parts.ts';
+import { type PartOptions, partOptions, partsOf } from '../plugin-parts.ts';
 import { readTextFile } from '../read-argument.ts';
 import { registerPluginApprove } from './plugin-approve.ts';
 import { registerPluginAuthor } from './plugin-author.ts';
@@ -42,12 +42,8 @@ export function registerPlugin(program: Command): void {
     .option('--json', 'print one line {name, version, bytes, outDir}')
     .action(build);
   connectionOptions(
-    plugin
-      .command('push')
-      .argument('[dir]', 'plugin to build first; else give --manifest and --module')
+    partOptions(plugin.command('push'))
       .description('upload a plugin; it is admitted or refused with what to change')
-      .option('--manifest <file>', 'plugin.json')
-      .option('--module <file>', 'the WebAssembly module')
       .option('--signature <file>', 'a publisher’s, as plugin sign writes it'),
   ).action(push);
   connectionOptions(plugin.command('list').description('list the workspace’s plugins')).action(

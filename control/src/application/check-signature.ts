@@ -15,6 +15,9 @@ export type SignatureCheck =
       readonly failure: Failure;
     };
 
+const UNKNOWN_KEY =
+  'it is by no key that this workspace trusts (portarium publisher list shows those)';
+
 /** @param note as it was uploaded; undefined without one */
 export async function checkSignature(
   tx: ReadTransaction,
@@ -25,7 +28,10 @@ export async function checkSignature(
   const publishers = await tx.listPublishers();
   const keys = publishers.map(({ verifierKey }) => verifierKey);
   const checked = await checkPluginSignature(note, plugin, keys);
-  if (!checked.ok) return refuse(checked.rule, checked.message);
+  if (!checked.ok) {
+    const unknown = checked.rule === 'signature.unknown-key';
+    return refuse(checked.rule, unknown ? UNKNOWN_KEY : checked.message);
+  }
   const signedWith = await verifierKey(checked.key.name, checked.key.publicKey);
   const publisher = publishers.find((one) => one.verifierKey === signedWith);
   if (publisher?.revokedAt !== null) return revoked(checked.key.name);

@@ -260,7 +260,7 @@ function notAdmitted(findings: readonly Finding[]): Rejection {
     rules: [...new Set(findings.map(({ rule }) => rule))],
     failure: failure(
       'plugin.not-admitted',
-      `The module breaks ${findings.length} rule(s) of admission; nothing was stored.`,
+      `The upload breaks ${findings.length === 1 ? 'a rule' : `${findings.length} rules`} of admission; nothing was stored.`,
       { extensions: { admission: { findings } } },
     ),
   };

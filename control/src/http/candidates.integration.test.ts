@@ -62,14 +62,15 @@ const stored = async () => ({
 const read = <T>(query: Parameters<typeof instance.composed.context.store.read<T>>[1]) =>
   instance.composed.context.store.read('local' as never, query);
 
-/** The id of the upload that waits. */
-async function waiting(): Promise<string> {
+/** The id of the upload that waits, once as many do. */
+async function waiting(most = 1): Promise<string> {
   for (;;) {
-    const [row] = await instance.composed.sql.begin(async (tx) => {
+    const rows = await instance.composed.sql.begin(async (tx) => {
       await tx`SELECT set_config('portarium.workspace', 'local', true)`;
       return tx`SELECT plugin_id FROM plugin_candidates WHERE verdict IS NULL`;
     });
-    if (row) return `plg_${String(row.plugin_id).replaceAll('-', '')}`;
+    const [row] = rows;
+    if (row && rows.length >= most) return `plg_${String(row.plugin_id).replaceAll('-', '')}`;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -315,6 +316,7 @@ test('a workspace has at most four modules tried at once', async () => {
   const uploads = Array.from({ length: most + 3 }, (_, i) => upload(deaf, { name: `many-${i}` }));
   const limited = await Promise.race(uploads);
   expect(limited.status).toBe(429);
+  await waiting(most);
   aheadMs = PLATFORM_LIMITS.candidateMs;
   const statuses = (await Promise.all(uploads)).map(({ status }) => status);
   aheadMs = 0;

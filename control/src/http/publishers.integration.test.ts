@@ -158,6 +158,8 @@ test('a signature of something else, of a stranger, or of another workspace’s 
       ...[rule, 422, 'plugin.signature-refused'],
     ] as never);
     expect((await entries('plugin.rejected')).at(-1)).toMatchObject({ rules: [rule] });
+    const unknown = rule === 'signature.unknown-key';
+    expect(String(refused.body.detail).includes('no key that this workspace trusts')).toBe(unknown);
   }
   // Trust is each workspace's own.
   expect((await push(one, note, 'other')).body.code).toBe('plugin.signature-refused');

@@ -177,6 +177,19 @@ test('how confined cells come up here is told', async () => {
   expect(finding).toMatchObject({ needed: false });
 });
 
+test('less isolation than is required is something that the stack does not start with', async () => {
+  const here = (await found('isolation'))?.detail;
+  const asked = async (level: string) => {
+    const environment = readEnvironment({ ...process.env, SANDBOX_REQUIRE_ISOLATION: level });
+    return (await examine(folder.path, environment)).find(({ name }) => name === 'isolation');
+  };
+  expect(await asked('process')).toMatchObject({ needed: false, detail: here });
+  expect(await asked('everything')).toMatchObject({
+    ...{ ok: false, needed: true },
+    detail: `${here}, and SANDBOX_REQUIRE_ISOLATION asks for everything`,
+  });
+});
+
 test('memory is told, and Deno where the planes are to run on it', async () => {
   expect((await found('memory'))?.detail).toMatch(/^\d+\.\d GiB available$/);
   expect(await found('deno')).toBeUndefined();

@@ -2,12 +2,12 @@
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
-import { inheritedVariables, type LocalEnvironment } from './environment.ts';
+import { inheritedVariables, type LocalEnvironment, planeTuning } from './environment.ts';
 import { examineDataFolder } from './examine-data-folder.ts';
 import { examineStack } from './examine-stack.ts';
 import { broken, type Finding, fine, lacking } from './finding.ts';
 import { messageOf } from './local-stack-error.ts';
-import { readIsolation } from './parts/isolation.ts';
+import { isReached, readIsolation } from './parts/isolation.ts';
 import { planeCommand } from './parts/plane-command.ts';
 import { SANDBOX_MAIN } from './parts/planes.ts';
 import { postgresBinaries } from './parts/postgres-binaries.ts';
@@ -94,6 +94,11 @@ async function examineIsolation(environment: LocalEnvironment): Promise<Finding>
     });
     const { level, missing } = readIsolation(shown.output);
     if (level === undefined) return broken(name, `no cell comes up: ${shown.output.trim()}`, fix);
+    const required = planeTuning(environment).SANDBOX_REQUIRE_ISOLATION;
+    if (required !== undefined && !isReached(required, level)) {
+      const detail = `${level}, and SANDBOX_REQUIRE_ISOLATION asks for ${required}`;
+      return broken(name, detail, missing ?? 'docs/reference/configuration.md names the levels.');
+    }
     return missing === undefined ? fine(name, level) : lacking(name, level, missing);
   } catch (error) {
     return broken(name, messageOf(error), fix);

@@ -354,6 +354,24 @@ test('all findings are collected, each with its place', async () => {
   ]);
 });
 
+test('an import from env is told what stands in its place, abort of AssemblyScript apart', async () => {
+  const hintOf = async (name: string) => {
+    const admission = await admit(
+      plainModule({ imports: [importFunction('env', name)] }),
+      sampleManifest(),
+      LIMITS,
+    );
+    if (admission.ok) throw new Error('admitted');
+    return admission.findings
+      .filter(({ rule }) => rule === 'import.unknown')
+      .map(({ hint }) => hint);
+  };
+  expect(await hintOf('abort')).toEqual([expect.stringContaining('--use abort=')]);
+  const [other = ''] = await hintOf('socket_open');
+  expect(other).toContain('Define or link socket_open');
+  expect(other).not.toContain('AssemblyScript');
+});
+
 test('patterns are bounded in number and in the size of their programs', async () => {
   const of = (input: Record<string, unknown>) => rulesOf(plainModule(), sampleManifest({ input }));
   const named = (count: number) =>

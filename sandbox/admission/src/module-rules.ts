@@ -143,8 +143,11 @@ function importHint(from: string, name: string): string {
   if (from === 'env' && MACHINE_STATE.test(name)) {
     return `Use random.number() instead of Math.random(), and clock.nowMs() instead of Date.now(), both of @portarium/sdk/assembly; other languages import random_bytes and clock_time from ${HOST_MODULE}.`;
   }
-  if (from === 'env') {
+  if (from === 'env' && name === 'abort') {
     return 'AssemblyScript: pass --use abort=… so that abort is not imported from env.';
+  }
+  if (from === 'env') {
+    return `Nothing is served from env: it is where compilers look for what a program declares and no library defines. Define or link ${name}, or leave out what calls it; hosts have ${EXTISM_MODULE}, ${HOST_MODULE} and ${WASI_MODULE}.`;
   }
   return `Import only functions of the Extism PDK, from ${EXTISM_MODULE}, and clock_time and random_bytes from ${HOST_MODULE}.`;
 }

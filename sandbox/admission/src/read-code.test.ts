@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { cpuMs } from '@portarium/contracts/testing/cpu-ms';
 import { admit } from './admit.ts';
 import { encodeU32 } from './byte-writer.ts';
 import { SECTION } from './sections.ts';
@@ -97,9 +98,3 @@ test('functions, parameters, results, names, globals and segments are bounded', 
   const long: Bytes = [1, 0, ...encodeU32(1024 * 1024), ...Array<number>(1024 * 1024).fill(0)];
   expect(await rules({ elements: [long] })).toEqual(['module.count']);
 });
-
-/** Milliseconds that this process computed since `started`: the same on a busy machine. */
-function cpuMs(started: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1_000;
-}

@@ -119,7 +119,7 @@ export const extismEngine: Engine<CompiledGuest> = {
           await made.plugin.call(call.export, call.input).catch(unlessDone);
           return resultOf(slot.result.take(), call, limits);
         } catch (error) {
-          return failed(limits, isStarved(made, compiled) ? STARVED : classify(error));
+          return failed(limits, isStarved(made, compiled) ? STARVED : classify(error, slot.result));
         } finally {
           slot.wasi.flush();
         }
@@ -193,9 +193,18 @@ function failed(
   };
 }
 
-function classify(error: unknown): { readonly code: CellError; readonly message: string } {
+/** What JavaScriptCore adds to its messages: a line of this program, which says nothing of the guest. */
+const EVALUATED = / \(evaluating '[^']*'\)$/;
+
+/** A kit says by an error why it traps: what was thrown, and where. The engine knows only the trap. */
+function classify(
+  error: unknown,
+  { error: said }: OperationResult,
+): { readonly code: CellError; readonly message: string } {
   const message = error instanceof Error ? error.message : String(error);
-  return { code: error instanceof GuestError ? 'guest.error' : 'guest.trap', message };
+  if (error instanceof GuestError) return { code: 'guest.error', message };
+  const trap = message.replace(EVALUATED, '');
+  return { code: 'guest.trap', message: said === undefined ? trap : `${said}: ${trap}` };
 }
 
 function optionsOf(slot: Slot, importsWasi: boolean): ExtismPluginOptions {

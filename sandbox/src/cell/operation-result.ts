@@ -35,6 +35,13 @@ export class OperationResult {
     return block?.bytes() ?? new Uint8Array();
   }
 
+  /** The error that was set, of a guest that trapped after it; undefined without one. */
+  get error(): string | undefined {
+    const { context, address } = this.#error ?? {};
+    if (!context || address === undefined) return undefined;
+    return context.read(address)?.string();
+  }
+
   functions() {
     return {
       output_set: (context: CallContext, address: bigint, length: bigint): void => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { cpuMs } from '@portarium/contracts/testing/cpu-ms';
 import { Scrubber } from './scrub.ts';
 
 const SECRET = 'sk_test/"4eC39H+lq%5C\\x';
@@ -69,9 +70,3 @@ test('a body of the default budget is scrubbed in a moment', () => {
   expect(scrubber.bytes(body)).toBe(body);
   expect(cpuMs(started)).toBeLessThan(5_000);
 });
-
-/** Milliseconds that this process computed since `started`: the same on a busy machine. */
-function cpuMs(started: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1_000;
-}

@@ -22,6 +22,7 @@ export function counter(): void { count++; output(count.toString()); }
 export function echo(): void { output(input()); }
 export function spin(): void { while (true) { count++; } }
 export function trap(): void { unreachable(); }
+export function thrown(): void { error_set(put("no such row (index.ts:9:3)")); unreachable(); }
 export function fail(): void { error_set(put("bad \\u001b[31mcharge\\u202e")); }
 export function deep(): void { count += 1; deep(); count -= 1; }
 export function chatter(): void {
@@ -232,11 +233,17 @@ test('an aborted attempt is lost, not the guest’s fault', async () => {
 test('a trap and endless recursion end the cell; the plugin’s own error does not', async () => {
   const pool = newPool();
   const trap = await attempt(pool, 'trap');
+  expect(trap.error?.message).not.toContain('evaluating');
   expect(trap.error).toMatchObject({
     code: 'guest.trap',
     message: expect.stringMatching(/unreachable/i),
   });
   expect(trap.reusable).toBe(false);
+  const thrown = await attempt(pool, 'thrown');
+  expect(thrown.error).toMatchObject({
+    code: 'guest.trap',
+    message: expect.stringMatching(/^no such row \(index\.ts:9:3\): .*unreachable/i),
+  });
   const deep = await attempt(pool, 'deep');
   expect(deep.error?.code).toBe('guest.trap');
   const error = await attempt(pool, 'fail');

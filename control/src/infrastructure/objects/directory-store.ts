@@ -5,11 +5,9 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Clock } from '../../application/ports/clock.ts';
 import type { ObjectStore, RetentionOf } from '../../application/ports/object-store.ts';
-import { InfraError } from '../../application/ports/workspace-store.ts';
 import { openDirectoryProbe } from './directory-probe.ts';
 import {
   BESIDE,
@@ -22,15 +20,8 @@ import {
   unreadable,
 } from './locked-file.ts';
 import { artifactKey, logKey } from './object-key.ts';
-
-export const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** What the classes say, where no workspace has lengthened them. */
-export const classRetention: RetentionOf = async (_workspace, retention) =>
-  RETENTION_DAYS[retention] * DAY_MS;
-
-/** How much later a date may be before it is written down: less is not worth a write each time. */
-export const slackOf = (retentionMs: number) => Math.min(DAY_MS, retentionMs / 100);
+import { otherBytes } from './other-bytes.ts';
+import { classRetention, slackOf } from './retention.ts';
 
 export function createDirectoryStore(
   root: string,
@@ -57,10 +48,7 @@ export function createDirectoryStore(
       if (!bytes) return undefined;
       const actual = await digestOf(bytes);
       if (actual === digest) return bytes;
-      throw new InfraError(
-        `the evidence store holds other bytes under ${digest}: they hash to ${actual}`,
-        { retryable: false },
-      );
+      throw otherBytes(digest, actual);
     },
 
     async lockOf(workspace, digest) {
@@ -81,9 +69,7 @@ export function createDirectoryStore(
       if (await keepFile(file, bytes, until, slackOf(ms))) return;
       const kept = await readWhole(file);
       if (kept && Buffer.compare(kept, bytes) === 0) return;
-      throw new InfraError(`the evidence store holds other bytes under ${path}`, {
-        retryable: false,
-      });
+      throw otherBytes(path);
     },
 
     getLog: async (workspace, path) => readWhole(join(root, logKey(workspace, path))),

@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import * as v from 'valibot';
 import type { ArtifactLock, Removal } from '../../application/ports/object-store.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { underLock } from './file-lock.ts';
 
 const SIDECAR = '.retention.json';
@@ -52,7 +53,9 @@ export async function keepFile(
     if (known === undefined || known.untilMs < retention.untilMs) {
       await writeSidecar(path, { held: known?.held ?? false, ...retention });
     }
-    return writeOnce(path, bytes);
+    const fresh = await writeOnce(path, bytes);
+    await syncFolder(dirname(path));
+    return fresh;
   });
 }
 
@@ -68,6 +71,7 @@ export async function lengthen(path: string, untilMs: number): Promise<boolean> 
     const known = await readSidecar(path);
     if (known === undefined || untilMs < known.untilMs) return false;
     await writeSidecar(path, { ...known, untilMs });
+    await syncFolder(dirname(path));
     return true;
   });
 }
@@ -78,6 +82,7 @@ export async function holdFile(path: string, held: boolean): Promise<boolean> {
     const known = await readSidecar(path);
     if (known === undefined || !(await isThere(path))) return false;
     await writeSidecar(path, { ...known, held });
+    await syncFolder(dirname(path));
     return true;
   });
 }
@@ -160,23 +165,12 @@ async function writeOnce(path: string, bytes: Uint8Array): Promise<boolean> {
   const aside = await writeAside(path, bytes, 0o400);
   try {
     await link(aside, path);
-    await syncFolder(dirname(path));
     return true;
   } catch (error) {
     if ((error as { code?: string }).code === 'EEXIST') return false;
     throw error;
   } finally {
     await unlink(aside);
-  }
-}
-
-/** A name that was linked is on the disk only after that. */
-async function syncFolder(folder: string): Promise<void> {
-  const opened = await open(folder, 'r');
-  try {
-    await opened.sync();
-  } finally {
-    await opened.close();
   }
 }
 

@@ -1,7 +1,8 @@
 /** Opens the store that the configuration names. */
 import type { Clock } from '../../application/ports/clock.ts';
 import type { ObjectStore, RetentionOf } from '../../application/ports/object-store.ts';
-import { classRetention, createDirectoryStore } from './directory-store.ts';
+import { createDirectoryStore } from './directory-store.ts';
+import { classRetention } from './retention.ts';
 import { openS3Store, type S3StoreOptions } from './s3-store.ts';
 
 export type StoreOptions =

@@ -1,79 +1,10 @@
-/** Locks on single objects in S3, and the lock battery's means against them, in a bucket of their own. */
+/** The lock battery's means against S3, in a bucket of their own. */
 import { randomBytes } from 'node:crypto';
-import type { LockProbe, ProbeLock, ProbeObject } from '../../application/ports/object-store.ts';
+import type { LockProbe, ProbeObject } from '../../application/ports/object-store.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
 import { prepareBucket } from './s3-buckets.ts';
-import { isMissing, isRefused, isS3, type S3 } from './s3-client.ts';
-
-interface Place {
-  readonly bucket: string;
-  readonly key: string;
-}
-
-/**
- * Creates an object, locked by the request that writes it.
- * @returns its version; undefined when there is one already, or when another writes it just now
- */
-export async function writeLocked(
-  s3: S3,
-  { bucket, key, bytes, lock }: Place & { bytes: Uint8Array; lock: number | 'default' },
-): Promise<string | undefined> {
-  const headers = {
-    'content-type': 'application/octet-stream',
-    'if-none-match': '*',
-    ...lockHeaders(lock),
-  };
-  try {
-    const written = await s3.send('PUT', { bucket, key, headers, body: bytes });
-    return String(written.headers['x-amz-version-id'] ?? '');
-  } catch (error) {
-    if (isS3(error, 'PreconditionFailed', 'ConditionalRequestConflict')) return undefined;
-    throw error;
-  }
-}
-
-function lockHeaders(lock: number | 'default'): Record<string, string> {
-  if (lock === 'default') return {};
-  return {
-    'x-amz-object-lock-mode': 'COMPLIANCE',
-    'x-amz-object-lock-retain-until-date': new Date(lock).toISOString(),
-  };
-}
-
-/** @returns undefined when that version is not there */
-export async function lockIn(
-  s3: S3,
-  { bucket, key }: Place,
-  version: string,
-): Promise<ProbeLock | undefined> {
-  try {
-    const { headers } = await s3.send('HEAD', { bucket, key, query: `versionId=${version}` });
-    const until = headers['x-amz-object-lock-retain-until-date'];
-    return {
-      mode: String(headers['x-amz-object-lock-mode'] ?? 'none'),
-      untilMs: until === undefined ? 0 : Date.parse(String(until)),
-      held: headers['x-amz-object-lock-legal-hold'] === 'ON',
-    };
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-export async function lockObject(
-  s3: S3,
-  { bucket, key }: Place,
-  to: { readonly version: string; readonly untilMs: number; readonly mode?: string },
-): Promise<void> {
-  await s3.call(`a lock on ${key}`, () =>
-    s3.client.putObjectRetention(bucket, key, {
-      mode: (to.mode ?? 'COMPLIANCE') as never,
-      retainUntilDate: new Date(to.untilMs).toISOString(),
-      versionId: to.version,
-      ...(to.mode === undefined ? {} : { governanceBypass: true }),
-    }),
-  );
-}
+import { isMissing, isRefused, type S3 } from './s3-client.ts';
+import { holdObject, lockIn, lockObject, writeLocked } from './s3-locks.ts';
 
 export async function openS3Probe(s3: S3, bucket: string): Promise<LockProbe> {
   await prepareBucket(s3, bucket, 1);
@@ -145,14 +76,7 @@ export async function openS3Probe(s3: S3, bucket: string): Promise<LockProbe> {
         ),
       ),
     setHold: (object, held) =>
-      done(
-        s3.call('a hold', () =>
-          s3.client.setObjectLegalHold(bucket, object.name, {
-            versionId: object.version,
-            status: (held ? 'ON' : 'OFF') as never,
-          }),
-        ),
-      ),
+      done(holdObject(s3, place(object), { version: object.version, held })),
     /** With every way to delete more than an object, or against its lock. */
     async goAround(object) {
       const { name, version: versionId } = object;

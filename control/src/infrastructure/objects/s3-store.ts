@@ -18,8 +18,10 @@ import type {
   RetentionOf,
 } from '../../application/ports/object-store.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
-import { classRetention, DAY_MS, slackOf } from './directory-store.ts';
+import { safeOrigin } from '../safe-origin.ts';
 import { artifactKey, logKey } from './object-key.ts';
+import { otherBytes } from './other-bytes.ts';
+import { classRetention, DAY_MS, slackOf } from './retention.ts';
 import { type Buckets, bucketsOf, prepareBuckets, probeBucketOf } from './s3-buckets.ts';
 import {
   isMissing,
@@ -31,7 +33,8 @@ import {
   type S3Options,
   type S3Version,
 } from './s3-client.ts';
-import { lockIn, lockObject, openS3Probe, writeLocked } from './s3-probe.ts';
+import { holdObject, lockIn, lockObject, type Place, writeLocked } from './s3-locks.ts';
+import { openS3Probe } from './s3-probe.ts';
 
 export interface S3StoreOptions extends S3Options {
   /** Buckets are `<prefix>-operational` and so on. */
@@ -49,7 +52,10 @@ export async function openS3Store(
   clock: Clock,
   retentionOf: RetentionOf = classRetention,
 ): Promise<ObjectStore> {
-  const s3 = await openS3({ ...options, endpoint: plainEndpoint(options.endpoint) });
+  const s3 = await openS3({
+    ...options,
+    endpoint: safeOrigin('PORTARIUM_EVIDENCE_ENDPOINT', options.endpoint),
+  });
   const buckets = bucketsOf(options.bucketPrefix);
   await prepareBuckets(s3, buckets);
 
@@ -116,10 +122,7 @@ export async function openS3Store(
         if (bytes) return bytes;
       }
       if (wrong === undefined) return undefined;
-      throw new InfraError(
-        `the evidence store holds other bytes under ${digest}: they hash to ${wrong}`,
-        { retryable: false },
-      );
+      throw otherBytes(digest, wrong);
     },
 
     async lockOf(workspace, digest) {
@@ -138,12 +141,7 @@ export async function openS3Store(
     async setHold(workspace, digest, held) {
       for (const { bucket, key, id, marker } of await versions(artifactKey(workspace, digest))) {
         if (marker) continue;
-        await s3.call(`a hold on ${key}`, () =>
-          s3.client.setObjectLegalHold(bucket, key, {
-            versionId: id,
-            status: (held ? 'ON' : 'OFF') as never,
-          }),
-        );
+        await holdObject(s3, { bucket, key }, { version: id, held });
       }
     },
 
@@ -165,9 +163,7 @@ export async function openS3Store(
       await keep(workspace, key, bytes, 'forensic');
       const stands = await firstVersion(s3, buckets, key);
       if (stands && Buffer.compare(stands, bytes) === 0) return;
-      throw new InfraError(`the evidence store holds other bytes under ${path}`, {
-        retryable: false,
-      });
+      throw otherBytes(path);
     },
 
     getLog: (workspace, path) => firstVersion(s3, buckets, logKey(workspace, path)),
@@ -197,11 +193,6 @@ export async function openS3Store(
 
     openProbe: () => openS3Probe(s3, probeBucketOf(options.bucketPrefix)),
   };
-}
-
-interface Place {
-  readonly bucket: string;
-  readonly key: string;
 }
 
 async function read(s3: S3, { bucket, key }: Place, version?: string) {
@@ -251,14 +242,4 @@ async function removeAll(s3: S3, all: readonly (S3Version & Place)[]): Promise<R
     }
   }
   return { outcome: 'removed' };
-}
-
-/** Artifacts and credentials would travel in the clear over plain HTTP. */
-function plainEndpoint(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const loopback = /^(127(\.\d+){3}|\[::1\]|localhost)$/.test(url?.hostname ?? '');
-  const scheme = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback);
-  if (url && scheme && url.pathname === '/' && !url.username && !url.search) return url.origin;
-  const message = `PORTARIUM_EVIDENCE_ENDPOINT: expected https://HOST:PORT without a path (http to loopback only)`;
-  throw new InfraError(message, { retryable: false });
 }

@@ -8,6 +8,7 @@ import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import type { SecretName, Vault } from '../../application/ports/vault.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
+import { safeOrigin } from '../safe-origin.ts';
 import { errorsOf, type VaultServerOptions, vaultCall, vaultProblem } from './vault-http.ts';
 
 export interface KvVaultOptions extends Omit<VaultServerOptions, 'authority'> {
@@ -36,7 +37,7 @@ const ListSchema = v.object({ data: v.object({ keys: v.array(v.string()) }) });
 export async function openKvVault(given: KvVaultOptions): Promise<Vault> {
   const options = {
     ...given,
-    address: plainAddress(given.address),
+    address: safeOrigin('PORTARIUM_VAULT_ADDR', given.address),
     authority: given.authorityFile && (await readFile(given.authorityFile, 'utf8')),
   };
   const call = vaultCall(options);
@@ -105,14 +106,4 @@ function isNothing(body: unknown): boolean {
 
 function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
-}
-
-/** The origin alone. Secrets and the token would travel in the clear over plain HTTP. */
-function plainAddress(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const loopback = /^(127(\.\d+){3}|\[::1\]|localhost)$/.test(url?.hostname ?? '');
-  const scheme = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback);
-  if (url && scheme && url.pathname === '/' && !url.username && !url.search) return url.origin;
-  const message = `PORTARIUM_VAULT_ADDR: expected https://HOST:PORT without a path (http to loopback only)`;
-  throw new InfraError(message, { retryable: false });
 }

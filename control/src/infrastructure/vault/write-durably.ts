@@ -1,6 +1,7 @@
 /** Replaces a file so that after a crash it holds the old or the new text, never half of one. */
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../sync-folder.ts';
 
 export async function writeDurably(path: string, text: string): Promise<void> {
   const aside = `${path}.part`;
@@ -12,11 +13,5 @@ export async function writeDurably(path: string, text: string): Promise<void> {
     await file.close();
   }
   await rename(aside, path);
-  // The rename itself is durable only with its folder.
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(path));
 }

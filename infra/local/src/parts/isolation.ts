@@ -1,4 +1,5 @@
 /** What a sandbox host says of the isolation of its cells, for people. */
+import { ISOLATION_LEVELS } from '@portarium/contracts/internal-api';
 import * as v from 'valibot';
 
 const IsolationSchema = v.object({
@@ -29,6 +30,12 @@ export function readIsolation(text: string): Isolation {
     level: isolation,
     ...(reasons.length === 0 ? {} : { missing: reasons.join('; ') }),
   };
+}
+
+/** Whether cells get what is required, by names as people write them; false when one is no level. */
+export function isReached(required: string, level: string): boolean {
+  const levels: readonly string[] = ISOLATION_LEVELS;
+  return levels.includes(required) && levels.indexOf(level) >= levels.indexOf(required);
 }
 
 /** One line, such as `isolation seccomp (namespaces+seccomp: bwrap is not on PATH; …)`. */

@@ -6,7 +6,8 @@ export function descendants(pid: number): readonly number[] {
   return children(pid).flatMap((child) => [child, ...descendants(child)]);
 }
 
-function children(pid: number): readonly number[] {
+/** Empty when the process is gone. */
+export function children(pid: number): readonly number[] {
   try {
     const found = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
     return found.trim().split('\n').map(Number);
