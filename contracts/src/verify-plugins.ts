@@ -60,12 +60,12 @@ export class PluginsCheck {
     // Older actions do not say which module they run.
     if (subject.plugin === undefined) return;
     const name = `${String(data.plugin)}@${String(data.version)}`;
-    if (!this.#admitted.has(subject.plugin)) {
+    const version = this.#versions.get(name);
+    if (!version) {
+      if (this.#admitted.has(subject.plugin)) return;
       say('version.admitted', `${name} runs, and nothing says that it was admitted`);
       return;
     }
-    const version = this.#versions.get(name);
-    if (!version) return;
     if (version.state !== 'active') {
       const why = version.state === 'denied' ? 'was denied' : 'waits for approval';
       say('version.approved', `${name} runs, and it could do more than before and ${why}`);
