@@ -4,17 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { denoBinary } from '../../sandbox/src/replay/deno-binary.ts';
-import { foreignKey, type Material, signerOf } from './mutations/material.ts';
+import { honestMaterial } from './mutations/honest-material.ts';
 import { mutantsOf } from './mutations/mutants.ts';
-import {
-  actionBundle,
-  checkpointAt,
-  honestLog,
-  logKey,
-  ORIGIN,
-  type StoryName,
-  wholeBundle,
-} from './testing/honest-log.ts';
+import type { StoryName } from './testing/honest-log.ts';
 import { runCount } from './testing/run-count.ts';
 import type { VerifyReport } from './verify-report.ts';
 
@@ -61,25 +53,15 @@ function reports(runtime: keyof typeof RUNTIMES, cases: readonly Case[]): readon
 
 test('Bun, Deno and Web Crypto give one report of every bundle, honest or changed', async () => {
   const names: readonly StoryName[] = ['approvedWrite', 'refused', 'dryRun', 'narrowed', 'denied'];
-  const key = await logKey();
-  const honest = await honestLog(names);
-  const size = honest.log.entries.length;
-  const actions = await Promise.all(honest.actions.map((action) => actionBundle(honest, action)));
-  const whole = await wholeBundle(honest);
-  const material: Material = {
-    ...{ whole, ranges: [whole], actions },
-    older: await wholeBundle(await honestLog(names.slice(0, 3))),
-    ...{ pin: key.verifierKey, origin: ORIGIN, since: await checkpointAt(honest.log, size, key) },
-    ...{ sign: signerOf(key, ORIGIN), foreign: await foreignKey(ORIGIN) },
-  };
+  const material = await honestMaterial(names, 3);
   const cases: Case[] = [];
   const add = (tar: Uint8Array, options: Omit<Case, 'file'>) => {
     const file = join(folder, `${cases.length}.tar`);
     writeFileSync(file, tar);
     cases.push({ file, ...options });
   };
-  const { pin, since } = material;
-  for (const tar of [whole, ...actions]) add(tar, { pin });
+  const { whole, ranges, actions, pin, since } = material;
+  for (const tar of [whole, ...ranges, ...actions]) add(tar, { pin });
   add(whole, {});
   const honestCount = cases.length;
   const count = runCount(50, 500);

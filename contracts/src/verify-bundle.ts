@@ -221,12 +221,14 @@ function report(
 }
 
 function unreadable(rule: string, message: string): VerifyReport {
+  const findings = new Findings();
+  findings.add(rule, message);
   return {
     verdict: 'unreadable',
     exitCode: EXIT_CODES.unreadable,
     entries: 0,
     unsigned: 0,
-    findings: [{ rule, message }],
+    findings: findings.all(),
     actions: 0,
     openActions: 0,
     partialActions: 0,

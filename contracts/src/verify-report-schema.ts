@@ -41,6 +41,7 @@ export const VerifyReportSchema = v.looseObject({
   range: v.optional(v.looseObject({ from: count, to: count })),
   checkpoint: v.optional(v.looseObject({ origin: text, size: count })),
   signedBy: v.optional(text),
+  keyHandovers: v.optional(count),
   findings: v.array(v.looseObject({ rule: text, message: text, seq: v.optional(count) })),
   actions: count,
   openActions: count,

@@ -6,7 +6,7 @@ import { toHex } from './digest.ts';
 import { TILE_WIDTH, tilePath } from './entry-bundle.ts';
 import { merkleRoot, nodeHash } from './merkle.ts';
 import { PerfectSubtrees } from './perfect-subtrees.ts';
-import { type EntryRange, hashesAt, type HashTilePlace, tilesOfRange } from './range-tiles.ts';
+import { type EntryRange, type HashTilePlace, hashesAt, tilesOfRange } from './range-tiles.ts';
 import { sameBytes } from './verify-files.ts';
 import type { Leaves, SignedCheckpoint } from './verify-log.ts';
 import type { Findings } from './verify-report.ts';

@@ -82,7 +82,7 @@ async function refund(charge: string, decision: 'approve' | 'deny'): Promise<str
   return asked.id;
 }
 
-/** What the product tells of reads, writes, approvals, refusals, dry runs, denials and rollouts. */
+/** What the product tells of reads, writes, approvals, refusals, dry runs, denials, and of a new key of the log. */
 async function makeMaterial(): Promise<Material> {
   const target = { scheme: 'http', host: '127.0.0.1', port: counterpart.port } as const;
   await as('admin').credentials.create({
@@ -90,8 +90,11 @@ async function makeMaterial(): Promise<Material> {
   });
   await pushPlugin(stack, 'plugins/examples/csv-insights');
   await pushPlugin(stack, 'plugins/examples/stripe-refunds', target);
-  const actions = [(await summarise(1)).id, await refund('ch_1', 'approve')];
   const { evidence } = as('auditor');
+  const pin = (await evidence.verifierKeys())[0] ?? '';
+  const signBefore = await signWithTheLogsKey('before');
+  await as('admin').evidence.rotateKey({ rationale: 'a test' });
+  const actions = [(await summarise(1)).id, await refund('ch_1', 'approve')];
   const older = await evidence.exportBundle();
   actions.push(await refund('ch_2', 'deny'), await refund('ch_3', 'approve'));
   const waiting = await run('stripe-refunds', 'createRefund', { charge: 'ch_4', amount: 40 });
@@ -113,18 +116,17 @@ async function makeMaterial(): Promise<Material> {
   const ended = await Promise.all(
     actions.slice(0, 8).map((action) => evidence.exportBundle({ action })),
   );
-  const pin = (await evidence.verifierKeys())[0] ?? '';
   return {
     ...{ whole, ranges, actions: ended, older, pin, since },
     origin: since.split('\n')[0] ?? '',
-    sign: await signWithTheLogsKey(),
+    ...{ sign: await signWithTheLogsKey('now'), signBefore },
     foreign: await foreignKey(pin.split('+')[0] ?? ''),
   };
 }
 
 /** As whoever runs the instance could. */
-async function signWithTheLogsKey(): Promise<Material['sign']> {
-  const copy = join(folder, 'vault');
+async function signWithTheLogsKey(when: string): Promise<Material['sign']> {
+  const copy = join(folder, `vault-${when}`);
   cpSync(join(stack.dataDir, 'vault'), copy, { recursive: true });
   const masterKey = readFileSync(join(stack.dataDir, 'master.key'), 'utf8').trim();
   const vault = await openSealedVault(copy, [masterKey]);
@@ -221,6 +223,10 @@ test('honest bundles of the whole log, of ranges and of actions pass on all thre
   }
   const compared = await verify(whole, { pin, since });
   expect(compared).toEqual({ cli: passed, server: passed, browser: passed });
+  const newest = (await as('auditor').evidence.verifierKeys())[0] ?? '';
+  expect(newest).not.toBe(pin);
+  const byNewest = await verify(whole, { pin: newest, since });
+  expect(byNewest).toEqual({ cli: passed, server: passed, browser: passed });
   const unpinned = { verdict: 'unpinned', exitCode: 3, findings: [] } as const;
   expect(await verify(whole, {})).toEqual({
     ...{ cli: unpinned, server: unpinned, browser: unpinned },

@@ -3,7 +3,7 @@
  * finding and never by an exception; those that whoever holds the log's key could make come signed with it.
  */
 import { contextDigest, STATEMENT_MEDIA_TYPE } from '../approval-statement.ts';
-import { artifactPath } from '../bundle-layout.ts';
+import { artifactPath, BUNDLE_PATHS } from '../bundle-layout.ts';
 import { canonicalBytes } from '../canonical-json.ts';
 import { type Digest, digestOf } from '../digest.ts';
 import {
@@ -15,6 +15,7 @@ import {
   rewritten,
   withEntries,
 } from '../testing/repackage.ts';
+import { rotationsOf } from '../testing/rotated-keys.ts';
 import type { Draw } from './draw.ts';
 import { type Material, signedBy, signerOf } from './material.ts';
 
@@ -28,7 +29,8 @@ export type Mutate = (material: Material, draw: Draw) => Promise<Mutant>;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const CHECKPOINT = 'log/checkpoint';
+const CHECKPOINT = BUNDLE_PATHS.checkpoint;
+const ROTATIONS = /^log\/rotations\.json$/;
 
 const anyBundle = ({ whole, ranges, actions }: Material, draw: Draw) =>
   draw.pick([whole, draw.pick(ranges), draw.pick(actions)]);
@@ -247,6 +249,28 @@ export const MUTATIONS: Readonly<Record<string, Mutate>> = {
     const note = await signedBy(entriesOf(files), signerOf(foreign, origin));
     files.set(CHECKPOINT, encoder.encode(note));
     return { tar: await pack(files) };
+  },
+  'handover of the key changed': refiled(ROTATIONS, (files, path, draw) =>
+    files.set(path, flipped(files.get(path) ?? new Uint8Array(1), draw)),
+  ),
+  'handover of the key left out': refiled(ROTATIONS, (files, path) => files.delete(path)),
+  'handover to a foreign key': async ({ whole, foreign, pin, origin }, draw) => {
+    const files = filesOf(whole);
+    const entries = await lied(files, (list) => retraced(list, draw));
+    files.set(CHECKPOINT, encoder.encode(await signedBy(entries, signerOf(foreign, origin))));
+    // Whoever makes it up has not the private key that is believed.
+    const keys = [{ ...foreign, verifierKey: pin }, foreign];
+    const instance = origin.slice(0, origin.lastIndexOf('/'));
+    const rotations = await rotationsOf(keys, [1 + draw.below(8)], { instance });
+    files.set(BUNDLE_PATHS.rotations, canonicalBytes(rotations));
+    return { tar: await withEntries(files, entries, true) };
+  },
+  'signed with the key that has handed over': async (material, draw) => {
+    const files = filesOf(material.whole);
+    const as = { ...material, sign: material.signBefore };
+    // Also a log that is as it was: nobody knows who signs with a key that was handed over.
+    const tar = await signedLie(as, files, (list) => (draw.flag() ? retraced(list, draw) : list));
+    return { tar };
   },
   fork: async (material, draw) => ({
     tar: await signedLie(material, filesOf(material.whole), (list) => retraced(list, draw)),

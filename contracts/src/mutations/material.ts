@@ -14,13 +14,18 @@ export interface Material {
   readonly actions: readonly Uint8Array[];
   /** The whole log as it was before: a backup. */
   readonly older: Uint8Array;
-  /** The verifier key to believe, and the origin that it signs for. */
+  /**
+   * The verifier key to believe, and the origin that it signs for. It has handed over to the one that signs
+   * now: bundles hold the handover.
+   */
   readonly pin: string;
   readonly origin: string;
   /** The signed checkpoint of {@link whole}, which an auditor has kept. */
   readonly since: string;
   /** Signs with the log's own key: what whoever runs the log could do. */
   sign(size: number, root: Uint8Array): Promise<string>;
+  /** Signs with the pinned key, which has handed over: what whoever kept a copy of it could do. */
+  signBefore(size: number, root: Uint8Array): Promise<string>;
   /** A key of the same name that nobody believes. */
   readonly foreign: TestKey;
 }

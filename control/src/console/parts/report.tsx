@@ -91,7 +91,7 @@ function Stories(props: { readonly report: VerifyReport; readonly stories: reado
 
 function factsOf(report: VerifyReport): (readonly [string, string])[] {
   const { entries, range, actions, openActions, partialActions, told } = report;
-  const { checkpoint, signedBy, artifacts, modules, unsigned } = report;
+  const { checkpoint, signedBy, keyHandovers, artifacts, modules, unsigned } = report;
   const open = openActions > 0 ? `, ${openActions} not ended` : '';
   const partial = partialActions > 0 ? `, ${partialActions} told in part` : '';
   const { answered, sent, denied } = told.writes;
@@ -107,5 +107,12 @@ function factsOf(report: VerifyReport): (readonly [string, string])[] {
       ? [['Checkpoint', `${visibleLine(checkpoint.origin)}, ${checkpoint.size} entries`] as const]
       : []),
     ...(signedBy === undefined ? [] : [['Signed by', visibleLine(signedBy)] as const]),
+    ...(keyHandovers === undefined
+      ? []
+      : [['The key that you gave', handedOver(keyHandovers)] as const]),
   ];
+}
+
+function handedOver(times: number): string {
+  return `handed over ${times === 1 ? 'once' : `${times} times`}, up to the one that signed this`;
 }
