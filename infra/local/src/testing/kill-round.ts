@@ -1,7 +1,7 @@
 /** One round of the kill matrix: writes held at their steps, one part killed, and what came of each. */
 import { randomUUID } from 'node:crypto';
 import { descendants } from './descendants.ts';
-import { callStack } from './stack-calls.ts';
+import { callStack, untilAvailable } from './stack-calls.ts';
 import { approveWrite, requestWrite, untilEnded, type WriteRig } from './write-rig.ts';
 import { holdAtSteps, type Step, type SteppedWrite } from './write-steps.ts';
 
@@ -146,14 +146,9 @@ export function countsOf({ counterpart }: WriteRig, id: string): Counts {
 }
 
 async function writeVerdicts({ stack }: WriteRig, action: string): Promise<readonly string[]> {
-  const deadline = performance.now() + READY_WITHIN_MS;
-  const ask = () => callStack(stack, 'operator', 'GET', `/actions/${action}/journal`);
-  let response = await ask();
-  // Whoever has just read how it ended may have done so from a server that was about to go.
-  while (response.status === 503 && performance.now() < deadline) {
-    await pause(50);
-    response = await ask();
-  }
+  const response = await untilAvailable(() =>
+    callStack(stack, 'operator', 'GET', `/actions/${action}/journal`),
+  );
   if (!response.ok) throw new Error(`no journal of ${action}: ${await response.text()}`);
   const { items } = (await response.json()) as { items: { method: string; verdict: string }[] };
   return items.filter(({ method }) => method === 'POST').map(({ verdict }) => verdict);

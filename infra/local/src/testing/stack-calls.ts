@@ -31,6 +31,20 @@ export async function callStack(
   });
 }
 
+/** How long a part may be away before a call counts as refused, in milliseconds. */
+const AWAY_MS = 30_000;
+
+/** Calls again while a part is away (503): a pool finds its killed server only when it asks it. */
+export async function untilAvailable(call: () => Promise<Response>): Promise<Response> {
+  const deadline = performance.now() + AWAY_MS;
+  let response = await call();
+  while (response.status === 503 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    response = await call();
+  }
+  return response;
+}
+
 /**
  * Builds a plugin folder (relative to the repository), uploads it, has it approved where it grew, and
  * grants its own rules.

@@ -9,7 +9,7 @@ import { readEnvironment } from '../environment.ts';
 import { type RunningStack, startStack } from '../start-stack.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type RecordingCounterpart, startRecordingCounterpart } from './recording-counterpart.ts';
-import { type ActionView, callStack, pushPlugin } from './stack-calls.ts';
+import { type ActionView, callStack, pushPlugin, untilAvailable } from './stack-calls.ts';
 
 export interface WriteRig extends AsyncDisposable {
   readonly stack: RunningStack;
@@ -64,14 +64,13 @@ export async function requestWrite(
   id: string,
   keyed: boolean,
 ): Promise<WriteAction> {
-  const response = await callStack(stack, 'operator', 'POST', '/actions', {
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      plugin: 'ledger',
-      operation: keyed ? 'writeKeyed' : 'writeUnkeyed',
-      input: { id },
+  const operation = keyed ? 'writeKeyed' : 'writeUnkeyed';
+  const response = await untilAvailable(() =>
+    callStack(stack, 'operator', 'POST', '/actions', {
+      headers: { 'content-type': 'application/json', 'idempotency-key': id },
+      body: JSON.stringify({ plugin: 'ledger', operation, input: { id } }),
     }),
-  });
+  );
   if (!response.ok) throw new Error(`the write was refused: ${await response.text()}`);
   return (await response.json()) as WriteAction;
 }
@@ -82,19 +81,12 @@ export async function approveWrite(stack: RunningStack, action: WriteAction): Pr
   if (approval === undefined) {
     throw new Error(`action ${action.id} is ${action.state} and names no approval`);
   }
-  const response = await callStack(
-    stack,
-    'approver',
-    'POST',
-    `/approvals/${approval.id}/decisions`,
-    {
+  const decision = { decision: 'approve', rationale: 'a test of writes', digest: approval.digest };
+  const response = await untilAvailable(() =>
+    callStack(stack, 'approver', 'POST', `/approvals/${approval.id}/decisions`, {
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({
-        decision: 'approve',
-        rationale: 'a test of writes',
-        digest: approval.digest,
-      }),
-    },
+      body: JSON.stringify(decision),
+    }),
   );
   if (!response.ok) throw new Error(`the approval was refused: ${await response.text()}`);
 }
