@@ -43,6 +43,9 @@ test('only a bundle without unsigned entries is told to be all of it', () => {
   expect(verifyText('b.tar', REPORT)).toContain('The 2 behind them are not signed');
   const text = verifyText('b.tar', { ...REPORT, entries: 42, unsigned: 0 });
   expect(text).toContain('none up to the checkpoint is missing');
+  const action = verifyText('b.tar', { ...REPORT, entries: 9, unsigned: 0 });
+  expect(action).toContain('none of this action is missing');
+  expect(action).not.toContain('none up to the checkpoint');
 });
 
 test('an incomplete bundle is not called verified, and says what is missing', () => {

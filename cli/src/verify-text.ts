@@ -1,5 +1,6 @@
 /** A report of verification in words that an auditor can file. */
 import { visibleLine } from '@portarium/client/visible-text';
+import { provedLines, unprovedLines } from '@portarium/client/what-is-proved';
 import type { ToldStory, ToldWrite } from '@portarium/contracts/tell-story';
 import type { Finding, Verdict, VerifyReport } from '@portarium/contracts/verify-report';
 import { table } from './output.ts';
@@ -124,7 +125,7 @@ function findingRow({ rule, message, seq }: Finding): string[] {
 function closing(report: VerifyReport): string {
   switch (report.verdict) {
     case 'verified':
-      return proved(report);
+      return provedLines(report).join('\n');
     case 'falsified':
       return 'This bundle is not what the log signed. What was found first stands first.';
     case 'incomplete':
@@ -136,30 +137,10 @@ function closing(report: VerifyReport): string {
   }
 }
 
-function proved({ entries, unsigned, range, partialActions }: VerifyReport): string {
-  if (unsigned > 0) {
-    return `The first ${entries - unsigned} entries are what the log signed, in full and in order. The ${unsigned} behind them are not signed and prove nothing.`;
-  }
-  const which = range
-    ? `Entries ${range.from} to ${range.to} are what the log signed, each in its place, and none between them is missing.`
-    : 'Every entry is what the log signed, in order, and none up to the checkpoint is missing.';
-  const whole = partialActions > 0 ? 'Every action that begins here' : 'Every action';
-  return `${which}\n${whole} is told as it may happen: no attempt without an outcome, no write without leave, and what ran is what was approved.`;
-}
-
-function notProved({ artifacts, openActions }: VerifyReport, compared: Compared): string {
-  const lines = [
-    ...(compared.since
-      ? []
-      : ['that nothing was cut off or rewritten since you looked last: give --since FILE']),
-    ...(compared.publishers
-      ? []
-      : ['who made the plugins: give --publisher KEY of those whom you believe']),
-    ...(artifacts.omitted > 0
-      ? [`what the ${artifacts.omitted} artifacts held that were left out`]
-      : []),
-    ...(openActions > 0 ? [`what became of the ${openActions} actions that have not ended`] : []),
-    'what the outside systems did with what they answered',
-  ];
+function notProved(report: VerifyReport, { since, publishers }: Compared): string {
+  const lines = unprovedLines(report, {
+    since: since ? undefined : 'give --since FILE',
+    publishers: publishers ? undefined : 'give --publisher KEY of those whom you believe',
+  });
   return `Not proved:\n${lines.map((line) => `  - ${line}`).join('\n')}`;
 }

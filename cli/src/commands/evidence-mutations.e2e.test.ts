@@ -270,6 +270,8 @@ test('the page takes a bundle that is dropped on it, signed in or not, and asks 
   expect(await reportOn(own)).toEqual({ verdict: 'verified', exitCode: 0, findings: [] });
   await own.getByText('one.tar').waitFor();
   await own.getByText(/POST 127.0.0.1/).waitFor();
+  await own.getByText('none of this action is missing').waitFor();
+  await own.getByText('give a checkpoint that you kept').waitFor();
   if (process.env.PORTARIUM_SHOTS !== undefined) {
     await own.screenshot({ path: join(process.env.PORTARIUM_SHOTS, 'verify.png'), fullPage: true });
   }

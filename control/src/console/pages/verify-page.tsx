@@ -32,6 +32,12 @@ async function verifyFile(file: File, { pin, since, publishers }: Given): Promis
   });
 }
 
+const hintsFor = ({ since, publishers }: Given) => ({
+  since: since.trim() === '' ? 'give a checkpoint that you kept' : undefined,
+  publishers:
+    linesOf(publishers).length === 0 ? 'give the keys of those whom you believe' : undefined,
+});
+
 /**
  * Verifies a bundle that somebody drops here. It needs no key and no Control Plane: once this page is there, it
  * asks for nothing more, and what is dropped stays in the browser.
@@ -115,7 +121,7 @@ export function VerifyPage() {
           The file can not be read: {visibleLine(problem)}
         </p>
       )}
-      {report && <Report report={report} />}
+      {report && <Report report={report} hints={hintsFor(given)} />}
     </main>
   );
 }

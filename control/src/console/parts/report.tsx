@@ -1,4 +1,5 @@
 import { visibleLine } from '@portarium/client/visible-text';
+import { type Hints, provedLines, unprovedLines } from '@portarium/client/what-is-proved';
 import type { ToldStory } from '@portarium/contracts/tell-story';
 import type { VerifyReport } from '@portarium/contracts/verify-report';
 import type { ComponentChildren } from 'preact';
@@ -15,9 +16,11 @@ const HEADS: Readonly<Record<VerifyReport['verdict'], string>> = {
 /** What a verification in this browser found. */
 export function Report(props: {
   readonly report: VerifyReport;
+  /** Given where somebody chose what to compare with. */
+  readonly hints?: Hints;
   readonly children?: ComponentChildren;
 }) {
-  const { report, children } = props;
+  const { report, hints, children } = props;
   const { verdict, findings, stories = [] } = report;
   return (
     <div
@@ -29,6 +32,7 @@ export function Report(props: {
       <p>
         <strong>{HEADS[verdict]}</strong>
       </p>
+      {verdict === 'verified' && hints && <Proved report={report} hints={hints} />}
       {findings.map(({ rule, message, seq }) => (
         <p
           key={`${rule} ${seq} ${message}`}
@@ -56,6 +60,22 @@ export function Report(props: {
   );
 }
 
+function Proved({ report, hints }: { readonly report: VerifyReport; readonly hints: Hints }) {
+  return (
+    <>
+      {provedLines(report).map((line) => (
+        <p key={line}>{line}</p>
+      ))}
+      <p>Not proved:</p>
+      <ul>
+        {unprovedLines(report, hints).map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
 function Stories(props: { readonly report: VerifyReport; readonly stories: readonly ToldStory[] }) {
   const { report, stories } = props;
   const rest = report.actions - stories.length;
@@ -69,7 +89,7 @@ function Stories(props: { readonly report: VerifyReport; readonly stories: reado
             </td>
             <td>
               {asked
-                ? visibleLine(`${asked.operation} of ${asked.plugin}, by ${asked.by}`)
+                ? visibleLine(`${asked.operation} of ${asked.plugin}, by ${asked.by}, ${asked.at}`)
                 : 'before this part'}
             </td>
             <td>{visibleLine(approvedBy.length > 0 ? approvedBy.join(', ') : (policy ?? ''))}</td>
