@@ -4,7 +4,7 @@
  */
 import { type MatchedRules, ratesOf, ruleOf } from './egress-rule.ts';
 import { LOG_DELAY_MS } from './verify-facts.ts';
-import type { Findings } from './verify-report.ts';
+import type { Findings, ReadEntry } from './verify-report.ts';
 
 /** What is surely within one minute: entries get their time up to {@link LOG_DELAY_MS} after their leave. */
 const WINDOW_MS = 60_000 - LOG_DELAY_MS - 1_000;
@@ -35,10 +35,14 @@ export class RateLedger {
     }
   }
 
-  /** The first write of each rule that is one too many. */
-  check(findings: Findings): void {
-    for (const { perMinute, name, calls } of this.#counted.values()) {
-      calls.sort((a, b) => a.seq - b.seq);
+  /**
+   * The first write of each rule that is one too many.
+   * @param entries of the bundle, in order
+   */
+  check(entries: readonly ReadEntry[], findings: Findings): void {
+    const stood = standstill(entries);
+    for (const { perMinute, name, calls: all } of this.#counted.values()) {
+      const calls = all.filter(({ seq }) => !stood.has(seq)).sort((a, b) => a.seq - b.seq);
       for (const [i, { atMs, seq }] of calls.entries()) {
         const first = calls[i - perMinute];
         if (!first || atMs - first.atMs >= WINDOW_MS) continue;
@@ -48,4 +52,18 @@ export class RateLedger {
       }
     }
   }
+}
+
+/**
+ * Entries with the time of the one before: after a clock was set back, the log's time stands still until the
+ * clock has caught up, and tells no distance. Such calls are not counted.
+ */
+function standstill(entries: readonly ReadEntry[]): ReadonlySet<number> {
+  const stood = new Set<number>();
+  let before: string | undefined;
+  for (const { entry } of entries) {
+    if (entry.time === before) stood.add(entry.seq);
+    before = entry.time;
+  }
+  return stood;
 }

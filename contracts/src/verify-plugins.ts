@@ -17,8 +17,13 @@ import type { Entry } from './evidence-entry.ts';
 import { type Manifest, ManifestSchema } from './manifest.ts';
 import type { BundleArtifacts } from './verify-artifacts.ts';
 import { readCanonical } from './verify-entries.ts';
-import { isAfter } from './verify-facts.ts';
 import type { Findings, ReadEntry, Seen } from './verify-report.ts';
+
+/**
+ * Which version an action runs is read before the request is on record, with writes to the evidence store in
+ * between: a quarantine may stand between them. No request is under way for so long.
+ */
+const REQUEST_MS = 10 * 60_000;
 
 interface Version {
   readonly digest: string;
@@ -71,7 +76,7 @@ export class PluginsCheck {
       say('version.approved', `${name} runs, and it could do more than before and ${why}`);
     }
     const { quarantinedAt } = version;
-    if (quarantinedAt !== undefined && isAfter(time, quarantinedAt)) {
+    if (quarantinedAt !== undefined && Date.parse(time) > Date.parse(quarantinedAt) + REQUEST_MS) {
       say('version.quarantined', `${name} runs, and it was quarantined ${quarantinedAt}`);
     }
   }

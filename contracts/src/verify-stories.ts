@@ -59,7 +59,7 @@ export async function checkStories(
     told.add(telling);
     stories.push(telling);
   }
-  artifacts.rates.check(findings);
+  artifacts.rates.check(entries, findings);
   const kept = stories.slice(0, bundle.stories ?? 0);
   return {
     ...{ actions: actions.size, openActions, partialActions, told: told.totals },

@@ -233,7 +233,7 @@ test('honest bundles of the whole log, of ranges and of actions pass on all thre
   });
 }, 600_000);
 
-test(`command, server and browser find all of ${COUNT} mutants, with one verdict each (seed ${SEED})`, async () => {
+test(`command, server and browser find every mutant, with one verdict each (seed ${SEED})`, async () => {
   const missed: string[] = [];
   const { pin, since: kept } = material;
   for await (const { name, tar, since } of mutantsOf(material, { seed: SEED, count: COUNT })) {

@@ -13,7 +13,7 @@ const NAMES: readonly StoryName[] = [
 const material = await honestMaterial(NAMES, 6);
 const COUNT = runCount(Object.keys(MUTATIONS).length * 4, 1_000);
 
-test(`every mutant is found, ${COUNT} of them`, async () => {
+test('every mutant is found', async () => {
   const missed: string[] = [];
   for await (const { name, tar, since } of mutantsOf(material, {
     seed: 20_261_128,
