@@ -11,6 +11,7 @@ import { WorkspaceIdSchema } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import { MAX_SIGNATURE_LENGTH } from '@portarium/contracts/plugin-signature';
+import { VerifyReportSchema } from '@portarium/contracts/verify-report-schema';
 import { PERMISSIONS } from '@portarium/control/domain/permissions';
 import { OPERATIONS, type Operation, type OperationId } from '@portarium/control/http/operations';
 import { readVersions } from '@portarium/local/repository';
@@ -47,6 +48,7 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   ApprovalRules: approvals.ApprovalRulesSchema,
   WorkspaceLimits: answers.WorkspaceLimitsSchema,
   EvidencePage: answers.EvidencePageSchema,
+  VerifyReport: VerifyReportSchema,
   LogKeys: answers.listOf(answers.LogKeySchema),
   Recovery: answers.RecoverySchema,
   EntryProof: answers.EntryProofSchema,
@@ -224,11 +226,21 @@ const SEQUENCE: Json = { type: 'integer', minimum: 0, maximum: 999_999_999_999_9
 const NUMBERS: Readonly<Record<string, Json>> = {
   limit: { type: 'integer', minimum: 1, maximum: PLATFORM_LIMITS.pageSize },
   after: { type: 'integer', minimum: -1, maximum: 999_999_999_999_999 },
+  from: SEQUENCE,
+  to: SEQUENCE,
   seq: SEQUENCE,
   size: SEQUENCE,
 };
 
-function bodyOf({ id, body, upload }: Operation): Json {
+function bodyOf({ id, body, upload, bytes }: Operation): Json {
+  if (bytes !== undefined) {
+    return {
+      requestBody: {
+        required: true,
+        content: { [bytes]: { schema: { type: 'string', format: 'binary' } } },
+      },
+    };
+  }
   if (upload === true) {
     const binary = { type: 'string', format: 'binary', contentMediaType: 'application/wasm' };
     const signature = { type: 'string', maxLength: MAX_SIGNATURE_LENGTH };
@@ -307,7 +319,16 @@ function refusalsOf(operation: Operation): Json {
   return Object.fromEntries(entries);
 }
 
-function refusalCodes({ path, query, body, upload, params, headers, errors = [] }: Operation) {
+function refusalCodes({
+  path,
+  query,
+  body,
+  upload,
+  bytes,
+  params,
+  headers,
+  errors = [],
+}: Operation) {
   const codes = new Set<ApiErrorCode>(['auth.missing', 'auth.invalid', 'auth.forbidden']);
   const add = (...more: readonly ApiErrorCode[]) => {
     for (const code of more) codes.add(code);
@@ -315,6 +336,7 @@ function refusalCodes({ path, query, body, upload, params, headers, errors = [] 
   if (path.includes('{ws}') || params) add('not-found');
   if (query || headers) add('input.invalid');
   if (headers?.includes('If-Match')) add('precondition.failed');
+  if (bytes !== undefined) add('body.too-slow', 'body.too-large', 'media.unsupported');
   if (body || upload) {
     add('request.malformed', 'body.too-slow', 'body.too-large', 'media.unsupported');
     add('input.invalid');

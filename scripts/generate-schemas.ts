@@ -14,6 +14,7 @@ import { OperatorEgressSchema } from '@portarium/contracts/grantable-rules';
 import { JournalArtifactSchema } from '@portarium/contracts/journal-artifact';
 import { ManifestSchema } from '@portarium/contracts/manifest';
 import { TicketSchema } from '@portarium/contracts/ticket';
+import { VerifyReportSchema } from '@portarium/contracts/verify-report-schema';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { GenericSchema } from 'valibot';
 
@@ -41,6 +42,10 @@ const SCHEMAS: Readonly<
   journal: {
     title: 'The egress calls of an action, as the end of an attempt names them',
     schema: JournalArtifactSchema,
+  },
+  'verify-report': {
+    title: 'The report of a verification, as evidence verify --json prints it',
+    schema: VerifyReportSchema,
   },
   'bundle-manifest': { title: 'manifest.json of an exported bundle', schema: BundleManifestSchema },
 };

@@ -1,4 +1,6 @@
 /** Evidence: entries, the newest checkpoint, the verifier keys, and the bundle that holds it all. */
+import type { VerifyReport } from '@portarium/contracts/verify-report';
+import { parseReport } from '@portarium/contracts/verify-report-schema';
 import {
   type EvidencePage,
   EvidencePageSchema,
@@ -15,6 +17,16 @@ export interface EvidenceFilter {
   readonly after?: number;
   readonly limit?: number;
   readonly action?: string;
+}
+
+/** The whole log, a range of it (it is widened to whole entry bundles), or one action. */
+export interface BundleRequest {
+  readonly action?: string | undefined;
+  /** First and last entry. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  /** `none` leaves out what guests sent and read; then nothing can be replayed. */
+  readonly bodies?: 'all' | 'none' | undefined;
 }
 
 /** A bundle is large: time to build and send it, beside the usual limit. */
@@ -42,14 +54,43 @@ export class Evidence {
     return (await this.#text('/evidence/vkeys')).split('\n').filter((line) => line !== '');
   }
 
-  /** The bundle (tar) of the whole log, or of one action; without `bodies` it can not be replayed. */
-  async exportBundle(
-    options: { readonly action?: string; readonly bodies?: 'all' | 'none' } = {},
-  ): Promise<Uint8Array> {
+  /** The bundle (tar) of what was asked for, whole. */
+  async exportBundle(request: BundleRequest = {}): Promise<Uint8Array> {
+    return new Uint8Array(await (await this.#export(request)).arrayBuffer());
+  }
+
+  /** The same, piece by piece: a bundle may be larger than memory. */
+  async *exportPieces(request: BundleRequest = {}): AsyncGenerator<Uint8Array> {
+    const { body } = await this.#export(request);
+    if (body) yield* body as unknown as AsyncIterable<Uint8Array>;
+  }
+
+  #export(request: BundleRequest): Promise<Response> {
     const path = this.#transport.inWorkspace('/evidence/export');
-    const query = { action: options.action, bodies: options.bodies };
-    const response = await this.#transport.send({ method: 'GET', path, query, waitMs: EXPORT_MS });
-    return new Uint8Array(await response.arrayBuffer());
+    return this.#transport.send({ method: 'GET', path, query: { ...request }, waitMs: EXPORT_MS });
+  }
+
+  /**
+   * What the Control Plane finds of a bundle. It takes 64 MiB at most, keeps nothing, and proves nothing to
+   * who does not trust it: then verify where you are (`@portarium/contracts/verify-bundle`).
+   */
+  async verify(
+    bundle: Uint8Array,
+    options: {
+      readonly pin?: string | undefined;
+      readonly since?: string | undefined;
+      readonly publishers?: readonly string[] | undefined;
+    } = {},
+  ): Promise<VerifyReport> {
+    const body = bundle as Uint8Array<ArrayBuffer>;
+    const { pin, since, publishers } = options;
+    const call = {
+      ...({ method: 'POST', repeatable: true, waitMs: EXPORT_MS } as const),
+      path: this.#transport.inWorkspace('/evidence/verify'),
+      query: { pin, since, publishers: publishers?.join(' ') },
+      bytes: { mediaType: 'application/x-tar', body },
+    };
+    return parseReport(await (await this.#transport.send(call)).json());
   }
 
   /** The keys that sign the log, or have signed it, newest first. */

@@ -31,6 +31,8 @@ export interface Call {
   /** Sent as JSON. */
   readonly json?: unknown;
   readonly form?: FormData;
+  /** Sent as they are. */
+  readonly bytes?: { readonly mediaType: string; readonly body: Uint8Array<ArrayBuffer> };
   /** Whether sending it twice does what sending it once does. GET always may be. */
   readonly repeatable?: boolean;
   /** Added to the time limit: what the server was asked to wait. */
@@ -130,7 +132,9 @@ export class Transport {
     const headers = new Headers({ ...call.headers, accept: 'application/json, */*;q=0.5' });
     headers.set('authorization', `Bearer ${this.#options.key}`);
     if (call.json !== undefined) headers.set('content-type', 'application/json');
-    const body = call.json === undefined ? call.form : JSON.stringify(call.json);
+    if (call.bytes) headers.set('content-type', call.bytes.mediaType);
+    const body =
+      call.json === undefined ? (call.bytes?.body ?? call.form) : JSON.stringify(call.json);
     const timeoutMs = (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS) + (call.waitMs ?? 0);
     return new Request(url, {
       method: call.method,

@@ -57,8 +57,21 @@ function hexOf(digest: Digest): string {
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** What was asked for: nothing means the whole log from entry 0. */
-export const BundleRequestSchema = v.strictObject({ action: v.optional(ActionIdSchema) });
+/**
+ * What was asked for: nothing means the whole log from entry 0; a range is named by its first and its last
+ * entry, and lies in the bundle in whole entry bundles.
+ */
+export const BundleRequestSchema = v.pipe(
+  v.strictObject({
+    action: v.optional(ActionIdSchema),
+    from: v.optional(count),
+    to: v.optional(count),
+  }),
+  v.check(({ action, from, to }) => {
+    if (from === undefined || to === undefined) return from === to;
+    return action === undefined && from <= to;
+  }, 'expected nothing, an action, or from and to, of which to is not the smaller'),
+);
 export type BundleRequest = v.InferInput<typeof BundleRequestSchema>;
 
 export const BundleManifestSchema = v.strictObject({
@@ -89,12 +102,15 @@ export const KeysSchema = v.strictObject({
   ),
 });
 
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const DIGEST_LENGTH = 71;
+
 /** All digests that stand anywhere in a value, keys of objects left aside. */
 export function digestsIn(value: unknown, found: Set<string> = new Set()): Set<string> {
   if (typeof value === 'string') {
-    if (/^sha256:[0-9a-f]{64}$/.test(value)) found.add(value);
+    if (value.length === DIGEST_LENGTH && DIGEST.test(value)) found.add(value);
   } else if (typeof value === 'object' && value !== null) {
-    for (const item of Object.values(value)) digestsIn(item, found);
+    for (const name in value) digestsIn((value as Record<string, unknown>)[name], found);
   }
   return found;
 }

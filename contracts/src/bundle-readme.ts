@@ -8,10 +8,14 @@ export function bundleReadme(about: {
   readonly entries: number;
   readonly omitted: number;
 }): string {
-  const subject =
-    about.asked.action === undefined
-      ? `the whole evidence log of workspace "${about.workspace}"`
-      : `action ${about.asked.action} of workspace "${about.workspace}"`;
+  const { action, from, to } = about.asked;
+  const part =
+    action !== undefined
+      ? `action ${action}`
+      : from !== undefined
+        ? `entries ${from} to ${to}, in whole entry bundles of 256, of the evidence log`
+        : 'the whole evidence log';
+  const subject = `${part} of workspace "${about.workspace}"`;
   return `Evidence of Portarium
 =====================
 
@@ -38,6 +42,8 @@ Every format is public.
 - A whole log lies as C2SP tlog-tiles (https://c2sp.org/tlog-tiles): log/tile/entries/... holds the
   entries (each behind its length, 2 bytes, big-endian), log/tile/0/... their hashes, log/tile/1/...
   the hashes of full tiles. Partial ones end in .p/<width>.
+- A range lies there, too, in whole entry bundles, with the tiles over it and the partial tile at the right
+  edge of each level, from which the root follows. What began before the range is told in part.
 - One action's entries lie in log/entry/<seq>.json, each with its proof of inclusion in
   log/proof/<seq>.tlog-proof (https://c2sp.org/tlog-proof).
 - log/checkpoint is a checkpoint (https://c2sp.org/tlog-checkpoint) as a signed note

@@ -72,10 +72,54 @@ function assertCanonical(value: unknown, path: string, depth: number): void {
  * @throws CanonicalJsonError
  */
 export function canonicalText(value: unknown): string {
+  if (isInOrder(value, 0)) return JSON.stringify(value);
   assertCanonical(value, '', 0);
   const text = canonicalizeJson(value);
   if (text === undefined) throw new CanonicalJsonError('the value has no JSON form', '');
   return text;
+}
+
+/**
+ * Whether `value` is what a parser made of canonical text: plain, and its keys in their order. Then the
+ * runtime writes it as RFC 8785 wants it, which asks for ECMAScript's numbers and strings. False means
+ * nothing: the long way decides.
+ * @param wellFormed whether no string in it can hold a lone surrogate
+ */
+function isInOrder(value: unknown, depth: number, wellFormed = false): boolean {
+  if (typeof value === 'string') return wellFormed || value.isWellFormed();
+  if (typeof value === 'number') {
+    return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+  }
+  if (value === null || typeof value === 'boolean') return true;
+  if (typeof value !== 'object' || depth >= MAX_JSON_DEPTH - 1) return false;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      if (!isInOrder(value[i], depth + 1, wellFormed)) return false;
+    }
+    return true;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  let before: string | undefined;
+  for (const key in value) {
+    if (before !== undefined && key <= before) return false;
+    if (!wellFormed && !key.isWellFormed()) return false;
+    if (!isInOrder((value as Record<string, unknown>)[key], depth + 1, wellFormed)) return false;
+    before = key;
+  }
+  return true;
+}
+
+/** The value that `text` is the canonical JSON of; undefined when it is none, or only the long way can tell. */
+export function parseCanonicalText(text: string): JsonValue | undefined {
+  try {
+    // An escape that may be half of a character.
+    if (text.includes('\\ud')) return undefined;
+    const value = JSON.parse(text) as JsonValue;
+    // Spaces, keys that stand twice and other spellings of one value do not come back.
+    return isInOrder(value, 0, true) && JSON.stringify(value) === text ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const encoder = new TextEncoder();

@@ -546,6 +546,7 @@ export function pathMatches(pattern: string, requestPath: string): boolean {
 }
 
 export function decodePath(segment: string): string {
+  if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {

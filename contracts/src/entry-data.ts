@@ -9,6 +9,7 @@ import { AttemptIdSchema } from './ids.ts';
 import { EFFECTS, TIERS } from './life-cycle.ts';
 import { plainRecord } from './plain-record.ts';
 import { PublisherNameSchema } from './plugin-signature.ts';
+import { quickCheck } from './quick-check.ts';
 import { WeightsSchema } from './rollout.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -326,11 +327,16 @@ export const ENTRY_DATA_SCHEMAS = {
   'action.resolved': resolved,
 } as const satisfies { readonly [T in EntryType]?: v.GenericSchema };
 
+const QUICK: ReadonlyMap<string, (data: unknown) => boolean> = new Map(
+  Object.entries(ENTRY_DATA_SCHEMAS).map(([type, schema]) => [type, quickCheck(schema)]),
+);
+
 /** What is wrong with `data` of an entry of `type`, or undefined. */
 export function entryDataProblem(
   type: EntryType,
   data: Readonly<Record<string, unknown>>,
 ): string | undefined {
+  if (QUICK.get(type)?.(data)) return undefined;
   const schema: v.GenericSchema | undefined = (
     ENTRY_DATA_SCHEMAS as { readonly [T in EntryType]?: v.GenericSchema }
   )[type];

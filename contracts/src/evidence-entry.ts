@@ -3,7 +3,7 @@
  * `hash = SHA-256(0x00 ‖ bytes)`, the leaf hash of RFC 6962, so one value chains and is the leaf.
  */
 import * as v from 'valibot';
-import { type Digest, DigestSchema, sha256, toHex } from './digest.ts';
+import { type Digest, DigestSchema, sha256, sha256Each, toHex } from './digest.ts';
 import { plainRecord } from './plain-record.ts';
 
 export const ENTRY_TYPES = [
@@ -138,6 +138,17 @@ export async function leafHash(bytes: Uint8Array): Promise<Uint8Array> {
   const prefixed = new Uint8Array(bytes.length + 1);
   prefixed.set(bytes, 1);
   return sha256(prefixed);
+}
+
+/** {@link leafHash} of each, without a promise for each where the runtime can. */
+export function leafHashes(entries: readonly Uint8Array[]): Promise<Uint8Array[]> {
+  const longest = entries.reduce((most, { length }) => Math.max(most, length), 0);
+  const prefixed = new Uint8Array(longest + 1);
+  return sha256Each(entries.length, (index) => {
+    const bytes = entries[index] ?? new Uint8Array();
+    prefixed.set(bytes, 1);
+    return prefixed.subarray(0, bytes.length + 1);
+  });
 }
 
 /** {@link leafHash} in the form that stands in `prev`. */

@@ -104,6 +104,11 @@ export const PLATFORM_LIMITS = {
   schemaSteps: 10_000_000,
   /** An evidence entry: the length prefix of C2SP tlog-tiles has 16 bits. */
   entryBytes: 65_535,
+  /** Largest bundle that is exported at once: what the verifier takes into memory. */
+  bundleBytes: 2_048 * MiB,
+  /** Largest bundle that the Control Plane verifies, and how many at once: each is held in memory. */
+  verifyBytes: 64 * MiB,
+  verifications: 2,
   /** Requests in flight of one key and of all: waiting ones hold little, working ones a connection. */
   requestsPerKey: 128,
   requestsTotal: 2_000,

@@ -2,6 +2,7 @@
  * POSIX ustar archives (IEEE 1003.1, pax, "ustar Interchange Format") of plain files, in memory.
  * The reader takes nothing that could mean two things or leave its folder; it never throws.
  */
+import { PLATFORM_LIMITS } from './limits.ts';
 
 export interface TarFile {
   /** Relative, slashes, at most 255 bytes of `[A-Za-z0-9._/-]`. */
@@ -15,7 +16,7 @@ export type TarResult =
 
 const BLOCK = 512;
 /** More than any honest bundle holds; bounds the work that a hostile archive causes. */
-export const MAX_TAR_BYTES = 2 * 1024 * 1024 * 1024;
+export const MAX_TAR_BYTES = PLATFORM_LIMITS.bundleBytes;
 export const MAX_TAR_FILES = 1_000_000;
 
 /** Offset and length of the fields of a header block. */
@@ -34,15 +35,15 @@ const FIELD = {
 } as const;
 
 const SAFE_PATH = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
+const DOT_SEGMENT = /(^|\/)\.\.?(\/|$)/;
 const encoder = new TextEncoder();
+const latin1 = new TextDecoder('latin1');
 
 /** Why `path` may not stand in an archive, or undefined. */
 function pathProblem(path: string): string | undefined {
   if (path.length > 255) return 'a path is longer than 255 bytes';
   if (!SAFE_PATH.test(path)) return 'a path is absolute, empty or holds an unusual character';
-  if (path.split('/').some((segment) => segment === '.' || segment === '..')) {
-    return 'a path holds a dot segment';
-  }
+  if (DOT_SEGMENT.test(path)) return 'a path holds a dot segment';
   return undefined;
 }
 
@@ -54,13 +55,14 @@ function pathProblem(path: string): string | undefined {
 export function writeTar(files: readonly TarFile[]): Uint8Array {
   const blocks: Uint8Array[] = [];
   const seen = new Set<string>();
-  for (const { path, bytes } of files) {
-    const problem = pathProblem(path) ?? (seen.has(path) ? 'a path stands twice' : undefined);
-    if (problem) throw new RangeError(`${problem}: ${JSON.stringify(path)}`);
-    seen.add(path);
-    blocks.push(header(path, bytes.length), bytes, new Uint8Array(padding(bytes.length)));
+  for (const file of files) {
+    if (seen.has(file.path)) {
+      throw new RangeError(`a path stands twice: ${JSON.stringify(file.path)}`);
+    }
+    seen.add(file.path);
+    blocks.push(...tarFile(file));
   }
-  blocks.push(new Uint8Array(2 * BLOCK));
+  blocks.push(TAR_END);
   const tar = new Uint8Array(blocks.reduce((sum, block) => sum + block.length, 0));
   let at = 0;
   for (const block of blocks) {
@@ -68,6 +70,16 @@ export function writeTar(files: readonly TarFile[]): Uint8Array {
     at += block.length;
   }
   return tar;
+}
+
+/** Ends an archive. */
+export const TAR_END: Uint8Array = new Uint8Array(2 * BLOCK);
+
+/** One file of an archive that is written piece by piece. @throws RangeError as {@link writeTar} */
+export function tarFile({ path, bytes }: TarFile): readonly Uint8Array[] {
+  const problem = pathProblem(path);
+  if (problem) throw new RangeError(`${problem}: ${JSON.stringify(path)}`);
+  return [header(path, bytes.length), bytes, new Uint8Array(padding(bytes.length))];
 }
 
 function padding(size: number): number {
@@ -105,11 +117,10 @@ function splitPath(path: string): readonly [string, string] {
 
 /** The sum of all bytes of a header, those of the checksum itself counted as spaces. */
 function checksumText(block: Uint8Array): string {
-  let sum = 0;
-  block.forEach((byte, index) => {
-    const [start, length] = FIELD.checksum;
-    sum += index >= start && index < start + length ? 0x20 : byte;
-  });
+  const [start, length] = FIELD.checksum;
+  let sum = length * 0x20;
+  for (let i = 0; i < start; i++) sum += block[i] ?? 0;
+  for (let i = start + length; i < BLOCK; i++) sum += block[i] ?? 0;
   return `${sum.toString(8).padStart(6, '0')}\0 `;
 }
 
@@ -147,7 +158,8 @@ export function readTar(tar: Uint8Array): TarResult {
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 function readHeader(block: Uint8Array): { readonly path: string; readonly size: number } | string {
@@ -177,8 +189,11 @@ function text(block: Uint8Array, field: keyof typeof FIELD, loose = false): stri
   const nul = bytes.indexOf(0);
   const used = nul < 0 ? bytes : bytes.subarray(0, nul);
   if (!loose && nul >= 0 && !isZero(bytes.subarray(nul))) return undefined;
-  if (used.some((byte) => byte < 0x20 || byte > 0x7e)) return undefined;
-  return String.fromCharCode(...used);
+  for (let i = 0; i < used.length; i++) {
+    const byte = used[i] ?? 0;
+    if (byte < 0x20 || byte > 0x7e) return undefined;
+  }
+  return latin1.decode(used);
 }
 
 /** Octal digits that NULs or spaces end; no sign, no base-256 numbers. */
@@ -189,5 +204,5 @@ function octal(block: Uint8Array, field: keyof typeof FIELD): number | undefined
 
 function rawText(block: Uint8Array, field: keyof typeof FIELD): string {
   const [start, length] = FIELD[field];
-  return String.fromCharCode(...block.subarray(start, start + length));
+  return latin1.decode(block.subarray(start, start + length));
 }

@@ -82,7 +82,7 @@ test('a statement that is missing, not canonical or no statement is found', asyn
 test('a statement that was left out makes a bundle incomplete, not false', async () => {
   const { report } = await verifyTold(quorumOfTwo, { omit: [STATEMENT_MEDIA_TYPE] });
   expect(report.verdict).toBe('incomplete');
-  expect(report.findings).toMatchObject([{ rule: 'approval.omitted', seq: 2 }]);
+  expect(report.findings).toMatchObject([{ rule: 'approval.omitted', seq: 3 }]);
 });
 
 test('one statement serves one action', async () => {

@@ -4,14 +4,13 @@
  */
 import {
   type ApprovalStatement,
-  ApprovalStatementSchema,
   contextDigest,
   STATEMENT_MEDIA_TYPE,
 } from './approval-statement.ts';
 import type { Entry } from './evidence-entry.ts';
 import { type BundleArtifacts, differing, named, readDocument } from './verify-artifacts.ts';
 import { isTime } from './verify-entries.ts';
-import { LOG_DELAY_MS, type StoryFacts } from './verify-facts.ts';
+import { isAfter, STATEMENT, type StoryFacts } from './verify-facts.ts';
 import { checkNarrowing } from './verify-narrowing.ts';
 import type { Say, Seen } from './verify-report.ts';
 
@@ -30,11 +29,13 @@ export class ApprovalCheck {
     this.#artifacts = artifacts;
   }
 
-  async see(seen: Seen): Promise<void> {
+  /** A promise only where there is something to wait for: most entries are of another kind. */
+  see(seen: Seen): Promise<void> | undefined {
     const { type } = seen.entry;
     if (type === 'attempt.started') this.#attempt(seen);
-    else if (type === 'approval.requested') await this.#request(seen);
-    else if (type.startsWith('approval.')) await this.#decision(seen);
+    else if (type === 'approval.requested') return this.#request(seen);
+    else if (type.startsWith('approval.')) return this.#decision(seen);
+    return undefined;
   }
 
   async #request(seen: Seen): Promise<void> {
@@ -44,8 +45,7 @@ export class ApprovalCheck {
     if (!(Number(entry.data.quorum) >= 1)) say('approval.quorum', 'nobody has to agree');
     const artifact = named(seen, STATEMENT_MEDIA_TYPE);
     if (!artifact) return say('approval.artifact', 'names no approval statement as its artifact');
-    const document = { rule: 'approval', name: 'statement', schema: ApprovalStatementSchema };
-    const read = await readDocument(seen, this.#artifacts, artifact.digest, document);
+    const read = readDocument(seen, this.#artifacts, artifact.digest, STATEMENT);
     if (!read) return;
     this.#facts.statement = read.value;
     if ((await contextDigest(read.bytes)) !== entry.data.approvalDigest) {
@@ -149,5 +149,5 @@ function checkStatement(
 
 /** Entries get their time when they are appended, a little after what they tell was decided. */
 function isLater(time: string, limit: unknown): boolean {
-  return typeof limit === 'string' && Date.parse(time) > Date.parse(limit) + LOG_DELAY_MS;
+  return typeof limit === 'string' && isAfter(time, limit);
 }

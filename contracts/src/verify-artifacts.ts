@@ -4,11 +4,13 @@
  */
 import * as v from 'valibot';
 import type { BundleFiles } from './bundle-files.ts';
-import { artifactPath, modulePath } from './bundle-layout.ts';
 import { type Digest, digestOf } from './digest.ts';
 import type { Artifact } from './evidence-entry.ts';
 import { bodyPath } from './journal-artifact.ts';
+import type { QuickCheck } from './quick-check.ts';
+import { RateLedger } from './rate-ledger.ts';
 import { readTar } from './tar.ts';
+import { KnownContracts } from './verify-contract.ts';
 import { readCanonical } from './verify-entries.ts';
 import type { Seen } from './verify-report.ts';
 
@@ -23,6 +25,8 @@ export class BundleArtifacts {
   readonly #omitted: ReadonlySet<string>;
   readonly #owners = new Map<string, string>();
   readonly #bodies = new Map<string, Promise<Bodies>>();
+  readonly contracts = new KnownContracts();
+  readonly rates = new RateLedger();
 
   constructor(files: BundleFiles, omitted: readonly string[]) {
     this.#files = files;
@@ -30,11 +34,9 @@ export class BundleArtifacts {
   }
 
   /** The bytes, or why there are none: left out, or other bytes, which is a finding elsewhere. */
-  async find(digest: Digest): Promise<Uint8Array | 'omitted' | 'broken'> {
-    for (const path of [artifactPath(digest), modulePath(digest)]) {
-      const bytes = this.#files.get(path);
-      if (bytes) return (await this.#files.digest(path)) === digest ? bytes : 'broken';
-    }
+  find(digest: Digest): Uint8Array | 'omitted' | 'broken' {
+    const file = this.#files.named(digest);
+    if (file) return file.digest === digest ? file.bytes : 'broken';
     return this.#omitted.has(digest) ? 'omitted' : 'broken';
   }
 
@@ -61,22 +63,32 @@ export function named({ entry }: Seen, mediaType: string): Artifact | undefined 
   return entry.artifacts.find((artifact) => artifact.mediaType === mediaType);
 }
 
+/** What a JSON artifact is called in findings, and what it has to be. */
+export interface DocumentKind<S extends v.GenericSchema> {
+  /** Prefix of the rules. */
+  readonly rule: string;
+  readonly name: string;
+  readonly schema: S;
+  /** True for what `schema` takes and gives back as it is. */
+  readonly quick: QuickCheck;
+}
+
 /**
  * A JSON artifact that belongs to one action, parsed. Undefined after a finding, which has the prefix
  * `rule`, and when there is nothing to read.
  */
-export async function readDocument<const S extends v.GenericSchema>(
+export function readDocument<const S extends v.GenericSchema>(
   seen: Seen,
   artifacts: BundleArtifacts,
   digest: Digest,
-  document: { readonly rule: string; readonly name: string; readonly schema: S },
-): Promise<{ readonly value: v.InferOutput<S>; readonly bytes: Uint8Array } | undefined> {
-  const { rule, name, schema } = document;
+  document: DocumentKind<S>,
+): { readonly value: v.InferOutput<S>; readonly bytes: Uint8Array } | undefined {
+  const { rule, name, schema, quick } = document;
   if (!artifacts.claim(digest, String(seen.entry.subject.action))) {
     seen.say(`${rule}.agrees`, `its ${name} is that of another action`);
     return undefined;
   }
-  const bytes = await artifacts.find(digest);
+  const bytes = artifacts.find(digest);
   if (bytes === 'omitted') seen.lack(`${rule}.omitted`, `its ${name} was left out of this bundle`);
   if (typeof bytes === 'string') return undefined;
   const read = readCanonical(bytes);
@@ -84,6 +96,7 @@ export async function readDocument<const S extends v.GenericSchema>(
     seen.say(`${rule}.canonical`, `its ${name} is ${read.error}`);
     return undefined;
   }
+  if (quick(read.value)) return { value: read.value as v.InferOutput<S>, bytes };
   // A hostile document may break the schema a million times; once is enough.
   const parsed = v.safeParse(schema, read.value, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output, bytes };

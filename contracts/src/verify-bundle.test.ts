@@ -40,6 +40,8 @@ test('an honest bundle of a whole log verifies under the pinned key', async () =
     findings: [],
     actions: STORIES.length,
     openActions: 1,
+    partialActions: 0,
+    told: expect.objectContaining({ people: 2, attempts: expect.any(Number) }),
     artifacts: { included: honest.artifacts.size, omitted: 1 },
     modules: 2,
     signedVersions: 0,

@@ -7,21 +7,21 @@ import * as v from 'valibot';
 import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
+import { leafHashes } from './evidence-entry.ts';
 import { readPublisherKey } from './plugin-signature.ts';
+import { quickCheck } from './quick-check.ts';
+import { widened } from './range-tiles.ts';
 import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
-import { BundleArtifacts } from './verify-artifacts.ts';
+import { TotalsOfStories } from './tell-story.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
-import { actionEntries, checkContents, checkFiles, wholeLogEntries } from './verify-files.ts';
+import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
 import {
   checkExpiry,
   checkProofs,
-  checkTree,
-  leafOf,
-  openCheckpoint,
+  type Leaves,
   readCheckpoint,
-  rootAt,
   type SignedCheckpoint,
 } from './verify-log.ts';
 import {
@@ -31,7 +31,9 @@ import {
   type Verdict,
   type VerifyReport,
 } from './verify-report.ts';
-import { checkStory } from './verify-story.ts';
+import { checkSince } from './verify-since.ts';
+import { checkStories, checkWholeAction } from './verify-stories.ts';
+import { checkRange, checkTree, treeOf } from './verify-tree.ts';
 import { checkSignatures, checkVersions } from './verify-versions.ts';
 
 export interface VerifyOptions {
@@ -46,7 +48,14 @@ export interface VerifyOptions {
   readonly allowUnsigned?: boolean | undefined;
   /** Verifier keys of publishers: every version that the bundle admits has to be signed by one of them. */
   readonly publishers?: readonly string[] | undefined;
+  /** How many stories of actions the report tells one by one; none when left out. */
+  readonly stories?: number | undefined;
+  /** Called again and again on the way, so that a server or a page can do other things in between. */
+  readonly pause?: (() => Promise<void>) | undefined;
 }
+
+/** Entries that are read between two pauses. */
+const ENTRIES_A_PAUSE = 256;
 
 /** @param tar the bundle as `buildBundle` writes it, from anywhere */
 export async function verifyBundle(
@@ -67,7 +76,6 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const manifest = readManifest(archive.files);
   if (typeof manifest === 'string') return unreadable('bundle.manifest', manifest);
   const { files } = archive;
-  const hashed = new BundleFiles(files);
   const pin = options.pin?.trim();
   if (pin !== undefined && !(await parseVerifierKey(pin))) {
     return unreadable('pin.malformed', 'the pinned key is not a verifier key: name+hash+base64');
@@ -78,21 +86,25 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     if (typeof key === 'string') return unreadable('publisher.malformed', key);
   }
   const findings = new Findings();
-  const whole = manifest.asked.action === undefined;
-  const stored = (whole ? wholeLogEntries : actionEntries)(files, manifest, findings);
+  const { asked } = manifest;
+  const kind = asked.action !== undefined ? 'action' : asked.from !== undefined ? 'range' : 'whole';
+  const first = firstOf(manifest);
+  const stored = (kind === 'action' ? actionEntries : logEntries)(files, manifest, findings);
+  const hashes = await leafHashes(stored.map(({ bytes }) => bytes));
   const read: (ReadEntry | undefined)[] = [];
-  for (const { seq, bytes } of stored) read.push(await readEntry(bytes, seq, findings));
-  const leaves = read.map((entry) => entry && leafOf(entry.hash));
+  for (const [i, { seq, bytes }] of stored.entries()) {
+    if (i % ENTRIES_A_PAUSE === 0) await options.pause?.();
+    read.push(readEntry(bytes, seq, hashes[i] ?? new Uint8Array(), findings));
+  }
+  const leaves = read.map((entry) => entry?.leaf);
   const origin = `${manifest.instance}/${manifest.workspace}`;
   const keys = await reachKeys(files, manifest.instance, pin, findings);
   const { accepted, retired } = keys;
-  const signed = await readCheckpoint(
-    files,
-    origin,
-    { pinned: pin !== undefined, accepted },
-    findings,
-  );
-  if (whole) await checkTree(files, leaves, signed, findings);
+  const pinned = pin !== undefined;
+  const signed = await readCheckpoint(files, origin, { pinned, accepted }, findings);
+  const tree = kind === 'whole' ? await treeOf(leaves) : undefined;
+  if (tree) await checkTree(files, { leaves, tree }, signed, findings);
+  else if (kind === 'range') await checkPart({ files, manifest, leaves }, signed, findings);
   else {
     const claims = stored.map(({ seq }, i) => ({ seq, leaf: leaves[i] }));
     await checkProofs(files, claims, signed, findings);
@@ -100,26 +112,29 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   checkChain(read, manifest.workspace, findings);
   const size = signed?.checkpoint.size ?? 0;
   const unsigned = stored.filter(({ seq }) => seq >= size);
-  checkSigned(unsigned, { whole, signed, pin, allow: options.allowUnsigned === true }, findings);
+  const allow = options.allowUnsigned === true;
+  checkSigned(unsigned, { whole: kind === 'whole', signed, pin, allow }, findings);
   const entries = read.filter((entry) => entry !== undefined);
-  const signedEntries = entries.filter(({ entry }) => entry.seq < size);
   checkExpiry(signed, entries, retired, findings);
-  const stories = await checkStories(signedEntries, manifest, hashed, findings);
-  if (!whole) checkWholeAction(entries, stories.openActions, findings);
+  const signedEntries = entries.filter(({ entry }) => entry.seq < size);
+  const hashed = await BundleFiles.of(files);
+  const { stories: tell, pause } = options;
+  const whole = kind === 'whole';
+  const telling = { manifest, files: hashed, whole, first, stories: tell, pause };
+  const stories = await checkStories(signedEntries, telling, findings);
+  if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);
   const signedVersions = await checkSignatures(signedEntries, { whole, publishers }, findings);
   if (whole) checkVersions(signedEntries, findings);
-  const included = await checkContents(hashed, manifest, { entries, size }, findings);
-  const since = {
-    note: options.since,
-    leaves: whole ? leaves : undefined,
-    keys: pin === undefined ? (signed?.signedBy ?? []) : keys.ever,
-  };
+  const included = checkContents(hashed, manifest, { entries, size }, findings);
+  const ofOld = pinned ? keys.ever : (signed?.signedBy ?? []);
+  const since = { note: options.since, tree, keys: ofOld };
   const problem = await checkSince(since, signed, findings);
   if (problem) return unreadable('since.malformed', problem);
-  await checkFiles(hashed, manifest, findings);
-  return report(findings, pin !== undefined, {
+  checkFiles(hashed, manifest, findings);
+  return report(findings, pinned, {
     entries: stored.length,
     unsigned: unsigned.length,
+    ...(kind === 'range' ? { range: { from: first, to: first + stored.length - 1 } } : {}),
     ...(signed ? { checkpoint: { origin: signed.checkpoint.origin, size } } : {}),
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
     ...(keys.handovers > 0 ? { keyHandovers: keys.handovers } : {}),
@@ -130,11 +145,39 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   });
 }
 
+/** A range: it is all that was asked for, and its tiles lead to the signed root. */
+async function checkPart(
+  part: {
+    readonly files: ReadonlyMap<string, Uint8Array>;
+    readonly manifest: BundleManifest;
+    readonly leaves: Leaves;
+  },
+  signed: SignedCheckpoint | undefined,
+  findings: Findings,
+): Promise<void> {
+  const { files, manifest, leaves } = part;
+  const { from = 0, to = 0 } = manifest.asked;
+  const first = firstOf(manifest);
+  const end = first + leaves.length;
+  if (signed) {
+    const { size } = signed.checkpoint;
+    const whole = widened({ from, to }, size);
+    if (to >= size || end !== whole.end) {
+      const message = `entries ${first} to ${whole.end - 1} were asked for, the bundle ends with ${end - 1}`;
+      findings.add('checkpoint.size', message, end);
+    }
+  }
+  await checkRange(files, { first, end, leaves }, signed, findings);
+}
+
+const isManifest = quickCheck(BundleManifestSchema);
+
 function readManifest(files: ReadonlyMap<string, Uint8Array>): BundleManifest | string {
   const bytes = files.get(BUNDLE_PATHS.manifest);
   if (!bytes) return 'manifest.json is missing; this is no bundle of Portarium';
   const read = readCanonical(bytes);
   if (!read.ok) return `manifest.json is ${read.error}`;
+  if (isManifest(read.value)) return read.value as unknown as BundleManifest;
   const parsed = v.safeParse(BundleManifestSchema, read.value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
@@ -156,93 +199,12 @@ function checkSigned(
   const [first] = unsigned;
   if (!first) return;
   if (!whole) {
-    const message = `${unsigned.length} entries from here are beyond what is signed; an export of one action has none`;
+    const message = `${unsigned.length} entries from here are beyond what is signed; an export of a part has none`;
     findings.add('entry.unsigned', message, first.seq);
   } else if (signed && pin !== undefined && !allow) {
     const message = `${unsigned.length} entries from here are beyond what is signed, so anyone may have written them; export again`;
     findings.addMissing('entry.unsigned', message, first.seq);
   }
-}
-
-/** Nothing signed says how many entries an action has, until its final one does. */
-function checkWholeAction(entries: readonly ReadEntry[], open: number, findings: Findings): void {
-  const last = entries.findLast(({ entry }) => entry.type.startsWith('action.'));
-  if (entries.length === 0) {
-    findings.add('bundle.empty', 'no entry of the action that was asked for');
-  } else if (open > 0 && last?.entry.type === 'action.outcome-unknown') {
-    const message =
-      'a write was sent, and nobody has said yet what came of it: resolve the action, then export again once it has ended';
-    findings.addMissing('story.open', message);
-  } else if (open > 0) {
-    const message =
-      'the action had not ended when this was exported, or its end was cut off; export again once it has ended';
-    findings.addMissing('story.open', message);
-  }
-}
-
-/** Groups entries, signed ones alone, by action and checks each story. */
-async function checkStories(
-  entries: readonly ReadEntry[],
-  manifest: BundleManifest,
-  files: BundleFiles,
-  findings: Findings,
-): Promise<{ readonly actions: number; readonly openActions: number }> {
-  const actions = new Map<string, ReadEntry[]>();
-  for (const read of entries) {
-    const { action } = read.entry.subject;
-    if (manifest.asked.action !== undefined && action !== manifest.asked.action) {
-      findings.add('bundle.asked', 'is not about the action that was asked for', read.entry.seq);
-    }
-    if (action !== undefined) {
-      const story = actions.get(action);
-      if (story) story.push(read);
-      else actions.set(action, [read]);
-    } else if (read.entry.actionSeq !== undefined || read.entry.actionPrev !== undefined) {
-      findings.add('action.chain', 'stands in an action’s chain without one', read.entry.seq);
-    }
-  }
-  let openActions = 0;
-  const artifacts = new BundleArtifacts(files, manifest.omitted);
-  for (const story of actions.values()) {
-    if (!(await checkStory(story, artifacts, findings))) openActions++;
-  }
-  return { actions: actions.size, openActions };
-}
-
-/**
- * The log still contains what an older checkpoint signed.
- * @returns why the question can not be answered, or undefined
- */
-async function checkSince(
-  since: {
-    readonly note: string | undefined;
-    readonly leaves: readonly (Uint8Array | undefined)[] | undefined;
-    readonly keys: readonly string[];
-  },
-  signed: SignedCheckpoint | undefined,
-  findings: Findings,
-): Promise<string | undefined> {
-  if (since.note === undefined) return undefined;
-  const opening = new Findings();
-  const older = await openCheckpoint(since.note, since.keys, 'since', opening);
-  if (!older) return `the older checkpoint: ${opening.list[0]?.message ?? 'unreadable'}`;
-  const { origin, size, root } = older.checkpoint;
-  const now = signed?.checkpoint;
-  if (now && now.origin !== origin) {
-    findings.add('since.origin', `the older checkpoint is of ${origin}, this log ${now.origin}`);
-  } else if (!now || now.size < size) {
-    const message = `the bundle ends after ${now?.size ?? 0} signed entries, before the ${size} of the checkpoint: it is older than that, or its end was cut off; export again`;
-    findings.addMissing('since.size', message);
-  } else if (now.size === size) {
-    if (toHex(now.root) !== toHex(root)) {
-      findings.add('since.root', `two different logs of size ${size} are signed: a fork`);
-    }
-  } else if (!since.leaves) {
-    return 'an older checkpoint needs the whole log; export without --action';
-  } else if ((await rootAt(since.leaves, size)) !== toHex(root)) {
-    findings.add('since.root', `the first ${size} entries are not those that were signed before`);
-  }
-  return undefined;
 }
 
 function keyName(key: VerifierKey): string {
@@ -259,14 +221,18 @@ function report(
 }
 
 function unreadable(rule: string, message: string): VerifyReport {
+  const findings = new Findings();
+  findings.add(rule, message);
   return {
     verdict: 'unreadable',
     exitCode: EXIT_CODES.unreadable,
     entries: 0,
     unsigned: 0,
-    findings: [{ rule, message }],
+    findings: findings.all(),
     actions: 0,
     openActions: 0,
+    partialActions: 0,
+    told: new TotalsOfStories().totals,
     artifacts: { included: 0, omitted: 0 },
     modules: 0,
     signedVersions: 0,

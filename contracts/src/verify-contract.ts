@@ -2,8 +2,10 @@
  * What an order's contract allows, as far as records and entries show a request: they name the rules
  * and leave out query, headers and content type.
  */
+import { type Digest, digestOfJson } from './digest.ts';
 import {
   agreesOnCredential,
+  contractStatement,
   type EgressContract,
   type EgressRule,
   hostMatches,
@@ -14,6 +16,7 @@ import {
   ruleOf,
   ruleOfLayer,
 } from './egress-rule.ts';
+import { textOf } from './quick-check.ts';
 
 /** The parts of a record, or of the data of an entry, that a rule speaks of. */
 export interface ShownCall {
@@ -66,6 +69,30 @@ export class ShownContract {
     }
     const agrees = approval === undefined || agreesOnCredential(approval, plugin);
     return agrees ? undefined : `the approval’s rule ${approval.id} names another credential`;
+  }
+}
+
+/** A contract that orders name again and again. */
+export interface KnownContract {
+  readonly shown: ShownContract;
+  /** The contract digest. */
+  readonly digest: Digest;
+}
+
+/** Contracts that are remembered; others only take their time. */
+const REMEMBERED = 1_024;
+
+export class KnownContracts {
+  readonly #known = new Map<string, KnownContract>();
+
+  async of(contract: EgressContract): Promise<KnownContract> {
+    const text = textOf(contract);
+    const known = this.#known.get(text);
+    if (known) return known;
+    const digest = await digestOfJson(contractStatement(contract));
+    const made = { shown: new ShownContract(contract), digest };
+    if (this.#known.size < REMEMBERED) this.#known.set(text, made);
+    return made;
   }
 }
 

@@ -1,7 +1,8 @@
 /** What the rules of one action's story share: what was asked for, decided and agreed to. */
 import type { ActionOrder } from './action-order.ts';
-import type { ApprovalStatement } from './approval-statement.ts';
+import { type ApprovalStatement, ApprovalStatementSchema } from './approval-statement.ts';
 import type { Entry } from './evidence-entry.ts';
+import { quickCheck } from './quick-check.ts';
 import type { ShownContract } from './verify-contract.ts';
 
 /**
@@ -9,6 +10,19 @@ import type { ShownContract } from './verify-contract.ts';
  * it tells of at most (the database's `idle_in_transaction_session_timeout`).
  */
 export const LOG_DELAY_MS = 5_000;
+
+/** The statement that people agree to, as an artifact. */
+export const STATEMENT = {
+  rule: 'approval',
+  name: 'statement',
+  schema: ApprovalStatementSchema,
+  quick: quickCheck(ApprovalStatementSchema),
+} as const;
+
+/** Surely, whatever the delay was. */
+export function isAfter(time: string, limit: string): boolean {
+  return Date.parse(time) > Date.parse(limit) + LOG_DELAY_MS;
+}
 
 export interface StoryFacts {
   readonly requested: Entry;

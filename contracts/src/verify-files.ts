@@ -12,7 +12,6 @@ import {
   KeysSchema,
   modulePath,
 } from './bundle-layout.ts';
-import { type Digest, toHex } from './digest.ts';
 import {
   decodeEntryBundle,
   entryBundlePath,
@@ -25,11 +24,7 @@ import type { Findings, ReadEntry } from './verify-report.ts';
 type Files = ReadonlyMap<string, Uint8Array>;
 
 /** Every file is listed with its digest, every listed file is there, and nothing lies elsewhere. */
-export async function checkFiles(
-  files: BundleFiles,
-  manifest: BundleManifest,
-  findings: Findings,
-): Promise<void> {
+export function checkFiles(files: BundleFiles, manifest: BundleManifest, findings: Findings): void {
   const listed = new Map(Object.entries(manifest.files));
   for (const [path, bytes] of files.all) {
     if (path === BUNDLE_PATHS.manifest) continue;
@@ -37,7 +32,7 @@ export async function checkFiles(
     const stated = listed.get(path);
     listed.delete(path);
     if (!stated) findings.add('bundle.file', `${path} is not in the manifest`);
-    else if (stated.bytes !== bytes.length || stated.digest !== (await files.digest(path))) {
+    else if (stated.bytes !== bytes.length || stated.digest !== files.digest(path)) {
       findings.add('bundle.file', `${path} is not the file that the manifest lists`);
     }
   }
@@ -63,11 +58,17 @@ function checkKeys(files: Files, findings: Findings): void {
   }
 }
 
-/** The exact bytes of each entry with its place, from the entry bundles of a whole log. */
-export function wholeLogEntries(files: Files, manifest: BundleManifest, findings: Findings) {
+/** Where the entries of a whole log or of a range begin. */
+export function firstOf({ asked }: BundleManifest): number {
+  return Math.floor((asked.from ?? 0) / TILE_WIDTH) * TILE_WIDTH;
+}
+
+/** The exact bytes of each entry with its place, from the entry bundles of a whole log or of a range. */
+export function logEntries(files: Files, manifest: BundleManifest, findings: Findings) {
   const entries: { seq: number; bytes: Uint8Array }[] = [];
   const used = new Set<string>();
-  for (let index = 0; entries.length < manifest.entries; index++) {
+  const start = firstOf(manifest);
+  for (let index = start / TILE_WIDTH; entries.length < manifest.entries; index++) {
     const width = Math.min(TILE_WIDTH, manifest.entries - entries.length);
     const path = `log/${entryBundlePath(index, width)}`;
     const bundle = files.get(path);
@@ -79,13 +80,13 @@ export function wholeLogEntries(files: Files, manifest: BundleManifest, findings
       break;
     }
     used.add(path);
-    for (const bytes of decoded.entries) entries.push({ seq: entries.length, bytes });
+    for (const bytes of decoded.entries) entries.push({ seq: start + entries.length, bytes });
   }
   for (const [path, bytes] of files) {
     if (path.startsWith('log/entry/') || path.startsWith('log/proof/')) {
       findings.add('bundle.layout', `${path} belongs to a bundle of one action`);
     } else if (path.startsWith('log/tile/entries/') && !used.has(path)) {
-      checkPartial(path, bytes, entries, findings);
+      checkPartial(path, bytes, { start, entries }, findings);
     }
   }
   return entries;
@@ -95,7 +96,7 @@ export function wholeLogEntries(files: Files, manifest: BundleManifest, findings
 function checkPartial(
   path: string,
   bytes: Uint8Array,
-  entries: readonly { readonly bytes: Uint8Array }[],
+  log: { readonly start: number; readonly entries: readonly { readonly bytes: Uint8Array }[] },
   findings: Findings,
 ): void {
   const place = parseEntryBundlePath(path.slice('log/'.length));
@@ -105,13 +106,16 @@ function checkPartial(
     decoded.ok &&
     decoded.entries.length === place.width &&
     decoded.entries.every((entry, i) =>
-      sameBytes(entry, entries[place.index * TILE_WIDTH + i]?.bytes),
+      sameBytes(entry, log.entries[place.index * TILE_WIDTH - log.start + i]?.bytes),
     );
   if (!agrees) findings.add('log.bundle', `${path} is not the beginning of its entry bundle`);
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return b !== undefined && toHex(a) === toHex(b);
+/** Whether both are there and the same. */
+export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined || a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** The entries of a bundle of one action, by ascending `seq`. */
@@ -139,34 +143,66 @@ export function actionEntries(files: Files, manifest: BundleManifest, findings: 
  * Content-addressed files are what their names say, entries name them, and none is missing.
  * @returns how many signed entries name; what unsigned ones name counts for nothing
  */
-export async function checkContents(
+export function checkContents(
   files: BundleFiles,
   manifest: BundleManifest,
   log: { readonly entries: readonly ReadEntry[]; readonly size: number },
   findings: Findings,
-): Promise<{ readonly artifacts: number; readonly modules: number }> {
-  const signed = new Set<string>();
-  const unsigned = new Set<string>();
-  for (const { entry } of log.entries) digestsIn(entry, entry.seq < log.size ? signed : unsigned);
+): { readonly artifacts: number; readonly modules: number } {
+  const names = new NamedDigests(log);
   const included = { artifacts: 0, modules: 0 };
   for (const path of files.all.keys()) {
     if (!path.startsWith('artifacts/') && !path.startsWith('plugins/')) continue;
     const kind = path.startsWith('artifacts/') ? 'artifact' : 'plugin';
-    const digest = await files.digest(path);
+    const digest = files.digest(path);
     if (digest === undefined) continue;
-    if (signed.has(digest)) included[kind === 'artifact' ? 'artifacts' : 'modules']++;
+    const by = names.by(digest);
+    if (by === 'signed') included[kind === 'artifact' ? 'artifacts' : 'modules']++;
     if (path !== (kind === 'artifact' ? artifactPath : modulePath)(digest)) {
       findings.add(`${kind}.digest`, `${path} has other bytes than its name says`);
-    } else if (!signed.has(digest) && !unsigned.has(digest)) {
+    } else if (by === undefined) {
       findings.add(`${kind}.unnamed`, `${path} is named by no entry`);
     }
   }
-  checkOmitted(files.all, manifest, log.entries, findings);
+  checkOmitted(files, manifest, log.entries, findings);
   return included;
 }
 
+/** Which digests entries name. Nearly all stand among artifacts or as the plugin; for others all is read. */
+class NamedDigests {
+  readonly #log: { readonly entries: readonly ReadEntry[]; readonly size: number };
+  readonly #signed = new Set<string>();
+  readonly #unsigned = new Set<string>();
+  #all = false;
+
+  constructor(log: { readonly entries: readonly ReadEntry[]; readonly size: number }) {
+    this.#log = log;
+    for (const { entry } of log.entries) {
+      const { plugin } = entry.subject;
+      const named = this.#of(entry.seq);
+      for (const { digest } of entry.artifacts) named.add(digest);
+      if (plugin !== undefined) named.add(plugin);
+    }
+  }
+
+  by(digest: string): 'signed' | 'unsigned' | undefined {
+    if (!this.#all && !this.#signed.has(digest)) this.#readAll();
+    if (this.#signed.has(digest)) return 'signed';
+    return this.#unsigned.has(digest) ? 'unsigned' : undefined;
+  }
+
+  #readAll(): void {
+    this.#all = true;
+    for (const { entry } of this.#log.entries) digestsIn(entry, this.#of(entry.seq));
+  }
+
+  #of(seq: number): Set<string> {
+    return seq < this.#log.size ? this.#signed : this.#unsigned;
+  }
+}
+
 function checkOmitted(
-  files: Files,
+  files: BundleFiles,
   manifest: BundleManifest,
   entries: readonly ReadEntry[],
   findings: Findings,
@@ -176,7 +212,7 @@ function checkOmitted(
   for (const { entry } of entries) {
     for (const { digest, bytes } of entry.artifacts) {
       artifacts.add(digest);
-      const file = files.get(artifactPath(digest)) ?? files.get(modulePath(digest));
+      const file = files.named(digest)?.bytes;
       if (!file && !omitted.has(digest)) {
         findings.add('artifact.missing', `names ${digest}, which is not in the bundle`, entry.seq);
       } else if (file && file.length !== bytes) {
@@ -193,7 +229,7 @@ function checkOmitted(
   }
   for (const digest of omitted) {
     if (!artifacts.has(digest)) findings.add('bundle.omitted', `no entry names ${digest}`);
-    if (files.has(artifactPath(digest as Digest)) || files.has(modulePath(digest as Digest))) {
+    if (files.named(digest)) {
       findings.add('bundle.omitted', `${digest} is listed as left out and is in the bundle`);
     }
   }

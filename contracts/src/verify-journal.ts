@@ -14,6 +14,7 @@ import {
   journalBytes,
 } from './journal-artifact.ts';
 import { parseRequest } from './outbound-request.ts';
+import { quickCheck } from './quick-check.ts';
 import { requestDigest } from './request-digest.ts';
 import { type BundleArtifacts, named, readDocument } from './verify-artifacts.ts';
 import { MAX_SHOWN_PATH } from './verify-contract.ts';
@@ -47,16 +48,18 @@ export class JournalCheck {
     this.#egress = egress;
   }
 
-  async see(seen: Seen): Promise<void> {
+  /** A promise only where there is something to wait for. */
+  see(seen: Seen): Promise<void> | undefined {
     const { type, data } = seen.entry;
     if (type === 'attempt.started') {
       if (!this.#attempts.has(data.attempt)) this.#attempts.set(data.attempt, this.#attempts.size);
-    } else if (type === 'attempt.finished') await this.#named(seen, data.journalDigest);
+    } else if (type === 'attempt.finished') return this.#named(seen, data.journalDigest);
     else if (type === 'action.resolved') {
       // A person's word may leave the journal of a lost attempt, which nobody reported.
       const digest = named(seen, JOURNAL_MEDIA_TYPE)?.digest;
-      if (digest !== undefined) await this.#named(seen, digest);
+      if (digest !== undefined) return this.#named(seen, digest);
     }
+    return undefined;
   }
 
   async #named(seen: Seen, digest: unknown): Promise<void> {
@@ -101,8 +104,7 @@ export class JournalCheck {
       return undefined;
     }
     if (artifact.digest === this.#digest) return this.#records;
-    const document = { rule: 'journal', name: 'journal', schema: JournalArtifactSchema };
-    return (await readDocument(seen, this.#artifacts, artifact.digest, document))?.value;
+    return readDocument(seen, this.#artifacts, artifact.digest, JOURNAL)?.value;
   }
 
   /** Of an attempt that was lost, or that a person ended, nobody may have reported. */
@@ -142,7 +144,10 @@ export class JournalCheck {
   async #checkRecord(record: JournalArtifactRecord, say: Say): Promise<void> {
     this.#compareRecord(record, say);
     if (record.verdict === 'denied') return;
-    const other = await requestProblem(record);
+    const other =
+      record.verdict === 'withheld'
+        ? await requestProblem(record)
+        : record.request && 'it has a request, and it was not withheld';
     if (other) say('journal.withheld', `call ${record.call}: ${other}`);
     // A host whose full record was refused leaves out which rules allowed it.
     if (record.rule !== undefined || record.verdict === 'allowed') {
@@ -211,7 +216,7 @@ export class JournalCheck {
     const pair = `${String(this.#digest)} ${artifact?.digest}`;
     if (!artifact || this.#compared.has(pair)) return;
     this.#compared.add(pair);
-    const bytes = await this.#artifacts.find(artifact.digest);
+    const bytes = this.#artifacts.find(artifact.digest);
     if (typeof bytes === 'string') return;
     const { digests, problem } = await this.#artifacts.bodies(artifact.digest, bytes);
     if (problem) seen.say(problem.rule, `its bodies: ${problem.message}`);
@@ -220,6 +225,13 @@ export class JournalCheck {
     }
   }
 }
+
+const JOURNAL = {
+  rule: 'journal',
+  name: 'journal',
+  schema: JournalArtifactSchema,
+  quick: quickCheck(JournalArtifactSchema),
+} as const;
 
 const EMPTY_JOURNAL: Promise<Digest> = digestOf(journalBytes([]));
 
@@ -254,8 +266,7 @@ function compareWithheld(
 
 /** A withheld request is the one that its digest, and what is shown of it, says. */
 async function requestProblem(record: JournalArtifactRecord): Promise<string | undefined> {
-  const { verdict, method, request, rule = null } = record;
-  if (verdict !== 'withheld') return request && 'it has a request, and it was not withheld';
+  const { method, request, rule = null } = record;
   if (!request) return 'it was withheld, and its request is not there';
   const { url, headers, bodyDigest } = request;
   const digest = await requestDigest({ method, url, headers, bodyDigest, rule });

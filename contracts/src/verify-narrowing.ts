@@ -2,19 +2,17 @@
  * Checks that an approver who narrowed an action changed its contract’s approval layer and nothing else:
  * the statement and the order that the entry names, against those from before.
  */
-import { type ActionOrder, ActionOrderSchema, ORDER_MEDIA_TYPE } from './action-order.ts';
+import { type ActionOrder, ORDER_MEDIA_TYPE } from './action-order.ts';
 import {
   type ApprovalStatement,
-  ApprovalStatementSchema,
   contextDigest,
   STATEMENT_MEDIA_TYPE,
 } from './approval-statement.ts';
 import { canonicalText, type JsonValue } from './canonical-json.ts';
-import { digestOfJson } from './digest.ts';
-import { contractStatement } from './egress-rule.ts';
 import { type BundleArtifacts, named, readDocument } from './verify-artifacts.ts';
 import { ShownContract } from './verify-contract.ts';
-import type { StoryFacts } from './verify-facts.ts';
+import { STATEMENT, type StoryFacts } from './verify-facts.ts';
+import { ORDER } from './verify-order.ts';
 import type { Seen } from './verify-report.ts';
 
 /** @param seen `approval.endorsed` or `approval.granted` with `narrows`; the facts are the narrowed ones then */
@@ -43,8 +41,7 @@ async function narrowedStatement(
     say('approval.artifact', 'names no narrowed approval statement as its artifact');
     return undefined;
   }
-  const document = { rule: 'approval', name: 'statement', schema: ApprovalStatementSchema };
-  const read = await readDocument(seen, artifacts, artifact.digest, document);
+  const read = readDocument(seen, artifacts, artifact.digest, STATEMENT);
   if (!read) return undefined;
   const { contractDigest } = read.value;
   if ((await contextDigest(read.bytes)) !== entry.data.approvalDigest) {
@@ -70,13 +67,10 @@ async function narrowedOrder(
     say('order.artifact', 'its orderDigest is not the digest of an order among its artifacts');
     return undefined;
   }
-  const document = { rule: 'order', name: 'order', schema: ActionOrderSchema };
-  const read = await readDocument(seen, artifacts, artifact.digest, document);
+  const read = readDocument(seen, artifacts, artifact.digest, ORDER);
   if (!read) return undefined;
   const { contract } = read.value;
-  if (
-    (await digestOfJson(contractStatement(contract) as JsonValue)) !== entry.data.contractDigest
-  ) {
+  if ((await artifacts.contracts.of(contract)).digest !== entry.data.contractDigest) {
     say('order.contract', 'its contractDigest is not the digest of the narrowed order’s contract');
   }
   if (contract.approval.length === 0) {

@@ -87,7 +87,7 @@ test('without its order a bundle is incomplete, and the rest is still checked', 
   const { report } = await verifyTold(approvedWrite, { omit: [ORDER_MEDIA_TYPE] });
   expect(report).toMatchObject({ verdict: 'incomplete', artifacts: { omitted: 2 } });
   expect(report.findings).toEqual([
-    { rule: 'order.omitted', seq: 0, message: 'its order was left out of this bundle' },
+    { rule: 'order.omitted', seq: 1, message: 'its order was left out of this bundle' },
   ]);
 });
 

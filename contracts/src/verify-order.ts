@@ -3,17 +3,24 @@
  * everything a stranger needs to run the attempts again.
  */
 import { type ActionOrder, ActionOrderSchema, ORDER_MEDIA_TYPE } from './action-order.ts';
-import { digestOfJson } from './digest.ts';
-import { contractStatement } from './egress-rule.ts';
+import { quickCheck } from './quick-check.ts';
 import { type BundleArtifacts, differing, readDocument } from './verify-artifacts.ts';
+import type { ShownContract } from './verify-contract.ts';
 import { isTime } from './verify-entries.ts';
 import type { Seen } from './verify-report.ts';
+
+export const ORDER = {
+  rule: 'order',
+  name: 'order',
+  schema: ActionOrderSchema,
+  quick: quickCheck(ActionOrderSchema, [ActionOrderSchema.entries.contract]),
+} as const;
 
 /** @param seen `action.requested` */
 export async function checkOrder(
   seen: Seen,
   artifacts: BundleArtifacts,
-): Promise<ActionOrder | undefined> {
+): Promise<{ readonly order: ActionOrder; readonly contract: ShownContract } | undefined> {
   const { entry, say } = seen;
   const { data } = entry;
   const artifact = entry.artifacts.find(
@@ -23,8 +30,7 @@ export async function checkOrder(
     say('order.artifact', 'its orderDigest is not the digest of an order among its artifacts');
     return undefined;
   }
-  const document = { rule: 'order', name: 'order', schema: ActionOrderSchema };
-  const read = await readDocument(seen, artifacts, artifact.digest, document);
+  const read = readDocument(seen, artifacts, artifact.digest, ORDER);
   if (!read) return undefined;
   const order = read.value;
   const pairs = {
@@ -41,12 +47,13 @@ export async function checkOrder(
   for (const name of differing(pairs)) {
     say('order.agrees', `the order is about another ${name} than action.requested`);
   }
-  if ((await digestOfJson(contractStatement(order.contract))) !== data.contractDigest) {
+  const contract = await artifacts.contracts.of(order.contract);
+  if (contract.digest !== data.contractDigest) {
     say('order.contract', 'its contractDigest is not the digest of the order’s contract');
   }
   if (!isTime(order.startTime)) say('order.schema', 'its order starts at a time that there is not');
   checkNamed(seen, order);
-  return order;
+  return { order, contract: contract.shown };
 }
 
 /** The rewritten module and the input are kept under the same retention as the order. */

@@ -5,7 +5,6 @@
 import type { Entry } from './evidence-entry.ts';
 import { ApprovalCheck } from './verify-approval.ts';
 import type { BundleArtifacts } from './verify-artifacts.ts';
-import { ShownContract } from './verify-contract.ts';
 import { EgressCheck } from './verify-egress.ts';
 import type { StoryFacts } from './verify-facts.ts';
 import { JournalCheck } from './verify-journal.ts';
@@ -37,8 +36,8 @@ export class OrderedStory {
   async see(seen: Seen): Promise<void> {
     const { entry, say } = seen;
     if (entry === this.#facts.requested) {
-      const order = await checkOrder(seen, this.#artifacts);
-      if (order) Object.assign(this.#facts, { order, contract: new ShownContract(order.contract) });
+      const checked = await checkOrder(seen, this.#artifacts);
+      if (checked) Object.assign(this.#facts, checked);
     } else if (entry.type === 'policy.decided') {
       this.#facts.decided ??= entry;
       checkFloor(seen, this.#facts.requested.data.effect);
@@ -50,7 +49,16 @@ export class OrderedStory {
     }
     this.#egress.see(seen);
     this.#lifeCycle.see(seen);
-    await this.#approval.see(seen);
-    await this.#journal.see(seen);
+    if (entry.type === 'egress.intended') this.#count(entry);
+    const approval = this.#approval.see(seen);
+    if (approval) await approval;
+    const journal = this.#journal.see(seen);
+    if (journal) await journal;
+  }
+
+  #count(entry: Entry): void {
+    const { contract, order } = this.#facts;
+    const rules = contract?.rules(entry.data.rule);
+    if (order && rules) this.#artifacts.rates.note(order.plugin.name, rules, entry);
   }
 }

@@ -3,6 +3,7 @@
 import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
 import { plainText } from './plain-text.ts';
+import type { ToldStory, ToldTotals } from './tell-story.ts';
 
 /**
  * `incomplete`: nothing contradicts itself, but a part is missing or not signed, which whoever cut
@@ -35,6 +36,8 @@ export interface VerifyReport {
   readonly entries: number;
   /** Those that no signed checkpoint covers: in no story, end of an action or count below. */
   readonly unsigned: number;
+  /** Of a part of a log: its first and last entry, in whole entry bundles. */
+  readonly range?: { readonly from: number; readonly to: number };
   readonly checkpoint?: { readonly origin: string; readonly size: number };
   /** Name and id of the key whose signature was verified. */
   readonly signedBy?: string;
@@ -45,6 +48,12 @@ export interface VerifyReport {
   readonly actions: number;
   /** Actions that no signed entry ends: still going on when the checkpoint was signed. */
   readonly openActions: number;
+  /** Actions of a range that began before it: what the range shows of them is their chain, and no more. */
+  readonly partialActions: number;
+  /** What the signed entries tell, in sums. */
+  readonly told: ToldTotals;
+  /** The stories that were asked for, in the order of the log. */
+  readonly stories?: readonly ToldStory[];
   readonly artifacts: { readonly included: number; readonly omitted: number };
   /** Plugin modules in the bundle; without them nothing can be replayed. */
   readonly modules: number;
@@ -55,6 +64,9 @@ export interface VerifyReport {
 /** An entry whose bytes are canonical and whose fields have the right form. */
 export interface ReadEntry {
   readonly entry: Entry;
+  /** The leaf hash, 32 bytes. */
+  readonly leaf: Uint8Array;
+  /** The same, as it stands in `prev`. */
   readonly hash: Digest;
 }
 

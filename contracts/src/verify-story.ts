@@ -28,13 +28,13 @@ interface Story {
 
 /**
  * @param entries those of one action, in the order of the log
- * @returns whether an entry ends the action
+ * @returns the type of the entry that ends the action, or undefined
  */
 export async function checkStory(
   entries: readonly ReadEntry[],
   artifacts: BundleArtifacts,
   findings: Findings,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const story: Story = {
     ordered: orderedStory(entries[0], artifacts),
     dryRun: entries[0]?.entry.data.dryRun === true,
@@ -53,11 +53,24 @@ export async function checkStory(
     checkOwnChain(entry, index, entries[index - 1], say);
     checkOrder(entry, index, story, say);
     checkEvent(entry, story, say);
-    await checkDraw(seen);
-    await story.ordered?.see(seen);
+    if (entry.data.rollout !== undefined) await checkDraw(seen);
+    if (story.ordered) await story.ordered.see(seen);
     checkEnd(entry, index, story, say);
   }
-  return story.ended !== undefined;
+  return story.ended;
+}
+
+/** Entries of an action that began before them: they follow one another, and more can not be told. */
+export function checkPartOfStory(entries: readonly ReadEntry[], findings: Findings): void {
+  let before: ReadEntry | undefined;
+  for (const read of entries) {
+    const { entry, say } = findings.about(read);
+    if (before) checkOwnChain(entry, (before.entry.actionSeq ?? 0) + 1, before, say);
+    else if (entry.actionPrev === null || entry.actionPrev === undefined) {
+      say('action.chain', 'has no actionPrev, and is not the first of its action');
+    }
+    before = read;
+  }
 }
 
 function orderedStory(

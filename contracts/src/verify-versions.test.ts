@@ -117,17 +117,19 @@ test('a revoked key that is trusted again, a demand that is passed over, and a v
   for (const [found, story] of cases) expect((await rules(story)).found).toEqual(found);
 });
 
+/** Somebody gave weights to the versions of `refunds`. */
+const chosen = (weights: object): Draft => ({
+  ...{ type: 'plugin.current-set', subject: { plugin: PLUGIN.digest } },
+  data: {
+    ...{ name: 'refunds', version: '1.1.0', before: '1.0.0', weights, revision: 1 },
+    ...{ by, rationale: 'a test' },
+  },
+});
+
 test('an action whose module or weights are not those of its version and its choice is found out', async () => {
   const log = new LogBuilder(WORKSPACE);
   const action = log.id('action');
   const given = { '1.0.0': 1, '1.1.0': 9 };
-  const chosen: Draft = {
-    ...{ type: 'plugin.current-set', subject: { plugin: PLUGIN.digest } },
-    data: {
-      ...{ name: 'refunds', version: '1.1.0', before: '1.0.0', weights: given, revision: 1 },
-      ...{ by, rationale: 'a test' },
-    },
-  };
   const asked = (plugin: Digest, rollout?: object): Draft => ({
     ...{ type: 'action.requested', subject: { action, plugin } },
     data: {
@@ -140,7 +142,7 @@ test('an action whose module or weights are not those of its version and its cho
     ...{ type: 'policy.decided', subject: { action } },
     data: { decision: 'deny', policyVersion: 1, policies: [], reasons: [] },
   };
-  const before = [await admitted(undefined), chosen];
+  const before = [await admitted(undefined), chosen(given)];
   const found = async (draft: Draft) => (await rules([...before, draft, denied])).found;
   expect(await found(asked(PLUGIN.digest))).toEqual([]);
   expect(await found(asked(digest('f')))).toEqual(['version.digest']);
@@ -170,7 +172,8 @@ test('a version that the weights on record do not give is found out', async () =
     ...{ type: 'policy.decided', subject: { action } },
     data: { decision: 'deny', policyVersion: 1, policies: [], reasons: [] },
   };
-  expect((await rules([asked(right), denied])).found).toEqual([]);
+  const before = [await admitted(undefined), chosen(weights)];
+  expect((await rules([...before, asked(right), denied])).found).toEqual([]);
   const wrong = right === '1.0.0' ? '1.1.0' : '1.0.0';
-  expect((await rules([asked(wrong), denied])).found).toEqual(['rollout.draw']);
+  expect((await rules([...before, asked(wrong), denied])).found).toEqual(['rollout.draw']);
 });

@@ -19,7 +19,9 @@ ${groups.flatMap((command) => sections(command, 'portarium')).join('\n')}`;
 function sections(command: Command, parent: string): string[] {
   const name = `${parent} ${command.name()}`;
   const inner = command.commands.filter((one) => one.name() !== 'help');
-  if (inner.length > 0) return inner.flatMap((one) => sections(one, name));
+  const more = inner.flatMap((one) => sections(one, name));
+  // What groups others has no options of its own.
+  if (inner.length > 0 && command.options.length === 0) return more;
   const usage = [name, ...command.registeredArguments.map(argumentText)].join(' ');
   const rows = [
     ...command.registeredArguments
@@ -33,6 +35,7 @@ function sections(command: Command, parent: string): string[] {
   return [
     `## ${name}\n\n${sentence(command.description())}\n\n\`\`\`\n./${usage}\n\`\`\`\n` +
       (rows.length === 0 ? '' : `\n| | |\n|---|---|\n${table}\n`),
+    ...more,
   ];
 }
 

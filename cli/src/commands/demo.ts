@@ -12,13 +12,14 @@ import { startStripeMock } from '../demo/stripe-mock.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson } from '../output.ts';
 import { progressLines } from '../progress-lines.ts';
+import { registerDemoTamper } from './demo-tamper.ts';
 
 interface DemoOptions extends DataOption {
   readonly json?: true;
 }
 
 export function registerDemo(program: Command): void {
-  program
+  const command = program
     .command('demo')
     .description('do the main job on real input: policy, approval, sandbox, egress, evidence')
     .addOption(dataOption())
@@ -26,6 +27,7 @@ export function registerDemo(program: Command): void {
     .action(async (options: DemoOptions) => {
       process.exitCode = await demo(options);
     });
+  registerDemoTamper(command);
 }
 
 type Stop = () => Promise<void>;

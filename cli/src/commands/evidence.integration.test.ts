@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,9 +119,85 @@ test('an export without bodies asks for one, and writes what came', async () => 
       { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder } },
     );
     expect((await run).stdout).toBe('bare.tar  10 bytes\n');
-    expect(asked[0]).toBe('/v1/workspaces/acme/evidence/export?bodies=none');
+    expect(asked).toContain('/v1/workspaces/acme/evidence/export?bodies=none');
     expect(await readFile(join(folder, 'bare.tar'), 'utf8')).toBe('the bundle');
   } finally {
     server.close();
   }
+});
+
+test('an export that breaks off leaves no file behind', async () => {
+  const server = createServer((request, response) => {
+    if (request.url?.endsWith('/vkeys')) return response.end(`${pin}\n`);
+    response.writeHead(200, { 'content-length': '1000' });
+    response.write('the beginning');
+    return setTimeout(() => response.destroy(), 50);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const connection = ['--url', url, '--key', 'ptk_x', '--workspace', 'acme'];
+    const run = promisify(execFile)(
+      process.execPath,
+      [MAIN, 'evidence', 'export', '-o', 'half.tar', ...connection],
+      { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder } },
+    );
+    await expect(run).rejects.toThrow();
+    await expect(readFile(join(folder, 'half.tar'))).rejects.toThrow('ENOENT');
+    await expect(readFile(join(folder, 'half.tar.partial'))).rejects.toThrow('ENOENT');
+  } finally {
+    server.close();
+  }
+});
+
+test('a range and an action are not asked for at once', () => {
+  const action = honest.actions[0] ?? '';
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [
+      ...[MAIN, 'evidence', 'export', '--action', action, '--from', '1', '-o', 'x.tar'],
+      ...['--url', 'http://127.0.0.1:9', '--key', 'ptk_x', '--workspace', 'acme'],
+    ],
+    { cwd: folder, encoding: 'utf8', env: { PATH: process.env.PATH ?? '', HOME: folder } },
+  );
+  expect(status).toBe(2);
+  expect(stderr).toContain('an action is exported whole');
+});
+
+test('what happened is told with --stories, and of one action without being asked', () => {
+  const told = verify('honest.tar', '--pin', '@pin', '--stories').stdout;
+  expect(told).toContain('POST api.stripe.com/v1/refunds: answered with 200');
+  expect(told).toContain('Not proved:');
+  expect(verify('honest.tar', '--pin', '@pin').stdout).not.toContain('asked  ');
+  const report = JSON.parse(
+    verify('honest.tar', '--pin', '@pin', '--stories', '2', '--json').stdout,
+  );
+  expect(report.stories).toHaveLength(2);
+});
+
+test('demo tamper needs a demo, and then shows the byte that was changed', async () => {
+  const demo = (data: string, ...args: string[]) =>
+    spawnSync(process.execPath, [MAIN, 'demo', 'tamper', '--data', data, ...args], {
+      ...({ cwd: folder, encoding: 'utf8' } as const),
+      env: { PATH: process.env.PATH ?? '', HOME: folder },
+    });
+  const none = demo(join(folder, 'nothing'));
+  expect(none.status).toBe(2);
+  expect(none.stderr).toContain('no demo has run to its end here');
+  const data = join(folder, 'data');
+  await mkdir(join(data, 'demo'), { recursive: true });
+  await writeFile(join(data, 'demo', 'evidence.tar'), await wholeBundle(honest));
+  await writeFile(join(data, 'demo', 'pin.txt'), `${pin}\n`);
+  const shown = demo(data);
+  expect(shown.stdout).toStartWith('VERIFIED  ');
+  expect(shown.stdout).toContain('in the entry approval.granted');
+  expect(shown.stdout).toContain('FALSIFIED  ');
+  expect(shown.stdout).toMatch(/entry \d+ +entry\.schema/);
+  expect(shown.status).toBe(0);
+  const json = JSON.parse(demo(data, '--json').stdout);
+  expect(json).toMatchObject({
+    ok: true,
+    before: { verdict: 'verified' },
+    after: { verdict: 'falsified' },
+  });
 });

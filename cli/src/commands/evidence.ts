@@ -5,8 +5,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { PortariumError } from '@portarium/client/portarium-error';
 import { readPublisherKey } from '@portarium/contracts/plugin-signature';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
+import type { VerifyReport } from '@portarium/contracts/verify-report';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -18,9 +20,12 @@ import { pinOption, readPin } from '../read-pin.ts';
 import { recoveryText } from '../recovery-text.ts';
 import { UsageError } from '../usage-error.ts';
 import { verifyText } from '../verify-text.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 interface ExportOptions extends ConnectionOptions {
   readonly action?: string;
+  readonly from?: number;
+  readonly to?: number;
   /** False by `--no-bodies`. */
   readonly bodies: boolean;
   readonly out: string;
@@ -40,6 +45,7 @@ interface VerifyOptions {
   readonly pin?: string;
   readonly since?: string;
   readonly publisher?: readonly string[];
+  readonly stories?: number | true;
   readonly json?: true;
 }
 
@@ -50,8 +56,16 @@ export function registerEvidence(program: Command): void {
   connectionOptions(
     evidence
       .command('export')
-      .description('write a bundle of the workspace’s log, or of one action, as a tar file')
+      .description(
+        'write a bundle of the workspace’s log, of a range of it, or of one action, as a tar file',
+      )
       .option('--action <id>', 'only this action, with a proof for each entry', actionId)
+      .option(
+        '--from <seq>',
+        'from this entry on, widened to whole entry bundles of 256',
+        wholeNumber(0, MAX_SEQUENCE),
+      )
+      .option('--to <seq>', 'up to this entry', wholeNumber(0, MAX_SEQUENCE))
       .option(
         '--no-bodies',
         'leave out the bodies that plugins sent and read: smaller, and not replayable',
@@ -94,7 +108,15 @@ export function registerEvidence(program: Command): void {
       '--publisher <key...>',
       'every plugin version has to be signed by one of these publishers’ keys, or @file with one',
     )
-    .option('--json', 'print the report as one line of JSON')
+    .option(
+      '--stories [count]',
+      'tell what happened in each action, of so many; of a bundle of one action it is told anyway',
+      wholeNumber(0, MAX_STORIES),
+    )
+    .option(
+      '--json',
+      'print the report as one line of JSON (docs/reference/schemas/verify-report.json)',
+    )
     .addHelpText(
       'after',
       '\nExit codes: 0 verified, 1 falsified or incomplete, 2 unreadable, 3 consistent but no key pinned.',
@@ -140,17 +162,18 @@ async function recover(options: RecoverOptions): Promise<void> {
 }
 
 async function exportBundle(options: ExportOptions): Promise<void> {
-  const { action, out } = options;
+  const { action, from, to, out } = options;
+  if (action !== undefined && (from !== undefined || to !== undefined)) {
+    throw new UsageError('Give --action, or --from and --to: an action is exported whole.');
+  }
   assertWritable(out, options.force === true);
   const client = connect(options);
-  const bundle = await client.evidence.exportBundle({
-    ...(action === undefined ? {} : { action }),
-    ...(options.bodies ? {} : { bodies: 'none' }),
-  });
+  const bodies = options.bodies ? undefined : 'none';
+  const pieces = client.evidence.exportPieces({ action, from, to, bodies });
   const verifierKeys = await client.evidence.verifierKeys();
-  await writeWhole(out, bundle);
-  if (options.json) return printJson({ file: out, bytes: bundle.length, verifierKeys });
-  print(`${out}  ${bundle.length} bytes`);
+  const bytes = await writeWhole(out, pieces);
+  if (options.json) return printJson({ file: out, bytes, verifierKeys });
+  print(`${out}  ${bytes} bytes`);
   tell(`The log signs with ${verifierKeys[0] ?? 'no key yet'}`);
   tell(`portarium evidence verify ${out} --pin '${verifierKeys[0] ?? 'KEY'}'`);
 }
@@ -167,15 +190,28 @@ function assertWritable(out: string, force: boolean): void {
   }
 }
 
-/** Written beside and renamed, so that no half bundle ever bears the name. */
-async function writeWhole(out: string, bundle: Uint8Array): Promise<void> {
+/**
+ * Written beside and renamed, so that no half bundle ever bears the name.
+ * @returns how many bytes there are
+ */
+async function writeWhole(out: string, pieces: AsyncIterable<Uint8Array>): Promise<number> {
   const partial = `${out}.partial`;
+  const counted = { bytes: 0 };
   try {
-    await writeFile(partial, bundle);
+    await writeFile(partial, counting(pieces, counted));
     await rename(partial, out);
+    return counted.bytes;
   } catch (error) {
     await rm(partial, { force: true }).catch(() => undefined);
+    if (error instanceof PortariumError) throw error;
     throw new Error(writeSentence(out, error));
+  }
+}
+
+async function* counting(pieces: AsyncIterable<Uint8Array>, counted: { bytes: number }) {
+  for await (const piece of pieces) {
+    counted.bytes += piece.length;
+    yield piece;
   }
 }
 
@@ -184,7 +220,12 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   const pin = await readPin(options.pin);
   const since = options.since === undefined ? undefined : await readTextFile(options.since);
   const publishers = options.publisher && (await readPublishers(options.publisher));
-  const report = await verifyBundle(bundle, { pin, since, publishers });
+  const report = await verifyBundle(bundle, {
+    pin,
+    since,
+    publishers,
+    stories: storiesOf(options),
+  });
   const [first] = report.findings;
   if (first?.rule === 'since.malformed') {
     throw new UsageError(
@@ -193,8 +234,26 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   }
   process.exitCode = report.exitCode;
   if (options.json) printJson(report);
-  else print(verifyText(path, report));
+  else {
+    const compared = { since: since !== undefined, publishers: publishers !== undefined };
+    print(verifyText(path, shown(report, options), compared));
+  }
   if (report.findings.some(({ rule }) => NO_BUNDLE.has(rule))) tell(noBundle(bundle));
+}
+
+/** More than anybody reads; the sums are over all. */
+const MAX_STORIES = 100_000;
+const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
+
+/** Of one action the story is told without being asked for. */
+function storiesOf({ stories }: VerifyOptions): number {
+  return stories === true ? MAX_STORIES : (stories ?? 1);
+}
+
+function shown(report: VerifyReport, options: VerifyOptions): VerifyReport {
+  if (options.stories !== undefined || report.actions === 1) return report;
+  const { stories: _, ...rest } = report;
+  return rest;
 }
 
 async function readPublishers(keys: readonly string[]): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 /** The steps that take the evidence away and check it. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { bunArguments } from '@portarium/local/bun-arguments';
@@ -7,6 +7,8 @@ import { runCommand } from '@portarium/local/process/run-command';
 import { REPOSITORY_ROOT } from '@portarium/local/repository';
 import * as v from 'valibot';
 import { type DemoBench, type DemoStep, expect } from './bench.ts';
+import { demoEvidence } from './demo-evidence.ts';
+import { tamper } from './tamper.ts';
 
 const REPLAY_MS = 120_000;
 
@@ -25,6 +27,10 @@ export function evidenceSteps({ as, secret, stack, state }: DemoBench): readonly
       async run() {
         state.bundle = new Uint8Array(await as('auditor').evidence.exportBundle());
         state.pin = (await as('auditor').evidence.verifierKeys())[0] ?? '';
+        const files = demoEvidence(stack.dataDir);
+        await mkdir(files.folder, { recursive: true });
+        await writeFile(files.bundle, state.bundle);
+        await writeFile(files.pin, `${state.pin}\n`);
         return {
           shown: `${(state.bundle.length / 1024).toFixed(0)} KiB`,
           data: { bytes: state.bundle.length },
@@ -60,11 +66,9 @@ export function evidenceSteps({ as, secret, stack, state }: DemoBench): readonly
       name: 'tamper',
       title: 'flip one bit of one entry, and verify again',
       async run() {
-        const at = new TextDecoder('latin1').decode(state.bundle).indexOf('"type":"egress.denied"');
-        expect(at > 0, 'the bundle does not hold the denial');
-        const tampered = state.bundle.slice();
-        tampered[at + 8] = (tampered[at + 8] ?? 0) ^ 1;
-        const report = await verifyBundle(tampered, { pin: state.pin });
+        const tampered = tamper(state.bundle);
+        expect(tampered?.type === 'approval.granted', 'the bundle does not hold the approval');
+        const report = await verifyBundle(tampered.bundle, { pin: state.pin });
         const named = report.findings.find((finding) => finding.seq !== undefined);
         expect(
           report.verdict === 'falsified' && named !== undefined,
@@ -80,7 +84,7 @@ export function evidenceSteps({ as, secret, stack, state }: DemoBench): readonly
       name: 'replay',
       title: 'execute the refund again, offline, on two engines',
       async run() {
-        const file = join(stack.dataDir, 'demo', 'refund.tar');
+        const file = join(demoEvidence(stack.dataDir).folder, 'refund.tar');
         await writeFile(file, await as('auditor').evidence.exportBundle({ action: state.refund }));
         const { attempts, calls, engines } = await replay(file, state.pin);
         return {

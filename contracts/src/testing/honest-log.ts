@@ -1,9 +1,11 @@
 /** An honest log with every kind of story that an action can have, and bundles of it. */
 import { parse } from 'valibot';
 import { buildBundle } from '../bundle.ts';
+import type { BundleRequest } from '../bundle-layout.ts';
 import { checkpointText } from '../checkpoint.ts';
 import { type Digest, digestOf } from '../digest.ts';
 import { ActionIdSchema } from '../ids.ts';
+import type { Rotations } from '../key-rotation.ts';
 import { merkleRoot } from '../merkle.ts';
 import { signNote } from '../signed-note.ts';
 import { OUTPUT, PLUGIN, REWRITTEN } from './action-parts.ts';
@@ -125,39 +127,39 @@ export function logKey(): Promise<TestKey> {
   return testKey(ORIGIN);
 }
 
+/** What signs a bundle: {@link logKey} up to all of the log when left out. */
+export interface Signing {
+  readonly size?: number;
+  readonly key?: TestKey;
+  readonly rotations?: Rotations;
+}
+
 /** A bundle of the whole log, signed up to `size` (all of it when left out). */
-export async function wholeBundle(
-  { log, artifacts, modules }: HonestLog,
-  size = log.entries.length,
-): Promise<Uint8Array> {
-  const key = await logKey();
-  return buildBundle({
-    instance: INSTANCE,
-    workspace: WORKSPACE,
-    asked: {},
-    entries: log.entries,
-    checkpoint: await checkpointAt(log, size, key),
-    verifierKeys: [key.verifierKey],
-    artifacts,
-    modules,
-  });
+export function wholeBundle(honest: HonestLog, size?: number): Promise<Uint8Array> {
+  return bundleOf(honest, {}, size === undefined ? {} : { size });
 }
 
 /** A bundle of one action, with the proofs that the signed size gives. */
-export async function actionBundle(
-  { log, artifacts, modules }: HonestLog,
+export function actionBundle(
+  honest: HonestLog,
   action: string,
-  size = log.entries.length,
+  size?: number,
 ): Promise<Uint8Array> {
-  const key = await logKey();
+  const asked = { action: parse(ActionIdSchema, action) };
+  return bundleOf(honest, asked, size === undefined ? {} : { size });
+}
+
+/** A bundle of what was asked for, signed as one likes. */
+export async function bundleOf(
+  { log, artifacts, modules }: HonestLog,
+  asked: BundleRequest,
+  { size = log.entries.length, key, rotations }: Signing,
+): Promise<Uint8Array> {
+  const signer = key ?? (await logKey());
   return buildBundle({
-    instance: INSTANCE,
-    workspace: WORKSPACE,
-    asked: { action: parse(ActionIdSchema, action) },
-    entries: log.entries,
-    checkpoint: await checkpointAt(log, size, key),
-    verifierKeys: [key.verifierKey],
-    artifacts,
-    modules,
+    ...{ instance: INSTANCE, workspace: WORKSPACE, asked, entries: log.entries },
+    checkpoint: await checkpointAt(log, size, signer),
+    verifierKeys: [signer.verifierKey],
+    ...{ rotations, artifacts, modules },
   });
 }

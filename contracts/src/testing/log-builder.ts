@@ -4,7 +4,8 @@ import type { Digest } from '../digest.ts';
 import { type Entry, endsAction, entryHash, leafHash } from '../evidence-entry.ts';
 import { makeId } from '../ids.ts';
 
-export type Draft = Pick<Entry, 'type' | 'subject' | 'data'> & Partial<Pick<Entry, 'artifacts'>>;
+export type Draft = Pick<Entry, 'type' | 'subject' | 'data'> &
+  Partial<Pick<Entry, 'artifacts' | 'time'>>;
 
 const START_MS = Date.UTC(2026, 0, 1);
 

@@ -19,11 +19,11 @@ export interface Lie {
   readonly origin?: string;
   /** Who signs the checkpoint of the instance's log. */
   readonly checkpointBy?: TestKey;
+  /** Of another instance than the tests'. */
+  readonly instance?: string;
   /** Another root than that of the instance's log. */
   readonly root?: Uint8Array;
 }
-
-const ORIGIN = `${INSTANCE}/${INSTANCE_WORKSPACE}`;
 
 /**
  * @param keys each hands over to the next
@@ -35,6 +35,7 @@ export async function rotationsOf(
   lie: Lie = {},
 ): Promise<Rotations> {
   const log = new LogBuilder(INSTANCE_WORKSPACE);
+  const own = `${lie.instance ?? INSTANCE}/${INSTANCE_WORKSPACE}`;
   const sizes: number[] = [];
   for (const [i, seq] of seqs.entries()) {
     while (log.entries.length < seq) {
@@ -45,7 +46,7 @@ export async function rotationsOf(
     const size = log.entries.length;
     sizes.push(size);
     const root = lie.root ?? (await merkleRoot(await log.leaves()));
-    const { origin = ORIGIN } = lie;
+    const { origin = own } = lie;
     const text = rotationText({ origin, size, root, from: from.verifierKey, to: to.verifierKey });
     await log.append({
       type: 'log-key.rotated',
@@ -61,7 +62,7 @@ export async function rotationsOf(
   const tree = new TileTree(leaves.length, tilesOf(leaves));
   const newest = lie.checkpointBy ?? keys.at(-1);
   if (!newest) throw new RangeError('no key');
-  const signed = checkpointText({ origin: ORIGIN, size: leaves.length, root: await tree.root() });
+  const signed = checkpointText({ origin: own, size: leaves.length, root: await tree.root() });
   const text = (hashes: readonly Uint8Array[]) => hashes.map(toBase64);
   const rotations: Rotations['rotations'] = [];
   for (const [i, seq] of seqs.entries()) {

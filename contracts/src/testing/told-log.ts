@@ -40,11 +40,14 @@ export async function verifyTold(
   const artifacts = new Map<Digest, Uint8Array>();
   const omitted = new Set<unknown>();
   const told = new Set<unknown>();
+  await log.append({
+    ...{ type: 'plugin.admitted', subject: { plugin: await digestOf(PLUGIN) }, data: {} },
+  });
   for (const tell of [tells].flat()) await tell(new ActionTeller(log, artifacts, lie));
   if (lie.rewrite) log.entries.splice(0, Infinity, ...(await rewritten(log.entries, lie.rewrite)));
   for (const bytes of log.entries) {
     const entry = JSON.parse(new TextDecoder().decode(bytes));
-    told.add(entry.subject.action);
+    if (entry.subject.action !== undefined) told.add(entry.subject.action);
     for (const { digest, mediaType } of entry.artifacts) {
       if (lie.omit?.includes(mediaType)) omitted.add(digest);
     }

@@ -1,12 +1,27 @@
-/** Builds the bundle that a stranger can verify offline: a whole log, or one action with proofs. */
-import { buildBundle, type KeyValidity } from '@portarium/contracts/bundle';
+/**
+ * Exports the bundle that a stranger can verify offline: a whole log, a range of it, or one action with
+ * proofs. It is written while it is read: what is held is the names of artifacts, of a whole log 32 bytes an
+ * entry, and of an action the paths of its own.
+ */
+import {
+  type BundleObject,
+  type BundleSource,
+  type KeyValidity,
+  type TilesOfTree,
+  writeBundle,
+} from '@portarium/contracts/bundle';
+import type { BundleRequest } from '@portarium/contracts/bundle-layout';
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
+import { encodeTile, tilePath } from '@portarium/contracts/entry-bundle';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
+import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { widened } from '@portarium/contracts/range-tiles';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { readTilesOf } from './log-tree.ts';
 import type { LogKey } from './ports/outside.ts';
 import { auditPaths } from './prove-entry.ts';
 import { readRotations } from './rotate-log-key.ts';
@@ -14,56 +29,68 @@ import { signedCheckpoint } from './signed-checkpoint.ts';
 
 /** Entries that one read takes. */
 const PAGE = 500;
-/** Largest bundle that is built in memory. */
-const MAX_BUNDLE_BYTES = 256 * 1024 * 1024;
+/** What a file adds to its bytes: its header, and half a block on average. */
+const FILE_OVERHEAD = 768;
 
-/** What is exported: the whole log, or one action; with the bodies that guests sent and read, or without them. */
+/** The whole log, a range of it by sequence numbers, or one action; with the bodies that guests sent and read, or without them. */
 export interface ExportRequest {
   readonly action?: ActionId | undefined;
+  /** The first entry; 0 when left out. */
+  readonly from?: number | undefined;
+  /** The last entry; the newest signed one when left out, or beyond it. */
+  readonly to?: number | undefined;
   readonly withoutBodies?: boolean;
 }
 
-interface Collected {
-  readonly entries: Uint8Array[];
-  readonly sequence: number[];
-  readonly artifacts: Map<Digest, Uint8Array>;
-  readonly modules: Map<Digest, Uint8Array>;
+/** Which entries are read: from `first` to before `end`, of one action or of all. */
+interface Selection {
+  readonly first: number;
+  readonly end: number;
+  readonly action?: ActionId | undefined;
+  readonly withoutBodies: boolean;
 }
 
+/** @returns the bytes of the archive, piece by piece; what stands in the way is told before the first */
 export async function exportEvidence(
   context: Context,
   workspace: WorkspaceId,
   request: ExportRequest,
-): Promise<Result<Uint8Array>> {
-  const { action } = request;
+): Promise<Result<AsyncIterable<Uint8Array>>> {
   const checkpoint = await signedCheckpoint(context, workspace, { keep: true });
   if (!checkpoint) return failure('not-found', 'The workspace has no evidence yet.');
-  // The whole of it shows what is wrong; one action of it would prove nothing.
-  if (checkpoint.frozen && action !== undefined) throw checkpoint.frozen;
-  const collected = await collect(context, workspace, request, checkpoint.size);
-  if (!collected.ok) return collected;
-  const { entries, sequence, artifacts, modules } = collected.value;
+  const { size, frozen } = checkpoint;
+  const asked = askedFor(request, size);
+  if (!asked.ok) return asked;
+  const { action } = request;
+  // The whole of it shows what is wrong; a part of it would prove nothing.
+  if (frozen && (action !== undefined || asked.value.from !== undefined)) throw frozen;
+  const { from = 0, to = size - 1 } = asked.value;
+  const all = { first: 0, end: size };
+  const selection: Selection = {
+    ...(asked.value.from === undefined ? all : widened({ from, to }, size)),
+    ...{ action, withoutBodies: request.withoutBodies ?? false },
+  };
+  const bytes = await bytesOf(context, workspace, selection);
+  if (bytes > PLATFORM_LIMITS.bundleBytes) {
+    return failure(
+      'body.too-large',
+      `The bundle would have some ${bytes} bytes, and at most ${PLATFORM_LIMITS.bundleBytes} are exported at once; ask for a range (from, to), for one action, or leave out the bodies.`,
+    );
+  }
   const origin = context.signer.origin(workspace);
-  const bundle = await buildBundle({
+  const source: BundleSource = {
     instance: origin.slice(0, origin.length - workspace.length - 1),
     workspace,
-    asked: action === undefined ? {} : { action },
-    entries,
+    asked: asked.value,
     checkpoint: checkpoint.note,
     verifierKeys: context.signer.verifierKeys(workspace),
     validity: new Map(context.signer.keys().map((key) => [key.verifierKey, validityOf(key)])),
     rotations: await readRotations(context),
-    artifacts,
-    modules,
-    ...(action === undefined
-      ? {}
-      : {
-          proofs: await context.store.read(workspace, (tx) =>
-            auditPaths(tx, sequence, checkpoint.size),
-          ),
-        }),
-  });
-  return success(bundle);
+    entries: entryBytes(context, workspace, selection),
+    objects: (entry) => objectsOf(context, workspace, entry as unknown as Entry, selection),
+    ...(await proofOf(context, workspace, selection, size)),
+  };
+  return success(writeBundle(source));
 }
 
 function validityOf({ validFrom, validUntil }: LogKey): KeyValidity {
@@ -73,78 +100,128 @@ function validityOf({ validFrom, validUntil }: LogKey): KeyValidity {
   };
 }
 
-/** The entries below `size`, with the artifacts and modules that they name. */
-async function collect(
+/** What the manifest says was asked for. */
+function askedFor({ action, from, to }: ExportRequest, size: number): Result<BundleRequest> {
+  if (action !== undefined) {
+    if (from === undefined && to === undefined) return success({ action });
+    return failure('input.invalid', 'Ask for one action or for a range, not for both.');
+  }
+  if (from === undefined && to === undefined) return success({});
+  const range = { from: from ?? 0, to: Math.min(to ?? size - 1, size - 1) };
+  if (range.from >= size) {
+    return failure('not-found', `The log has ${size} entries, so its last is ${size - 1}.`);
+  }
+  if (range.from > range.to) {
+    return failure(
+      'input.invalid',
+      `The range ends (${range.to}) before it begins (${range.from}).`,
+    );
+  }
+  return success(range);
+}
+
+/** The exact bytes, in the order of the log. */
+async function* entryBytes(
   context: Context,
   workspace: WorkspaceId,
-  { action, withoutBodies = false }: ExportRequest,
-  size: number,
-): Promise<Result<Collected>> {
-  const collected: Collected = {
-    entries: [],
-    sequence: [],
-    artifacts: new Map(),
-    modules: new Map(),
-  };
-  let bytesSoFar = 0;
-  for (let after = -1; ; ) {
+  { first, end, action }: Selection,
+): AsyncGenerator<Uint8Array> {
+  for (let after = first - 1; ; ) {
     const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
     const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
     for (const { seq, bytes } of page) {
-      if (seq >= size) return success(collected);
-      collected.entries.push(bytes);
-      collected.sequence.push(seq);
-      const named = namedBy(bytes, withoutBodies);
-      bytesSoFar += bytes.length + (await collectNamed(context, workspace, named, collected));
-      if (bytesSoFar > MAX_BUNDLE_BYTES) {
-        return failure(
-          'body.too-large',
-          `The bundle would have more than ${MAX_BUNDLE_BYTES} bytes; export one action at a time, or leave out the bodies.`,
-        );
-      }
+      if (seq >= end) return;
+      yield bytes;
     }
     const last = page.at(-1);
-    if (!last) return success(collected);
+    if (!last) return;
     after = last.seq;
   }
 }
 
-interface Named {
-  readonly digest: Digest;
-  readonly kind: 'artifacts' | 'modules';
-}
-
-/** What an entry names by digest, as far as it is asked for. */
-function namedBy(bytes: Uint8Array, withoutBodies: boolean): readonly Named[] {
-  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
-  const named: Named[] = entry.artifacts
-    .filter(({ mediaType }) => !withoutBodies || mediaType !== BODIES_MEDIA_TYPE)
-    .map(({ digest, mediaType }) => ({
-      digest,
-      kind: mediaType === 'application/wasm' ? 'modules' : 'artifacts',
-    }));
-  // An action names its module as its subject; a rejected upload names one that was never kept.
-  if (entry.subject.plugin !== undefined && entry.type !== 'plugin.rejected') {
-    named.push({ digest: entry.subject.plugin as Digest, kind: 'modules' });
-  }
-  return named;
-}
-
-/** @returns the bytes added */
-async function collectNamed(
+/** About how large the bundle will be; modules that a version names, few and small, are left aside. */
+async function bytesOf(
   context: Context,
   workspace: WorkspaceId,
-  named: readonly Named[],
-  collected: Collected,
+  selection: Selection,
 ): Promise<number> {
-  let added = 0;
-  for (const { digest, kind } of named) {
-    const target = collected[kind];
-    if (target.has(digest)) continue;
-    const object = await context.objects.get(workspace, digest);
-    if (!object) continue;
-    target.set(digest, object);
-    added += object.length;
+  const seen = new Set<string>();
+  let sum = 0;
+  for await (const bytes of entryBytes(context, workspace, selection)) {
+    // One action's entries are files of their own, with a proof each.
+    sum += bytes.length + (selection.action === undefined ? 2 : 4 * FILE_OVERHEAD);
+    for (const { digest, bytes: size } of wanted(parse(bytes), selection)) {
+      if (!seen.has(digest)) sum += size + FILE_OVERHEAD;
+      seen.add(digest);
+    }
   }
-  return added;
+  return sum;
+}
+
+function parse(bytes: Uint8Array): Entry {
+  return parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+}
+
+function wanted({ artifacts }: Entry, { withoutBodies }: Selection): Entry['artifacts'] {
+  if (!withoutBodies) return artifacts;
+  return artifacts.filter(({ mediaType }) => mediaType !== BODIES_MEDIA_TYPE);
+}
+
+/** What an entry names by digest, as far as it is asked for and still kept. */
+async function* objectsOf(
+  context: Context,
+  workspace: WorkspaceId,
+  entry: Entry,
+  selection: Selection,
+): AsyncGenerator<BundleObject> {
+  for (const { digest, mediaType } of wanted(entry, selection)) {
+    const kind = mediaType === 'application/wasm' ? 'module' : 'artifact';
+    yield* objectOf(context, workspace, kind, digest);
+  }
+  // An action names its module as its subject; a rejected upload names one that was never kept.
+  const { plugin } = entry.subject;
+  if (plugin !== undefined && entry.type !== 'plugin.rejected') {
+    yield* objectOf(context, workspace, 'module', plugin as Digest);
+  }
+}
+
+async function* objectOf(
+  context: Context,
+  workspace: WorkspaceId,
+  kind: BundleObject['kind'],
+  digest: Digest,
+): AsyncGenerator<BundleObject> {
+  const bytes = await context.objects.get(workspace, digest);
+  if (bytes) yield { kind, digest, bytes };
+}
+
+/** What leads from a part of the log to its root: of a range tiles, of an action paths of audit. */
+async function proofOf(
+  context: Context,
+  workspace: WorkspaceId,
+  selection: Selection,
+  size: number,
+): Promise<Pick<BundleSource, 'tree' | 'proofs'>> {
+  const { first, end, action } = selection;
+  if (action === undefined) {
+    return first === 0 && end === size ? {} : { tree: tilesOf(context, workspace) };
+  }
+  const sequence: number[] = [];
+  for await (const bytes of entryBytes(context, workspace, selection)) {
+    sequence.push(parse(bytes).seq);
+  }
+  const proofs = await context.store.read(workspace, (tx) => auditPaths(tx, sequence, size));
+  return { proofs };
+}
+
+/** Tiles as the database has them, which below a signed size never change. */
+function tilesOf(context: Context, workspace: WorkspaceId): TilesOfTree {
+  return {
+    async tile({ level, index, width }) {
+      const hashes = await context.store.read(workspace, (tx) =>
+        readTilesOf(tx)(level, index, width),
+      );
+      return { path: tilePath(level, index, width), bytes: encodeTile(hashes) };
+    },
+  };
 }

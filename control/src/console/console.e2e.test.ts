@@ -403,6 +403,38 @@ test('every page keeps the rules of WCAG 2.2 AA, in light and in dark, on a desk
   expect(found).toEqual([]);
 }, 180_000);
 
+test('the page that verifies a dropped bundle keeps the same rules, and needs nobody signed in', async () => {
+  const action = await call('agent', 'POST', '/actions', {
+    ...{ plugin: 'csv-insights', operation: 'summarise', input: { csv: 'a\n1\n' } },
+  });
+  const exported = await callStack(stack, 'auditor', 'GET', `/evidence/export?action=${action.id}`);
+  const file = join(folder, 'one.tar');
+  writeFileSync(file, new Uint8Array(await exported.arrayBuffer()));
+  const found: string[] = [];
+  for (const look of [{}, { dark: true }, { phone: true }] as Look[]) {
+    const context = await browser.newContext({
+      colorScheme: look.dark ? 'dark' : 'light',
+      viewport: look.phone ? { width: 390, height: 844 } : { width: 1280, height: 860 },
+    });
+    const page = await context.newPage();
+    await page.addInitScript(AXE);
+    await page.goto(`${stack.url}/console/_verify`);
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.locator('[data-verdict]').waitFor();
+    const wide = await page.evaluate(
+      () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+    );
+    if (wide) found.push(`${JSON.stringify(look)}: wider than the window`);
+    found.push(...(await broken(page)).map((rule) => `${JSON.stringify(look)} ${rule}`));
+    if (process.env.PORTARIUM_SHOTS !== undefined) {
+      const name = `verify${look.dark ? '-dark' : ''}${look.phone ? '-phone' : ''}.png`;
+      await page.screenshot({ path: join(process.env.PORTARIUM_SHOTS, name), fullPage: true });
+    }
+    await context.close();
+  }
+  expect(found).toEqual([]);
+}, 60_000);
+
 test('the console is reached by keyboard alone: the first key skips to the page', async () => {
   await using page = await signedIn('operator');
   await page.keyboard.press('Tab');

@@ -30,6 +30,13 @@ export function placeOf({ pathname }: URL): Place {
   return { workspace: workspace || undefined, page, item: item || undefined };
 }
 
+/** Where anybody verifies a bundle; no workspace has a name that begins so. */
+export const VERIFY_PATH = '/console/_verify';
+
+export function isVerifyPage(pathname: string): boolean {
+  return pathname === VERIFY_PATH;
+}
+
 /** What is not encoded as it should be stands for itself. */
 function decoded(part: string): string {
   try {

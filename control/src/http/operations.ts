@@ -63,6 +63,8 @@ export interface Operation {
   readonly free?: readonly string[];
   /** Multipart instead of JSON: the parts `manifest` and `module`, and perhaps `signature`. */
   readonly upload?: true;
+  /** The body as it is, of that media type; the operation itself reads it. */
+  readonly bytes?: string;
   /** Request headers that change what happens. */
   readonly headers?: readonly RequestHeader[];
   /** The answer has an `ETag`, which `If-Match` of a change may name. */
@@ -659,12 +661,34 @@ export const OPERATIONS = {
     summary: 'Export a bundle that a stranger can verify offline',
     query: v.strictObject({
       action: v.optional(ActionIdSchema),
+      /** First and last entry of a range; it is widened to whole entry bundles of 256. */
+      from: v.optional(sequence),
+      to: v.optional(sequence),
       /** `none` leaves out what guests read; then nothing can be replayed. */
       bodies: v.optional(v.picklist(['all', 'none']), 'all'),
     }),
     instanceLog: true,
     answers: { 200: 'application/x-tar' },
-    errors: ['body.too-large'],
+    errors: ['body.too-large', 'not-found'],
+  },
+  verifyEvidence: {
+    id: 'verifyEvidence',
+    method: 'post',
+    path: `${WS}/evidence/verify`,
+    permission: 'evidence.export',
+    summary:
+      'Verify a bundle, of any log, as the command line does; nothing of it is kept, and no key is believed but the one that is named',
+    query: v.strictObject({
+      /** The verifier key to believe. */
+      pin: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
+      /** The signed note of a checkpoint from before. */
+      since: v.optional(v.pipe(v.string(), v.maxLength(8_000))),
+      /** Verifier keys of publishers, separated by spaces. */
+      publishers: v.optional(v.pipe(v.string(), v.maxLength(8_000))),
+    }),
+    bytes: 'application/x-tar',
+    answers: { 200: 'VerifyReport' },
+    errors: ['unavailable'],
   },
   streamEvents: {
     id: 'streamEvents',

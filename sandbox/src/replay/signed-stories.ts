@@ -1,8 +1,8 @@
 /** The signed entries of a bundle, action by action. What no checkpoint covers is left aside. */
 import { BUNDLE_PATHS, BundleManifestSchema } from '@portarium/contracts/bundle-layout';
-import type { Entry } from '@portarium/contracts/evidence-entry';
+import { type Entry, leafHash } from '@portarium/contracts/evidence-entry';
 import { readCanonical, readEntry } from '@portarium/contracts/verify-entries';
-import { actionEntries, wholeLogEntries } from '@portarium/contracts/verify-files';
+import { actionEntries, logEntries } from '@portarium/contracts/verify-files';
 import { Findings } from '@portarium/contracts/verify-report';
 import * as v from 'valibot';
 
@@ -20,10 +20,11 @@ export async function signedStories(
   const manifest = readCanonical(files.get(BUNDLE_PATHS.manifest) ?? new Uint8Array());
   const parsed = v.parse(BundleManifestSchema, manifest.ok ? manifest.value : undefined);
   const seen = new Findings();
-  const read = parsed.asked.action === undefined ? wholeLogEntries : actionEntries;
+  const read = parsed.asked.action === undefined ? logEntries : actionEntries;
   const stories = new Map<string, Entry[]>();
   for (const { seq, bytes } of read(files, parsed, seen)) {
-    const entry = seq < signed ? (await readEntry(bytes, seq, seen))?.entry : undefined;
+    const entry =
+      seq < signed ? readEntry(bytes, seq, await leafHash(bytes), seen)?.entry : undefined;
     const action = entry?.subject.action;
     if (!entry || action === undefined) continue;
     const story = stories.get(action);

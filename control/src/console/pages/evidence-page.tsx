@@ -7,7 +7,7 @@ import { Table } from '../parts/table.tsx';
 import { Time } from '../parts/time.tsx';
 import { VerifyPart } from '../parts/verify-part.tsx';
 import { Loaded, useResource } from '../resource.tsx';
-import { address, hrefOf, withQuery } from '../router.ts';
+import { address, hrefOf, VERIFY_PATH, withQuery } from '../router.ts';
 import { useSession } from '../session.ts';
 
 const PAGE = 50;
@@ -34,6 +34,10 @@ export function EvidencePage() {
       <section>
         <h2>Verify</h2>
         <VerifyPart />
+        <p class="quiet">
+          A bundle that you have as a file is checked on <a href={VERIFY_PATH}>a page of its own</a>
+          .
+        </p>
       </section>
       <Loaded from={found}>
         {({ checkpoint, before, size, after, items }) => (

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { Heading } from '../parts/heading.tsx';
+import { VERIFY_PATH } from '../router.ts';
 import { signIn, signInProblem } from '../session.ts';
 
 /** Asks for a key. @param wanted the workspace of the address, when it is another than one's own */
@@ -50,6 +51,9 @@ export function SignIn(props: { readonly wanted?: string }) {
           {busy ? 'Signing in…' : 'Sign in'}
         </button>
       </form>
+      <p class="quiet">
+        <a href={VERIFY_PATH}>Verify a bundle of evidence</a> needs no key.
+      </p>
     </main>
   );
 }

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { Failure } from '../resource.tsx';
 import { may, useSession } from '../session.ts';
 import type { Verified } from '../verify-in-browser.ts';
+import { Report } from './report.tsx';
 
 /** Where this browser keeps the key that it saw first, by workspace. */
 const pinName = (workspace: string) => `portarium-pin-${workspace}`;
@@ -63,33 +64,16 @@ export function VerifyPart({ action }: { readonly action?: string }) {
           : `Verify ${action === undefined ? 'the whole log' : 'this action'} in this browser`}
       </button>
       {error && <Failure error={error} />}
-      {verified && <Report verified={verified} name={action ?? workspace} />}
+      {verified && <Checked verified={verified} name={action ?? workspace} />}
     </div>
   );
 }
 
-function Report({ verified, name }: { readonly verified: Verified; readonly name: string }) {
+/** The report, and the bundle that it is about. */
+function Checked({ verified, name }: { readonly verified: Verified; readonly name: string }) {
   const { report, bundle } = verified;
-  const good = report.verdict === 'verified';
   return (
-    <div class={`notice ${good ? 'good' : 'bad'}`} role="status">
-      <p>
-        <strong>{good ? 'Verified here' : `Not verified: ${report.verdict}`}</strong>
-      </p>
-      <dl class="facts">
-        {factsOf(report).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-      {report.findings.map(({ rule, message, seq }) => (
-        <p key={`${rule} ${seq} ${message}`}>
-          <code>{rule}</code> {seq === undefined ? '' : `entry ${seq}: `}
-          {message}
-        </p>
-      ))}
+    <Report report={report}>
       <button
         type="button"
         onClick={() => {
@@ -103,20 +87,6 @@ function Report({ verified, name }: { readonly verified: Verified; readonly name
       >
         Save the bundle
       </button>
-    </div>
+    </Report>
   );
-}
-
-function factsOf(report: Verified['report']): (readonly [string, string])[] {
-  const { entries, actions, checkpoint, signedBy, artifacts, modules } = report;
-  return [
-    ['Entries', String(entries)],
-    ['Actions', String(actions)],
-    ['Artifacts', `${artifacts.included} here, ${artifacts.omitted} left out`],
-    ['Modules', String(modules)],
-    ...(checkpoint
-      ? [['Checkpoint', `${checkpoint.origin}, ${checkpoint.size} entries`] as const]
-      : []),
-    ...(signedBy === undefined ? [] : [['Signed by', signedBy] as const]),
-  ];
 }
