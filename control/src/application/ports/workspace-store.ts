@@ -25,6 +25,7 @@ import type {
   PluginRecord,
   PolicyRecord,
 } from './records.ts';
+import type { RegulationReads, RegulationWrites } from './regulation-store.ts';
 import type { VersionReads, VersionWrites } from './version-store.ts';
 
 export interface WorkspaceStore {
@@ -68,6 +69,7 @@ export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
     LimitReads,
+    RegulationReads,
     PluginApprovalReads,
     VersionReads,
     CandidateReads,
@@ -194,6 +196,7 @@ export interface WriteTransaction
     JournalWrites,
     ApprovalWrites,
     LimitWrites,
+    RegulationWrites,
     PluginApprovalWrites,
     VersionWrites,
     CandidateWrites,

@@ -12,6 +12,7 @@ import { readJournal } from './journal-tables.ts';
 import { readLimits } from './limit-tables.ts';
 import { readTree } from './log-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
+import { readRegulation } from './regulation-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 import { readVersions } from './version-tables.ts';
@@ -204,6 +205,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
     ...readLimits(tx, workspace),
+    ...readRegulation(tx, workspace),
     ...readCandidates(tx, workspace),
     ...readPluginApprovals(tx, workspace),
     ...readVersions(tx, workspace),
