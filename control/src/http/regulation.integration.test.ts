@@ -213,6 +213,8 @@ test(
 test(
   'when a later probe fails, new actions and uploads of that workspace are refused and leave nothing behind',
   async () => {
+    expect((await probe(locked)).status).toBe(200);
+    expect((await put(locked, SET)).status).toBe(200);
     // Somebody with the rights of the machine puts a bucket without locks in the place of the one that was tried.
     await minio.kill();
     for (const path of [PROBE_BUCKET, `.minio.sys/buckets/${PROBE_BUCKET}`]) {
@@ -259,7 +261,9 @@ test(
     const probed = await probe(locked);
     expect(probed.body.checks?.filter(({ held }) => !held)).toEqual([]);
     expect((await echo(locked, 'again')).status).toBe(202);
-    expect((await put(locked, { regulated: false, rationale: 'sold' })).body.revision).toBe(2);
+    expect((await put(locked, { regulated: false, rationale: 'sold' })).body).toMatchObject({
+      regulated: false,
+    });
     for (const workspace of ['local', '_instance']) {
       const path = `/v1/workspaces/${workspace}/evidence/export`;
       const exported = await locked.call('GET', path, { role: 'admin' });
