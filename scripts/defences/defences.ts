@@ -5,6 +5,7 @@
 import type { Defence } from './defence.ts';
 import { EGRESS_DEFENCES } from './egress-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
+import { STORE_DEFENCES } from './store-defences.ts';
 import { TREE_DEFENCES } from './tree-defences.ts';
 import { WRITE_DEFENCES } from './write-defences.ts';
 
@@ -13,4 +14,5 @@ export const DEFENCES: readonly Defence[] = [
   ...EGRESS_DEFENCES,
   ...SANDBOX_DEFENCES,
   ...TREE_DEFENCES,
+  ...STORE_DEFENCES,
 ];
