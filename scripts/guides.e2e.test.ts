@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { resolveBinary } from '@portarium/local/binaries/resolve-binary';
 import { randomFreePort } from '@portarium/local/free-ports';
+import { startMinioServer } from '@portarium/local/testing/minio-server';
 import { startVaultServer } from '@portarium/local/testing/vault-server';
 
 const root = join(import.meta.dirname, '..');
@@ -133,6 +134,22 @@ test('credentials are kept in Vault as the guide has it, and leave the engine wh
   const left = 'secret/metadata/portarium/workspaces?list=true';
   await expect(vault.call('GET', left)).rejects.toThrow('404');
 }, 240_000);
+
+test('artifacts are kept in S3 as the guide has it, its locks are tried, and a workspace insists on them', async () => {
+  await using minio = await startMinioServer();
+  const { endpoint: S3_ENDPOINT, accessKey: ACCESS_KEY, secretKey: SECRET_KEY } = minio;
+  const guide = 'how-to/keep-artifacts-in-s3.md';
+  const { out, err } = await follow(guide, [], { S3_ENDPOINT, ACCESS_KEY, SECRET_KEY });
+  const held = `minio at ${S3_ENDPOINT}: 14 of 14 checks of its locks held`;
+  expect(out.split(held)).toHaveLength(3);
+  expect(out).toContain(`${held}, which is evidence (store.probed in _instance)`);
+  expect(out).toContain('"evidenceStore":"minio"');
+  expect(out.match(/^Regulated: /gm)).toHaveLength(2);
+  expect(err).toContain(
+    `Artifacts are not in it: they are in the evidence store at ${S3_ENDPOINT}`,
+  );
+  expect(out + err).not.toContain(SECRET_KEY);
+}, 300_000);
 
 test('a backup is made and restored as the guide for servers has it', async () => {
   const { out } = await follow('how-to/run-on-a-server.md');

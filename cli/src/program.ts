@@ -16,6 +16,7 @@ import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
 import { registerPluginRules } from './commands/plugin-rules.ts';
 import { registerPublisher } from './commands/publisher.ts';
+import { registerRegulation } from './commands/regulation.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
@@ -39,6 +40,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerApprove,
   registerApprovalRules,
   registerLimits,
+  registerRegulation,
   registerUsage,
   registerEvidence,
   registerReplay,

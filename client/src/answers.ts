@@ -259,6 +259,33 @@ export const WorkspaceLimitsSchema = v.looseObject({
 });
 export type WorkspaceLimits = v.InferOutput<typeof WorkspaceLimitsSchema>;
 
+export const RegulationSchema = v.looseObject({
+  /** Artifacts are taken only while the evidence store passes every check of its locks. */
+  regulated: v.boolean(),
+  revision: count,
+});
+export type Regulation = v.InferOutput<typeof RegulationSchema>;
+
+export const StoreProbeSchema = v.looseObject({
+  adapter: text,
+  /** Absent for a store that is a folder. */
+  endpoint: v.optional(text),
+  checks: v.array(
+    v.looseObject({
+      name: text,
+      held: v.boolean(),
+      /** What happened instead. */
+      detail: v.optional(text),
+      /** What can happen to evidence then. */
+      meaning: v.optional(text),
+    }),
+  ),
+  /** Digest of the report that the log of the instance names. */
+  report: DigestSchema,
+  at: text,
+});
+export type StoreProbe = v.InferOutput<typeof StoreProbeSchema>;
+
 export const ActionPageSchema = v.looseObject({
   items: v.array(ActionSummarySchema),
   /** The cursor of the next page; absent on the last. */

@@ -9,6 +9,8 @@ import {
   listOf,
   type Recovery,
   RecoverySchema,
+  type StoreProbe,
+  StoreProbeSchema,
 } from './answers.ts';
 import type { Transport } from './transport.ts';
 
@@ -31,6 +33,7 @@ export interface BundleRequest {
 
 /** A bundle is large: time to build and send it, beside the usual limit. */
 const EXPORT_MS = 10 * 60_000;
+const PROBE_MS = 2 * 60_000;
 
 export class Evidence {
   readonly #transport: Transport;
@@ -115,6 +118,12 @@ export class Evidence {
     const path = this.#transport.inWorkspace('/evidence/recovery');
     const call = { method: 'POST', path, json: body, waitMs: EXPORT_MS } as const;
     return this.#transport.json(call, RecoverySchema);
+  }
+
+  /** Tries to break the locks of the store in use, which takes seconds; the result is evidence. */
+  probeStore(): Promise<StoreProbe> {
+    const call = { method: 'POST', path: '/v1/evidence/probes', waitMs: PROBE_MS } as const;
+    return this.#transport.json(call, StoreProbeSchema);
   }
 
   async #text(path: string): Promise<string> {

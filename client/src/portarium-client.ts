@@ -20,6 +20,7 @@ import { Evidence } from './evidence.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
 import { Publishers, WorkspacePluginRules } from './publishers.ts';
+import { WorkspaceRegulation } from './regulation.ts';
 import { type ClientOptions, Transport } from './transport.ts';
 import { Limits } from './workspace-limits.ts';
 import { Keys, Workspaces } from './workspaces.ts';
@@ -37,6 +38,7 @@ export class PortariumClient {
   readonly approvals: Approvals;
   readonly approvalRules: WorkspaceApprovalRules;
   readonly limits: Limits;
+  readonly regulation: WorkspaceRegulation;
   readonly evidence: Evidence;
   readonly events: Events;
   readonly #transport: Transport;
@@ -55,6 +57,7 @@ export class PortariumClient {
     this.approvals = new Approvals(this.#transport);
     this.approvalRules = new WorkspaceApprovalRules(this.#transport);
     this.limits = new Limits(this.#transport);
+    this.regulation = new WorkspaceRegulation(this.#transport);
     this.evidence = new Evidence(this.#transport);
     this.events = new Events(this.#transport);
   }

@@ -131,6 +131,11 @@ export const API_ERRORS = {
     'No sandbox host tried the module in time',
     'Start a sandbox host, or wait until one is free, and upload it again: portarium doctor looks for one.',
   ],
+  'store.not-regulated': [
+    409,
+    'The evidence store does not hold all that regulated retention needs',
+    'See each check that failed: portarium doctor. Then correct the store, or use one with Object Lock (docs/how-to/keep-artifacts-in-s3.md), and probe it again: portarium doctor.',
+  ],
   'evidence.rolled-back': [
     503,
     'The evidence log of this workspace contradicts what was signed, and takes no entry',

@@ -31,6 +31,8 @@ export const ENTRY_TYPES = [
   'vault.rewrapped',
   'approval-rules.changed',
   'workspace-limits.changed',
+  'workspace-regulation.changed',
+  'store.probed',
   'migration.applied',
   'clock.stepped',
   'evidence.frozen',

@@ -255,7 +255,7 @@ export type EvidenceStore =
     };
 
 /** @throws Error that names what the store needs and what would be ignored */
-export function evidenceStoreOf(configuration: Configuration): EvidenceStore {
+export function evidenceStoreOf(configuration: StoreConfiguration): EvidenceStore {
   const {
     PORTARIUM_EVIDENCE_STORE: kind,
     PORTARIUM_EVIDENCE_DIR: root,
@@ -286,6 +286,19 @@ export const VaultConfigurationSchema = v.pick(ConfigurationSchema, [
   'PORTARIUM_MASTER_KEY',
   'PORTARIUM_MASTER_KEY_FILE',
 ]);
+
+/** What opening the evidence store needs, for the role that only probes it. */
+export const StoreConfigurationSchema = v.pick(ConfigurationSchema, [
+  'PORTARIUM_EVIDENCE_STORE',
+  'PORTARIUM_EVIDENCE_DIR',
+  'PORTARIUM_EVIDENCE_ENDPOINT',
+  'PORTARIUM_EVIDENCE_REGION',
+  'PORTARIUM_EVIDENCE_BUCKET',
+  'PORTARIUM_EVIDENCE_ACCESS_KEY_FILE',
+  'PORTARIUM_EVIDENCE_SECRET_KEY_FILE',
+  'PORTARIUM_EVIDENCE_CA_FILE',
+]);
+export type StoreConfiguration = v.InferOutput<typeof StoreConfigurationSchema>;
 
 export type Configuration = v.InferOutput<typeof ConfigurationSchema>;
 
@@ -345,6 +358,11 @@ export function readVaultConfiguration(
   environment: Environment,
 ): v.InferOutput<typeof VaultConfigurationSchema> {
   return read(VaultConfigurationSchema, environment);
+}
+
+/** @throws Error that names each variable that is missing or wrong */
+export function readStoreConfiguration(environment: Environment): StoreConfiguration {
+  return read(StoreConfigurationSchema, environment);
 }
 
 function read<S extends v.GenericSchema>(schema: S, environment: Environment): v.InferOutput<S> {

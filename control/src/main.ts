@@ -9,14 +9,22 @@ import {
 } from '@logtape/logtape';
 import * as v from 'valibot';
 import { bootstrap } from './application/bootstrap.ts';
+import { batteryOf, withMeaning } from './application/probe-store.ts';
 import { compose, MIGRATIONS, VERSION } from './compose.ts';
-import { type Configuration, readConfiguration, readVaultConfiguration } from './configuration.ts';
+import {
+  type Configuration,
+  evidenceStoreOf,
+  readConfiguration,
+  readStoreConfiguration,
+  readVaultConfiguration,
+} from './configuration.ts';
+import { openStoreProbe } from './infrastructure/objects/open-store.ts';
 import { migrate } from './infrastructure/postgres/migrate.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
 import { ROLES, type Role, serve } from './serve.ts';
 
-const USAGE = 'usage: main.ts all | api | worker | relay | migrate | bootstrap | rewrap';
+const USAGE = 'usage: main.ts all | api | worker | relay | migrate | bootstrap | rewrap | probe';
 
 async function main(role: string | undefined): Promise<void> {
   await configure({
@@ -31,6 +39,7 @@ async function main(role: string | undefined): Promise<void> {
     ],
   });
   if (role === 'rewrap') return runRewrap();
+  if (role === 'probe') return runProbe();
   const configuration = readConfiguration(process.env);
   if (role === 'migrate') await runMigrations(configuration);
   else if (role === 'bootstrap') await runBootstrap(configuration);
@@ -83,6 +92,16 @@ async function runRewrap(): Promise<void> {
     await readMasterKeys(text, file),
   );
   console.log(JSON.stringify({ ok: true, ...vault.rewrap }));
+}
+
+/** Runs the lock battery against the store that is configured, and records nothing: no database is needed. */
+async function runProbe(): Promise<void> {
+  const store = evidenceStoreOf(readStoreConfiguration(process.env));
+  const checks = await batteryOf({ openProbe: () => openStoreProbe(store) });
+  const endpoint = store.kind === 'minio' ? { endpoint: store.endpoint } : {};
+  console.log(
+    JSON.stringify({ adapter: store.kind, ...endpoint, checks: checks.map(withMeaning) }),
+  );
 }
 
 async function runRoles(configuration: Configuration, roles: readonly Role[]): Promise<void> {

@@ -1,6 +1,7 @@
 /** HTTP, Temporal worker and relay, each or all of them in one process, until it is told to stop. */
 import { readFile } from 'node:fs/promises';
 import { getLogger } from '@logtape/logtape';
+import { keepProbed } from './application/keep-probed.ts';
 import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
@@ -32,6 +33,7 @@ export async function serve(
   const isStopping = () => stopping;
   const worker = roles.has('worker') ? keepWorker(configuration, composed, isStopping) : undefined;
   const relay = roles.has('relay') ? startRelay(composed) : undefined;
+  if (roles.has('api')) void keepProbed(composed.context);
   const server = roles.has('api') ? await serveHttp(configuration, composed, worker) : undefined;
   return {
     async stop() {

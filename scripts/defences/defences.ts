@@ -6,6 +6,7 @@ import type { Defence } from './defence.ts';
 import { EGRESS_DEFENCES } from './egress-defences.ts';
 import { EVIDENCE_DEFENCES } from './evidence-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
+import { STORE_DEFENCES } from './store-defences.ts';
 import { TREE_DEFENCES } from './tree-defences.ts';
 import { WRITE_DEFENCES } from './write-defences.ts';
 
@@ -15,4 +16,5 @@ export const DEFENCES: readonly Defence[] = [
   ...EVIDENCE_DEFENCES,
   ...SANDBOX_DEFENCES,
   ...TREE_DEFENCES,
+  ...STORE_DEFENCES,
 ];

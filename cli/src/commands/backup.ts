@@ -6,11 +6,12 @@ import type { OnBackupProgress } from '@portarium/local/backup-manifest';
 import { backupStack } from '@portarium/local/backup-stack';
 import { dataFolderAt } from '@portarium/local/data-folder';
 import { LocalStackError, messageOf } from '@portarium/local/local-stack-error';
+import { outerStoreOf } from '@portarium/local/outer-store';
 import { pauseStack, type Resume } from '@portarium/local/pause-stack';
 import { restoreStack } from '@portarium/local/restore-stack';
 import { assertBackupTarget, type Backup } from '@portarium/local/write-backup';
 import type { Command } from 'commander';
-import { type DataOption, dataDirOf, dataOption } from '../data-option.ts';
+import { type DataOption, dataDirOf, dataOption, usableEnvironment } from '../data-option.ts';
 import { onTermination } from '../on-termination.ts';
 import { print, printJson, tell } from '../output.ts';
 import { progressLines } from '../progress-lines.ts';
@@ -94,6 +95,12 @@ function show(
   }
   print(`${written.file}  ${sizeText(written.bytes)}, ${files} files`);
   tell('It holds the master key and every secret of the stack: keep it as you would keep those.');
+  const elsewhere = outerStoreOf(dataDir, usableEnvironment().all);
+  if (elsewhere !== undefined) {
+    tell(
+      `Artifacts are not in it: they are in the evidence store at ${elsewhere}. Keep that, too.`,
+    );
+  }
 }
 
 async function restore(file: string, options: BackupCommandOptions): Promise<void> {

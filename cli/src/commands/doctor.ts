@@ -1,4 +1,7 @@
-/** `portarium doctor`: says what is missing on this machine or damaged in the data folder. No side effects. */
+/**
+ * `portarium doctor`: says what is missing on this machine or damaged in the data folder, and which locks of the
+ * evidence store hold. Side effects: that a running stack’s store was probed is evidence.
+ */
 import { examine } from '@portarium/local/doctor';
 import type { Command } from 'commander';
 import { type DataOption, dataDirOf, dataOption, usableEnvironment } from '../data-option.ts';
@@ -13,7 +16,7 @@ export function registerDoctor(program: Command): void {
   program
     .command('doctor')
     .description(
-      'say what is missing or damaged, on this machine and in the data folder, and how to mend it; exit code 1 when something needed is',
+      'say what is missing or damaged, on this machine, in the data folder and in the evidence store in use, and how to mend it; exit code 1 when something needed is',
     )
     .addOption(dataOption())
     .option('--json', 'print one line {ok, findings}')

@@ -113,6 +113,28 @@ export const LOCK_CHECKS: Readonly<Record<string, Check>> = {
   },
 };
 
+/** What can happen to evidence where the check of that name did not hold. */
+export const LOCK_MEANINGS: Readonly<Record<string, string>> = {
+  'locked when the write returns':
+    'An artifact can be deleted between its write and its lock, while the entry that names it is made.',
+  'default retention visible': 'What is written without a date of its own is not locked.',
+  'delete of a version': 'Whoever has the store’s credentials can delete what is under retention.',
+  'delete marker': 'A deletion by name takes the locked object with it.',
+  overwrite: 'Other bytes can take the place of those that evidence names.',
+  'write only where nothing is':
+    'Two writers of one name do not see each other: the later one wins.',
+  'shorten retention': 'A retention can be shortened, and then the object deleted.',
+  'lengthen retention': 'What is used again is not kept longer.',
+  'downgrade to GOVERNANCE': 'A lock can be put into a mode that somebody with more rights lifts.',
+  'suspend versioning': 'Versions can be switched off, and with them what locks hold.',
+  'upload in parts': 'Large objects that are uploaded in parts are not locked.',
+  'delete under hold after expiry':
+    'A legal hold does not outlive the retention, or is never over.',
+  'delete after expiry': 'What is over its retention can not be disposed of.',
+  'no way around the store':
+    'Somebody with rights beyond the store’s own, such as an administrator of the operating system, can delete what it keeps.',
+};
+
 /** Runs every check, some at once, each with objects of its own. A check that fails of itself has not held. */
 export async function runLockBattery(probe: LockProbe): Promise<readonly LockCheck[]> {
   return Promise.all(

@@ -28,7 +28,9 @@ import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
 import type { PolicyDecision, PolicyQuestion } from './ports/outside.ts';
 import type { ActionRecord, PluginRecord, PolicyRecord, SlotCredential } from './ports/records.ts';
+import type { Regulation } from './ports/regulation-store.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+import { refusedBy } from './regulated-retention.ts';
 import { submitAs } from './submit-as.ts';
 
 const fields = v.strictObject({
@@ -85,6 +87,7 @@ interface Plan {
   readonly operation: Operation;
   readonly contract: EgressContract;
   readonly limits: AttemptLimits;
+  readonly regulation: Regulation;
   readonly policy: PolicyRecord;
   readonly input: Uint8Array;
   /** Whom policy is asked about. */
@@ -118,6 +121,8 @@ export async function requestAction(
     dryRun: wanted.dryRun,
     attributes: policyAttributes(operation.input, wanted.input),
   });
+  const unfit = await refusedBy(context, planned.value.regulation);
+  if (unfit) return unfit;
   const useless = wanted.dryRun ? dryRunProblem(operation, decision) : undefined;
   if (useless) return useless;
   const inputDigest = await digestOf(input);
@@ -238,7 +243,7 @@ async function plan(
   const draw = { workspace, plugin: name, key: drawnBy };
   const found = await context.store.read(workspace, async (tx) => {
     // Statements that do not wait for each other travel together.
-    const [{ plugin, rollout }, grant, policy, rules, { limits }] = await Promise.all([
+    const [{ plugin, rollout }, grant, policy, rules, { limits }, regulation] = await Promise.all([
       version === undefined
         ? drawPlugin(tx, draw)
         : tx.findPlugin(name, version).then((one): Drawn => ({ plugin: one })),
@@ -246,6 +251,7 @@ async function plan(
       tx.activePolicy(),
       tx.approvalRules(),
       tx.workspaceLimits(),
+      tx.regulation(),
     ]);
     const [credentials, excluded, asker] = await Promise.all([
       plugin ? credentialsOf(tx, contractOf(plugin, grant)) : [],
@@ -254,7 +260,8 @@ async function plan(
     ]);
     const known = plugin ? [plugin] : await tx.listVersions(name);
     const people = { excluded, asker };
-    return { plugin, known, rollout, grant, policy, rules, limits, credentials, ...people };
+    const settings = { policy, rules, limits, regulation };
+    return { plugin, known, rollout, grant, ...settings, credentials, ...people };
   });
   const { plugin, known, rollout, grant, policy, rules, credentials, excluded, asker } = found;
   if (plugin?.state !== 'active') return useless(wanted, plugin, known);
@@ -292,6 +299,7 @@ async function plan(
     policy,
     rules,
     limits,
+    regulation: found.regulation,
     credentials,
     excluded,
     input: input.value,

@@ -25,6 +25,7 @@ import { timeText } from './ports/clock.ts';
 import type { PluginApprovalRecord } from './ports/plugin-approval-store.ts';
 import type { PluginRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+import { refusedBy } from './regulated-retention.ts';
 import { submitAs } from './submit-as.ts';
 import { takeOver } from './take-over.ts';
 import { tryModule } from './try-module.ts';
@@ -54,10 +55,13 @@ export async function uploadPlugin(
   const digest = await digestOf(upload.module);
   const uploaded = { name, version, digest, manifestDigest };
   const refuse = (refused: Rejection) => reject(context, caller, workspace, uploaded, refused);
-  const { signed, earlier } = await context.store.read(workspace, async (tx) => ({
+  const { signed, earlier, regulation } = await context.store.read(workspace, async (tx) => ({
     signed: await checkSignature(tx, uploaded, upload.signature),
     earlier: await tx.findPlugin(name, version),
+    regulation: await tx.regulation(),
   }));
+  const unfit = await refusedBy(context, regulation);
+  if (unfit) return refuse({ rules: [NOT_REGULATED], failure: unfit });
   if (!signed.ok) return refuse({ rules: [signed.rule], failure: signed.failure });
   const admission = await admit(upload.module, manifest, effectiveLimits(manifest.limits), digest);
   if (!admission.ok) return refuse(notAdmitted(admission.findings));
@@ -226,6 +230,7 @@ interface Rejection extends Refused {
 
 /** As `plugin.rejected` names it: what a host did not live to tell of has to be on record above all. */
 const NOT_TRIED = 'module.not-tried';
+const NOT_REGULATED = 'store.not-regulated';
 
 function appendRejection(
   tx: WriteTransaction,

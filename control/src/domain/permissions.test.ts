@@ -11,6 +11,7 @@ test('each role has exactly the permissions of its column, in its own workspace 
         'workspace.create',
         'workspace.list',
         'log-key.rotate',
+        'store.probe',
         'attempt.run',
       ].includes(permission);
       expect([role, permission, permits({ role, workspace: 'own' }, permission, 'own')]).toEqual([

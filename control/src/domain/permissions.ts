@@ -27,12 +27,14 @@ export const PERMISSIONS = {
   'approval.decide': ['admin', 'approver'],
   'approval-rules.manage': ['admin'],
   'limits.manage': ['admin'],
+  'regulation.manage': ['admin'],
   'credential.manage': ['admin'],
   'credential.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.read': ['admin', 'operator', 'approver', 'auditor'],
   'evidence.export': ['admin', 'auditor'],
   'evidence.recover': ['admin'],
   'log-key.rotate': ['admin'],
+  'store.probe': ['admin', 'operator'],
   'event.read': ['admin', 'operator', 'approver', 'auditor', 'author', 'agent'],
   'usage.read': ['admin', 'operator', 'auditor'],
   'attempt.run': ['sandbox-host'],
@@ -45,6 +47,7 @@ export const INSTANCE_ONLY: ReadonlySet<Permission> = new Set([
   'workspace.create',
   'workspace.list',
   'log-key.rotate',
+  'store.probe',
   'attempt.run',
 ]);
 

@@ -22,6 +22,7 @@ import { pluginRoutes } from './plugins.ts';
 import { ProblemError, problemResponse } from './problems.ts';
 import { publisherRoutes } from './publishers.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
+import { regulationRoutes } from './regulation.ts';
 import { usageRoutes } from './usage.ts';
 import { workspaceRoutes } from './workspaces.ts';
 
@@ -84,6 +85,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   actionRoutes(app, context);
   approvalRoutes(app, context);
   limitRoutes(app, context);
+  regulationRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
   eventRoutes(app, context);

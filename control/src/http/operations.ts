@@ -31,6 +31,7 @@ import { RevokePublisherSchema, TrustPublisherSchema } from '../application/mana
 import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { QuarantineSchema } from '../application/quarantine-version.ts';
 import { RecoverSchema } from '../application/recover-log.ts';
+import { RegulationSchema } from '../application/regulated-retention.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
 import { ResolveActionSchema } from '../application/resolve-action.ts';
 import { RotateLogKeySchema } from '../application/rotate-log-key.ts';
@@ -187,6 +188,7 @@ export const OPERATIONS = {
       'plugin.not-tried',
       'plugin.signature-required',
       'plugin.signature-refused',
+      'store.not-regulated',
     ],
   },
   listPlugins: {
@@ -404,6 +406,7 @@ export const OPERATIONS = {
       'conflict',
       'idempotency.mismatch',
       'idempotency.in-progress',
+      'store.not-regulated',
     ],
   },
   dryRunAction: {
@@ -417,7 +420,10 @@ export const OPERATIONS = {
     headers: ['Idempotency-Key', 'Prefer'],
     tagged: true,
     answers: { 200: 'Action', 202: 'Action' },
-    errors: ['approval.stale', 'conflict', 'idempotency.mismatch', 'idempotency.in-progress'],
+    errors: [
+      ...(['approval.stale', 'conflict', 'idempotency.mismatch'] as const),
+      ...(['idempotency.in-progress', 'store.not-regulated'] as const),
+    ],
   },
   listActions: {
     id: 'listActions',
@@ -559,6 +565,35 @@ export const OPERATIONS = {
     headers: ['If-Match'],
     tagged: true,
     answers: { 200: 'WorkspaceLimits' },
+  },
+  getRegulation: {
+    id: 'getRegulation',
+    method: 'get',
+    path: `${WS}/regulation`,
+    permission: 'workspace.read',
+    summary: 'Show whether the workspace is under regulated retention',
+    tagged: true,
+    answers: { 200: 'Regulation' },
+  },
+  setRegulation: {
+    id: 'setRegulation',
+    method: 'put',
+    path: `${WS}/regulation`,
+    permission: 'regulation.manage',
+    summary: 'Put the workspace under regulated retention, or lift that',
+    body: RegulationSchema,
+    headers: ['If-Match'],
+    tagged: true,
+    answers: { 200: 'Regulation' },
+    errors: ['store.not-regulated'],
+  },
+  probeStore: {
+    id: 'probeStore',
+    method: 'post',
+    path: '/v1/evidence/probes',
+    permission: 'store.probe',
+    summary: 'Try to break the locks of the evidence store in use, and record which ones held',
+    answers: { 200: 'StoreProbe' },
   },
   listEvidence: {
     id: 'listEvidence',

@@ -100,6 +100,32 @@ test('each file without which a stack can not go on is named when it is missing 
   expect(await found('data contents')).toMatchObject({ ok: true });
 });
 
+test('artifacts that are kept in S3 are not missed in the folder, and a backup is said to lack them', () => {
+  const endpoint = 'https://s3.example.com:9000';
+  const variables = { PORTARIUM_EVIDENCE_STORE: 'minio', PORTARIUM_EVIDENCE_ENDPOINT: endpoint };
+  const contents = (all = {}) =>
+    examineDataFolder(folder.path, all).filter(({ name }) => name === 'data contents');
+  rmSync(folder.evidence, { recursive: true });
+  expect(contents()).toMatchObject([{ ok: false, needed: true }]);
+  expect(contents()[0]?.detail).toContain('the bodies that evidence names');
+  const elsewhere = {
+    ok: true,
+    detail: `whole; artifacts are in the evidence store at ${endpoint}, and no backup of this folder has them`,
+  };
+  expect(contents(variables)).toMatchObject([elsewhere]);
+  // As the last start had it, for whoever looks without its variables.
+  const supervisor = { pid: 999_999, startTime: '1' };
+  writeStackFile(folder.stack, {
+    ...{ state: 'stopped', supervisor, version: '0', url: '', parts: [], processes: [] },
+    startedWith: { background: true, variables },
+  });
+  expect(contents()).toMatchObject([elsewhere]);
+  expect(contents({ PORTARIUM_EVIDENCE_STORE: 'directory' })).toMatchObject([{ ok: false }]);
+  // What else is missing is missed all the same.
+  rmSync(folder.nats, { recursive: true });
+  expect(contents()[0]?.detail).toContain(folder.nats);
+});
+
 test('secrets that others can read, and a database that PostgreSQL would refuse, are told with the command that mends it', async () => {
   chmodSync(folder.masterKey, 0o644);
   expect(await found('data contents')).toMatchObject({

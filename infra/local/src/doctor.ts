@@ -1,10 +1,14 @@
-/** Looks at what the embedded stack needs on this machine. Installs nothing, leaves nothing behind. */
+/**
+ * Looks at what the embedded stack needs on this machine. Installs nothing, leaves nothing behind but the
+ * evidence of a probe of the store in use.
+ */
 import { denoBinary } from '@portarium/sandbox/replay/deno-binary';
 import { findBinary } from './binaries/resolve-binary.ts';
 import { SERVER_BINARIES, type ServerBinary } from './binaries/server-binary.ts';
 import { inheritedVariables, type LocalEnvironment, planeTuning } from './environment.ts';
 import { examineDataFolder } from './examine-data-folder.ts';
 import { examineStack } from './examine-stack.ts';
+import { examineStore } from './examine-store.ts';
 import { broken, type Finding, fine, lacking } from './finding.ts';
 import { messageOf } from './local-stack-error.ts';
 import { isReached, readIsolation } from './parts/isolation.ts';
@@ -44,8 +48,9 @@ export async function examine(dataDir: string, environment: LocalEnvironment): P
     ...(environment.runtime === 'deno' ? [await examineDeno()] : []),
     await examineIsolation(environment),
     examineMemory(),
-    ...examineDataFolder(dataDir),
+    ...examineDataFolder(dataDir, environment.all),
     ...(await examineStack(dataDir, environment)),
+    ...(await examineStore(dataDir, environment)),
   ];
 }
 

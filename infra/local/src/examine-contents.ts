@@ -3,8 +3,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBootstrap } from './bootstrap-file.ts';
 import { type DataFolder, dataFolderAt } from './data-folder.ts';
+import type { LocalEnvironment } from './environment.ts';
 import { broken, type Finding, fine, lacking } from './finding.ts';
 import { messageOf } from './local-stack-error.ts';
+import { outerStoreOf } from './outer-store.ts';
 import { postgresBinaries } from './parts/postgres-binaries.ts';
 import { findPostgresUser, runsAsRoot } from './postgres-user.ts';
 import { checkMasterKey, checkSecrets } from './secrets.ts';
@@ -12,14 +14,22 @@ import { checkMasterKey, checkSecrets } from './secrets.ts';
 const NAME = 'data contents';
 
 /** One finding for each thing that is wrong, else one that says so; none for a folder that is not there. */
-export function examineContents(dataDir: string): readonly Finding[] {
+export function examineContents(
+  dataDir: string,
+  variables: LocalEnvironment['all'] = {},
+): readonly Finding[] {
   const folder = dataFolderAt(dataDir);
   if (!existsSync(folder.path)) return [];
-  const wrong = [...missing(folder), ...clusterProblems(folder), ...openSecrets(folder)];
+  const elsewhere = outerStoreOf(dataDir, variables);
+  const wrong = [
+    ...missing(folder, elsewhere !== undefined),
+    ...clusterProblems(folder),
+    ...openSecrets(folder),
+  ];
   if (wrong.length > 0) return wrong;
   if (!existsSync(folder.postgres)) return [fine(NAME, 'nothing to resume')];
   return existsSync(folder.bootstrap)
-    ? [fine(NAME, 'whole')]
+    ? [fine(NAME, elsewhere === undefined ? 'whole' : outside(elsewhere))]
     : [
         fine(
           NAME,
@@ -32,7 +42,11 @@ function restore({ path }: DataFolder): string {
   return `Put it back, or restore a backup of the whole folder into another one (portarium restore FILE --data DIR). Leave ${path} as it is until then.`;
 }
 
-function missing(folder: DataFolder): readonly Finding[] {
+const outside = (store: string) =>
+  `whole; artifacts are in the evidence store at ${store}, and no backup of this folder has them`;
+
+/** @param outer whether the bodies that evidence names are kept elsewhere */
+function missing(folder: DataFolder, outer: boolean): readonly Finding[] {
   const problems = [
     messageThrownBy(() => checkSecrets(folder)),
     messageThrownBy(() => checkMasterKey(folder)),
@@ -48,7 +62,7 @@ function missing(folder: DataFolder): readonly Finding[] {
   const parts: readonly (readonly [string, string])[] = [
     [join(folder.postgres, 'PG_VERSION'), 'the database'],
     [folder.temporalFile, 'the database of Temporal'],
-    [folder.evidence, 'the bodies that evidence names'],
+    ...(outer ? [] : [[folder.evidence, 'the bodies that evidence names'] as const]),
     [join(folder.vault, 'vault.json'), 'credentials, and what keys are checked against'],
     [folder.nats, 'events that were not delivered yet'],
   ];

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmdirSync, statfsSync, statSync } from 'node:f
 import { dirname, join, resolve } from 'node:path';
 import { closedParent, dataFolderAt, NOBODY } from './data-folder.ts';
 import { ageOf, readDataVersion } from './data-version.ts';
+import type { LocalEnvironment } from './environment.ts';
 import { examineContents } from './examine-contents.ts';
 import { broken, type Finding, fine } from './finding.ts';
 import { messageOf } from './local-stack-error.ts';
@@ -14,13 +15,18 @@ const NEEDED_DISK_BYTES = 2 * 1024 ** 3;
 const ELSEWHERE = 'Name a folder that you may write (--data DIR).';
 
 /** Findings `disk`, `data folder`, `data version`, and `data contents` once something is there. */
-export function examineDataFolder(dataDir: string): readonly Finding[] {
+export function examineDataFolder(
+  dataDir: string,
+  variables: LocalEnvironment['all'] = {},
+): readonly Finding[] {
   let existing = resolve(dataDir);
   while (!existsSync(existing)) existing = dirname(existing);
   const usable = examineFolder(dataDir, existing);
   const found = [examineDisk(existing), usable];
   // What another user owns could not be read, and would look damaged.
-  return usable.ok ? [...found, examineVersion(dataDir), ...examineContents(dataDir)] : found;
+  return usable.ok
+    ? [...found, examineVersion(dataDir), ...examineContents(dataDir, variables)]
+    : found;
 }
 
 function examineDisk(existing: string): Finding {

@@ -52,6 +52,8 @@ export interface LogReads {
   logFreeze(): Promise<LogFreeze | undefined>;
   /** Every entry of the type `log-key.rotated`, in order. */
   keyRotations(): Promise<readonly LogEntryRecord[]>;
+  /** The newest entry of the type `store.probed` about the store with that digest; of `_instance` only. */
+  lastStoreProbe(store: Digest): Promise<LogEntryRecord | undefined>;
 }
 
 export interface LogWrites {

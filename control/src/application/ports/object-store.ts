@@ -24,6 +24,13 @@ export interface ObjectStore {
   /** Where it is, for people: a folder, or an address with its buckets. */
   readonly place: string;
   /**
+   * What a result of the lock battery is about: the adapter, its place, and whose rights this process has
+   * there. Compared, never shown; without secrets.
+   */
+  readonly identity: string;
+  /** Where it answers; undefined for one that is a folder. */
+  readonly endpoint: string | undefined;
+  /**
    * Durable and locked when it resolves, complete or absent when the process or the store is killed in
    * between. Storing the same bytes again extends the retention to the later date.
    */

@@ -26,6 +26,7 @@ import type {
   PluginRecord,
   PolicyRecord,
 } from './records.ts';
+import type { RegulationReads, RegulationWrites } from './regulation-store.ts';
 import type { VersionReads, VersionWrites } from './version-store.ts';
 
 export interface WorkspaceStore {
@@ -69,6 +70,7 @@ export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
     LimitReads,
+    RegulationReads,
     PluginApprovalReads,
     VersionReads,
     CandidateReads,
@@ -196,6 +198,7 @@ export interface WriteTransaction
     JournalWrites,
     ApprovalWrites,
     LimitWrites,
+    RegulationWrites,
     PluginApprovalWrites,
     VersionWrites,
     CandidateWrites,

@@ -2,7 +2,8 @@
  * The lock battery's means against the directory store: its own code refuses what a lock forbids, and nobody
  * but its own code does, which the battery's last check tells.
  */
-import { mkdtemp, rm, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LockProbe, ProbeObject } from '../../application/ports/object-store.ts';
 import {
@@ -17,9 +18,18 @@ import {
 
 const DEFAULT_LOCK_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** @param prefix of the folder that it works in, which it removes at the end */
-export async function openDirectoryProbe(prefix: string): Promise<LockProbe> {
-  const folder = await mkdtemp(`${prefix}-`);
+const PREFIX = '.portarium-store-probe-';
+/** A battery takes seconds: an older folder belongs to a process that was killed. */
+const STALE_MS = 10 * 60_000;
+
+/**
+ * @param parent folder on the store's disk in which it makes one of its own, which it removes at the end.
+ *   Its name ends in `.part`: backups leave that out
+ */
+export async function openDirectoryProbe(parent: string): Promise<LockProbe> {
+  await clearStale(parent);
+  const folder = join(parent, `${PREFIX}${randomBytes(6).toString('hex')}.part`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   let made = 0;
   const pathOf = ({ name }: ProbeObject) => join(folder, name);
   const write = async (name: string, bytes: Uint8Array, lockMs: number) => {
@@ -59,4 +69,14 @@ export async function openDirectoryProbe(prefix: string): Promise<LockProbe> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function clearStale(parent: string): Promise<void> {
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names.filter((one) => one.startsWith(PREFIX))) {
+    const path = join(parent, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found === undefined || Date.now() - found.mtimeMs < STALE_MS) continue;
+    await rm(path, { recursive: true, force: true });
+  }
 }

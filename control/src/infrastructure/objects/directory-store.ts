@@ -3,7 +3,7 @@
  * sidecar with the lock. No method here deletes what is locked; an operating-system administrator can.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Clock } from '../../application/ports/clock.ts';
@@ -34,6 +34,8 @@ export function createDirectoryStore(
   return {
     kind: 'directory',
     place: root,
+    identity: `directory ${resolve(root)}`,
+    endpoint: undefined,
 
     async put(workspace, bytes, retention) {
       const digest = await digestOf(bytes);
@@ -90,6 +92,6 @@ export function createDirectoryStore(
     },
 
     // Not among the workspaces, and on the same disk.
-    openProbe: () => openDirectoryProbe(`${dirname(root)}/.portarium-store-probe`),
+    openProbe: () => openDirectoryProbe(dirname(resolve(root))),
   };
 }

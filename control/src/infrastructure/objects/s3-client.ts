@@ -44,6 +44,8 @@ export interface S3Version {
 export interface S3 {
   readonly client: Client;
   readonly endpoint: string;
+  /** Names whose rights are used; its secret is another. */
+  readonly accessKey: string;
   /** @throws S3Error with the server's code; InfraError when there is no whole answer */
   send(method: 'GET' | 'HEAD' | 'PUT', request: S3Request): Promise<S3Answer>;
   /** Any other call of the client, whose types are loose, with the same errors and time limit. */
@@ -55,11 +57,12 @@ export async function openS3(options: S3Options): Promise<S3> {
   const url = new URL(options.endpoint);
   const secure = url.protocol === 'https:';
   const ca = options.authorityFile && (await readFile(options.authorityFile, 'utf8'));
+  const accessKey = (await readFile(options.accessKeyFile, 'utf8')).trim();
   const client = new Client({
     endPoint: url.hostname.replaceAll(/[[\]]/g, ''),
     port: Number(url.port) || (secure ? 443 : 80),
     useSSL: secure,
-    accessKey: (await readFile(options.accessKeyFile, 'utf8')).trim(),
+    accessKey,
     secretKey: (await readFile(options.secretKeyFile, 'utf8')).trim(),
     region: options.region,
     // A write that is sent again would find its own object: whoever calls decides.
@@ -90,6 +93,7 @@ export async function openS3(options: S3Options): Promise<S3> {
   return {
     client,
     endpoint: options.endpoint,
+    accessKey,
     call: (what, work) => timed(what, async () => work()),
     send: (method, { bucket, key, headers = {}, query = '', body }) =>
       timed(`${method} ${key}`, async () => {

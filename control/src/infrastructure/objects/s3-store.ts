@@ -96,6 +96,8 @@ export async function openS3Store(
   return {
     kind: 'minio',
     place: `${s3.endpoint}/${options.bucketPrefix}-*`,
+    identity: `minio ${s3.endpoint} ${options.region} ${options.bucketPrefix} ${s3.accessKey}`,
+    endpoint: s3.endpoint,
 
     async put(workspace, bytes, retention) {
       const digest = await digestOf(bytes);

@@ -44,6 +44,14 @@ export function readTree(tx: TransactionSql, workspace: WorkspaceId): LogReads {
         await tx`SELECT seq, hash, bytes FROM log_entries WHERE workspace_id = ${workspace} AND type = 'log-key.rotated' ORDER BY seq`;
       return rows.map(logEntryOf);
     },
+    async lastStoreProbe(store) {
+      const [row] = await tx`
+        SELECT seq, hash, bytes FROM log_entries
+        WHERE workspace_id = ${workspace} AND type = 'store.probed'
+          AND convert_from(bytes, 'UTF8')::jsonb -> 'data' ->> 'store' = ${store}
+        ORDER BY seq DESC LIMIT 1`;
+      return row && logEntryOf(row);
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import { readLimits } from './limit-tables.ts';
 import { readTree } from './log-tables.ts';
 import { readMigrations } from './migration-tables.ts';
 import { readPluginApprovals } from './plugin-approval-tables.ts';
+import { readRegulation } from './regulation-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 import { readVersions } from './version-tables.ts';
@@ -205,6 +206,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readJournal(tx, workspace),
     ...readApprovals(tx, workspace),
     ...readLimits(tx, workspace),
+    ...readRegulation(tx, workspace),
     ...readCandidates(tx, workspace),
     ...readPluginApprovals(tx, workspace),
     ...readVersions(tx, workspace),

@@ -15,6 +15,7 @@ import { writeMigrations } from './migration-tables.ts';
 import { writePluginApprovals } from './plugin-approval-tables.ts';
 import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
+import { writeRegulation } from './regulation-tables.ts';
 import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
 import { writeVersions } from './version-tables.ts';
 
@@ -78,6 +79,7 @@ export function writeTransaction(
     ...writeRates(tx, workspace, json),
     ...writeApprovals(tx, workspace, json),
     ...writeLimits(tx, workspace, json),
+    ...writeRegulation(tx, workspace),
     ...writePluginApprovals(tx, workspace, json),
     ...writeVersions(tx, workspace, json),
     ...writeCandidates(tx, workspace, json),

@@ -9,8 +9,8 @@ import type { DataFolder } from '../data-folder.ts';
 import {
   inheritedVariables,
   type LocalEnvironment,
-  planeTuning,
   outerVariables,
+  planeTuning,
 } from '../environment.ts';
 import type { Ports } from '../free-ports.ts';
 import { LocalStackError } from '../local-stack-error.ts';
@@ -28,7 +28,7 @@ import { planeCommand } from './plane-command.ts';
 import { POSTGRES_DATABASE, POSTGRES_OWNER, POSTGRES_RUNTIME, postgresUrl } from './postgres.ts';
 import { TEMPORAL_NAMESPACE } from './temporal.ts';
 
-const CONTROL_MAIN = 'control/src/main.ts';
+export const CONTROL_MAIN = 'control/src/main.ts';
 export const SANDBOX_MAIN = 'sandbox/src/main.ts';
 /** How long attempts may finish after SIGTERM. */
 export const SANDBOX_DRAIN_MS = 10_000;
