@@ -49,6 +49,8 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   EvidencePage: answers.EvidencePageSchema,
   LogKeys: answers.listOf(answers.LogKeySchema),
   Recovery: answers.RecoverySchema,
+  Verification: answers.VerificationSchema,
+  Reconciliation: answers.ReconciliationSchema,
   EntryProof: answers.EntryProofSchema,
   ConsistencyProof: answers.ConsistencyProofSchema,
   Usage: answers.UsageSchema,
@@ -100,6 +102,7 @@ const BODIES: Partial<Record<OperationId, Json>> = {
   },
   setLimits: { wallMs: 30_000, memoryMiB: 128 },
   rotateLogKey: { rationale: 'once a year' },
+  reconcile: { dryRun: true },
   recoverLog: { dryRun: true, rationale: 'the database was restored from the backup of Monday' },
 };
 
@@ -174,6 +177,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'approval-rules': 'What a workspace asks of approvals.',
   limits: 'What a workspace allows each attempt at most.',
   evidence: 'The log that anybody can verify.',
+  reconciliation: 'Whether database, Temporal, evidence store and log agree.',
   events: 'What happens, while it happens.',
   usage: 'What was used, in sums.',
 };

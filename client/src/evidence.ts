@@ -7,6 +7,8 @@ import {
   listOf,
   type Recovery,
   RecoverySchema,
+  type Verification,
+  VerificationSchema,
 } from './answers.ts';
 import type { Transport } from './transport.ts';
 
@@ -74,6 +76,19 @@ export class Evidence {
     const path = this.#transport.inWorkspace('/evidence/recovery');
     const call = { method: 'POST', path, json: body, waitMs: EXPORT_MS } as const;
     return this.#transport.json(call, RecoverySchema);
+  }
+
+  /** How far the log is verified in the background, and what does not agree. */
+  verification(): Promise<Verification> {
+    const path = this.#transport.inWorkspace('/evidence/verification');
+    return this.#transport.json({ method: 'GET', path }, VerificationSchema);
+  }
+
+  /** Verifies now, as far as one run goes. */
+  verifyNow(): Promise<Verification> {
+    const path = this.#transport.inWorkspace('/evidence/verification');
+    const call = { method: 'POST', path, waitMs: EXPORT_MS } as const;
+    return this.#transport.json(call, VerificationSchema);
   }
 
   async #text(path: string): Promise<string> {

@@ -49,6 +49,9 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'credential.revoked',
   'evidence.frozen',
   'evidence.recovered',
+  'evidence.verification-failed',
+  'reconciliation.repaired',
+  'reconciliation.left-over',
   'log-key.rotated',
 ]);
 

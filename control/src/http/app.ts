@@ -23,6 +23,7 @@ import { ProblemError, problemResponse } from './problems.ts';
 import { publisherRoutes } from './publishers.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
 import { usageRoutes } from './usage.ts';
+import { watchRoutes } from './watch.ts';
 import { workspaceRoutes } from './workspaces.ts';
 
 const log = getLogger(['portarium', 'http']);
@@ -86,6 +87,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   limitRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
+  watchRoutes(app, context);
   eventRoutes(app, context);
   usageRoutes(app, context);
   internalRoutes(app, context);

@@ -26,6 +26,7 @@ import type {
   PolicyRecord,
 } from './records.ts';
 import type { VersionReads, VersionWrites } from './version-store.ts';
+import type { WatchReads, WatchWrites } from './watch-store.ts';
 
 export interface WorkspaceStore {
   /** Runs `query` in a read-only transaction bound to `workspace`. Sees committed state only. */
@@ -72,7 +73,8 @@ export interface ReadTransaction
     VersionReads,
     CandidateReads,
     CredentialReads,
-    LogReads {
+    LogReads,
+    WatchReads {
   /**
    * Without a version the current one that may run: of those with weights the one with the greatest; what
    * was chosen, or none where that may not run; where nobody has chosen, the newest.
@@ -199,6 +201,7 @@ export interface WriteTransaction
     CandidateWrites,
     CredentialWrites,
     LogWrites,
+    WatchWrites,
     RateWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;

@@ -15,6 +15,7 @@ import { readPluginApprovals } from './plugin-approval-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 import { readVersions } from './version-tables.ts';
+import { readWatch } from './watch-tables.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -211,6 +212,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readUsage(tx, workspace),
     ...readLog(tx, workspace),
     ...readTree(tx, workspace),
+    ...readWatch(tx, workspace),
   };
 }
 

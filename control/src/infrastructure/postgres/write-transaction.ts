@@ -16,6 +16,7 @@ import { writeRates } from './rate-tables.ts';
 import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
 import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
 import { writeVersions } from './version-tables.ts';
+import { writeWatch } from './watch-tables.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -82,6 +83,7 @@ export function writeTransaction(
     ...writeCandidates(tx, workspace, json),
     ...writeCredentials(tx, workspace),
     ...writeTree(tx, workspace, json),
+    ...writeWatch(tx, workspace, json),
   };
 }
 
