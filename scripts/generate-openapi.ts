@@ -53,6 +53,8 @@ const SHAPES: Readonly<Record<string, v.GenericSchema>> = {
   VerifyReport: VerifyReportSchema,
   LogKeys: answers.listOf(answers.LogKeySchema),
   Recovery: answers.RecoverySchema,
+  Verification: answers.VerificationSchema,
+  Reconciliation: answers.ReconciliationSchema,
   EntryProof: answers.EntryProofSchema,
   ConsistencyProof: answers.ConsistencyProofSchema,
   Usage: answers.UsageSchema,
@@ -105,6 +107,7 @@ const BODIES: Partial<Record<OperationId, Json>> = {
   setLimits: { wallMs: 30_000, memoryMiB: 128 },
   setRegulation: { regulated: true, rationale: 'records of medical devices' },
   rotateLogKey: { rationale: 'once a year' },
+  reconcile: { dryRun: true },
   recoverLog: { dryRun: true, rationale: 'the database was restored from the backup of Monday' },
 };
 
@@ -180,6 +183,7 @@ const TAGS: Readonly<Record<string, string>> = {
   limits: 'What a workspace allows each attempt at most.',
   regulation: 'Whether artifacts need a store whose locks were tried.',
   evidence: 'The log that anybody can verify.',
+  reconciliation: 'Whether database, Temporal, evidence store and log agree.',
   events: 'What happens, while it happens.',
   usage: 'What was used, in sums.',
 };

@@ -16,6 +16,7 @@ import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
 import { registerPluginRules } from './commands/plugin-rules.ts';
 import { registerPublisher } from './commands/publisher.ts';
+import { registerReconcile } from './commands/reconcile.ts';
 import { registerRegulation } from './commands/regulation.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStatus } from './commands/status.ts';
@@ -43,6 +44,7 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerRegulation,
   registerUsage,
   registerEvidence,
+  registerReconcile,
   registerReplay,
   registerKey,
   registerVault,

@@ -386,6 +386,60 @@ export const RecoverySchema = v.looseObject({
 });
 export type Recovery = v.InferOutput<typeof RecoverySchema>;
 
+/** Something that does not agree, until it does. */
+export const WatchFindingSchema = v.looseObject({
+  /** As the offline verifier has it, where it has one. */
+  rule: text,
+  message: text,
+  /** Number of the entry that it is about, where there is one. */
+  seq: v.optional(count),
+  /** Number of an entry, digest or id; absent when it is about the whole log. */
+  subject: v.optional(text),
+  foundAt: text,
+});
+export type WatchFinding = v.InferOutput<typeof WatchFindingSchema>;
+
+export const VerificationSchema = v.looseObject({
+  /** `pending` before the first look. */
+  state: v.picklist(['pending', 'verified', 'failed']),
+  size: count,
+  /** Entries, from the first, that were held against a checkpoint in the evidence store. */
+  verified: count,
+  checkedAt: v.optional(text),
+  /** Over the whole log; `at` is there while one is under way. */
+  round: v.looseObject({
+    at: v.optional(count),
+    startedAt: v.optional(text),
+    finishedAt: v.optional(text),
+  }),
+  artifacts: v.looseObject({ sampled: count, sampledAt: v.optional(text) }),
+  /** Why the log takes no entry. */
+  frozen: v.optional(v.looseObject({ reason: text, detail: text, at: text })),
+  /** The oldest first. */
+  findings: v.array(WatchFindingSchema),
+});
+export type Verification = v.InferOutput<typeof VerificationSchema>;
+
+export const ReconciliationSchema = v.looseObject({
+  /** Absent before the first. */
+  ranAt: v.optional(text),
+  dryRun: v.boolean(),
+  checks: v.array(
+    v.looseObject({
+      check: text,
+      /** Rows, workflows, artifacts or objects. */
+      looked: count,
+      /** With `dryRun`: what would be done. */
+      repaired: v.array(v.looseObject({ subject: text, repair: text })),
+      /** Why the check could not be made. */
+      failed: v.optional(text),
+    }),
+  ),
+  /** What is left over. */
+  findings: v.array(WatchFindingSchema),
+});
+export type Reconciliation = v.InferOutput<typeof ReconciliationSchema>;
+
 export const ReadinessSchema = v.looseObject({ ready: v.boolean(), reasons: v.array(text) });
 export type Readiness = v.InferOutput<typeof ReadinessSchema>;
 

@@ -11,6 +11,8 @@ import {
   RecoverySchema,
   type StoreProbe,
   StoreProbeSchema,
+  type Verification,
+  VerificationSchema,
 } from './answers.ts';
 import type { Transport } from './transport.ts';
 
@@ -124,6 +126,19 @@ export class Evidence {
   probeStore(): Promise<StoreProbe> {
     const call = { method: 'POST', path: '/v1/evidence/probes', waitMs: PROBE_MS } as const;
     return this.#transport.json(call, StoreProbeSchema);
+  }
+
+  /** How far the log is verified in the background, and what does not agree. */
+  verification(): Promise<Verification> {
+    const path = this.#transport.inWorkspace('/evidence/verification');
+    return this.#transport.json({ method: 'GET', path }, VerificationSchema);
+  }
+
+  /** Verifies now, as far as one run goes. */
+  verifyNow(): Promise<Verification> {
+    const path = this.#transport.inWorkspace('/evidence/verification');
+    const call = { method: 'POST', path, waitMs: EXPORT_MS } as const;
+    return this.#transport.json(call, VerificationSchema);
   }
 
   async #text(path: string): Promise<string> {

@@ -10,6 +10,8 @@ import {
   HealthSchema,
   type Readiness,
   ReadinessSchema,
+  type Reconciliation,
+  ReconciliationSchema,
   type Usage,
   UsageSchema,
 } from './answers.ts';
@@ -24,6 +26,9 @@ import { WorkspaceRegulation } from './regulation.ts';
 import { type ClientOptions, Transport } from './transport.ts';
 import { Limits } from './workspace-limits.ts';
 import { Keys, Workspaces } from './workspaces.ts';
+
+/** Every check of one workspace, beside the usual limit. */
+const RECONCILE_MS = 5 * 60_000;
 
 export class PortariumClient {
   /** The workspace that calls are about. */
@@ -77,6 +82,19 @@ export class PortariumClient {
   caller(): Promise<Caller> {
     const path = this.#transport.inWorkspace('/caller');
     return this.#transport.json({ method: 'GET', path }, CallerSchema);
+  }
+
+  /** What the reconciler did last, and what it could not repair. */
+  reconciliation(): Promise<Reconciliation> {
+    const path = this.#transport.inWorkspace('/reconciliation');
+    return this.#transport.json({ method: 'GET', path }, ReconciliationSchema);
+  }
+
+  /** Compares now and repairs what is safe; with `dryRun` only says what would be done. */
+  reconcile(body: { readonly dryRun: boolean }): Promise<Reconciliation> {
+    const path = this.#transport.inWorkspace('/reconciliation');
+    const call = { method: 'POST', path, json: body, waitMs: RECONCILE_MS } as const;
+    return this.#transport.json(call, ReconciliationSchema);
   }
 
   /** What was used, by day and by operation; the last 30 days when nothing is named. */

@@ -260,6 +260,14 @@ const clock = v.looseObject({
   /** Whose entry it was noticed at. */
   workspace: text,
 });
+const watched = v.looseObject({
+  workspace: text,
+  /** The first of those that are new; `more` counts the rest. */
+  findings: v.array(
+    v.looseObject({ rule: text, subject: text, message: text, seq: v.optional(count) }),
+  ),
+  more: count,
+});
 
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
@@ -301,6 +309,12 @@ export const ENTRY_DATA_SCHEMAS = {
     stateRestored: v.literal(false),
     ...person,
   }),
+  /** Background verification found something in the log of `workspace`; told once, here and there. */
+  'evidence.verification-failed': watched,
+  /** The reconciler did `repair` about `subject`, an action. */
+  'reconciliation.repaired': v.looseObject({ check: text, subject: text, repair: text }),
+  /** What the reconciler found in `workspace` and may not repair. */
+  'reconciliation.left-over': watched,
   /** `statement` is a note of both keys about each other (`key-rotation.ts`). */
   'log-key.rotated': v.looseObject({ from: text, to: text, statement: text, ...person }),
   'action.requested': requested,

@@ -50,6 +50,9 @@ export const PUBLISHED: ReadonlySet<EntryType> = new Set<EntryType>([
   'clock.stepped',
   'evidence.frozen',
   'evidence.recovered',
+  'evidence.verification-failed',
+  'reconciliation.repaired',
+  'reconciliation.left-over',
   'log-key.rotated',
 ]);
 

@@ -190,6 +190,38 @@ export const PLATFORM_LIMITS = {
   publisherKeys: 100,
 } as const;
 
+/** Limits of background verification and of the reconciler: how much of a workspace each takes at a time. */
+export const WATCH_LIMITS = {
+  /** Between two looks at the end of a log. */
+  verifyEveryMs: 10_000,
+  /** The same for logs that nothing was added to and nothing was found in. */
+  verifyIdleEveryMs: 5 * 60_000,
+  /** Entries that one step reads into memory, and steps of one verification; the next one goes on there. */
+  entriesPerStep: 2_048,
+  stepsPerRun: 16,
+  /** From the beginning of a round over a whole log to that of the next. */
+  roundHours: 24,
+  /** Artifacts of a workspace that are read again each day, from a place that nobody foresees. */
+  artifactsPerDay: 100,
+  /** Open findings about entries that each verification looks at again. */
+  recheckedFindings: 16,
+  /** Findings of a workspace that are kept, and those that one entry of evidence tells. */
+  findings: 200,
+  toldFindings: 20,
+  /** Between two reconciliations of a workspace. */
+  reconcileEveryMs: 5 * 60_000,
+  /** Rows, artifacts and objects that each check of one reconciliation looks at; the next goes on there. */
+  reconciledRows: 500,
+  /** Running workflows that are listed. */
+  listedWorkflows: 2_000,
+  /** An object that no entry names may be one that is on its way for so long. */
+  objectGraceHours: 24,
+  /** An attempt whose lease lapsed, a workflow whose action ended, an event that waits: told of after it. */
+  lapsedMs: 10 * 60_000,
+  leftOverMs: 60_000,
+  unpublishedMs: 5 * 60_000,
+} as const;
+
 /** Limits of the patterns in a plugin's schemas. */
 export const PATTERN_LIMITS = {
   /** Characters of one pattern. */

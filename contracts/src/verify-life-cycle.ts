@@ -113,7 +113,7 @@ export class LifeCycleCheck {
 }
 
 /** The state that the entry gives its action, or undefined when it stays what it was. */
-function leadsTo({ type, data }: Entry, dryRun: boolean): ActionState | undefined {
+export function leadsTo({ type, data }: Entry, dryRun: boolean): ActionState | undefined {
   if (type === 'policy.decided') {
     if (data.decision === 'deny') return 'denied';
     if (dryRun) return 'dispatched';

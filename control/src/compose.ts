@@ -24,6 +24,7 @@ import { createDirectory } from './infrastructure/postgres/directory.ts';
 import { createLogLock } from './infrastructure/postgres/log-lock.ts';
 import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
+import { createWatchMetrics } from './infrastructure/telemetry/watch-metrics.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
 import { openKvVault } from './infrastructure/vault/kv-vault.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
@@ -74,6 +75,8 @@ export async function compose(
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
   const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
+  const verificationLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'verification');
+  const reconciliationLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'reconciliation');
   const sealerStore = createWorkspaceStore(sql, ids, (alarm) => tellClock(store, alarm));
   const store: CheckedStore = createCheckedStore(sealerStore, (workspace) =>
     sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
@@ -96,6 +99,9 @@ export async function compose(
     dispatcher,
     signer: keyring.signer,
     logLock,
+    verificationLock,
+    reconciliationLock,
+    watchMetrics: createWatchMetrics(clock),
     tickets: keyring.tickets,
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
@@ -122,6 +128,8 @@ export async function compose(
         publisher.close(),
         dispatcher.close().catch(() => undefined),
         logLock.close(),
+        verificationLock.close(),
+        reconciliationLock.close(),
         sql.end({ timeout: 5 }),
       ]);
     },

@@ -198,6 +198,13 @@ export const ConfigurationSchema = v.object({
     v.optional(rate, '1000'),
     v.description('The same for all keys together in one workspace.'),
   ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'OpenTelemetry collector that metrics are sent to, by OTLP over HTTP; none without it.',
+    ),
+    v.metadata({ type: 'address' }),
+  ),
   PORTARIUM_BOOTSTRAP_FILE: v.pipe(
     v.optional(v.string()),
     v.description('Where `bootstrap` writes the first keys.'),

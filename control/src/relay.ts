@@ -1,19 +1,26 @@
 /**
- * The background work of the Control Plane: events to the bus, checkpoints over the logs, workflows
- * that a crash left unstarted. Each loop goes on after any failure and says so in the log.
+ * The background work of the Control Plane: events to the bus, checkpoints over the logs and their
+ * verification, workflows that a crash left unstarted, and the reconciler. Each loop goes on after any failure and says so in the log.
  */
 
 import { getLogger } from '@logtape/logtape';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
-import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
+import { PLATFORM_LIMITS, WATCH_LIMITS } from '@portarium/contracts/limits';
 import type { Context } from './application/context.ts';
 import { lookAtAction } from './application/look-action.ts';
 import { timeText } from './application/ports/clock.ts';
 import { LogFrozenError } from './application/ports/workspace-store.ts';
+import { reconcile, viewReconciliation } from './application/reconcile.ts';
+import {
+  DISPATCH_AGE_MS,
+  deliverDispatch,
+  reviveStalledIn,
+} from './application/reconcile-workflows.ts';
 import { resumeRotation } from './application/rotate-log-key.ts';
 import { sealLog } from './application/seal-log.ts';
 import { appendCutOff } from './application/try-module.ts';
+import { watchLog } from './application/watch-log.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
 import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
 import type { Sql } from './infrastructure/postgres/connect.ts';
@@ -30,10 +37,6 @@ const POLL_MS = 1_000;
 const SEAL_MS = 1_000;
 const FULL_SEAL_MS = 30_000;
 const SWEEP_MS = 2_000;
-/** A dispatch older than this was left behind; a younger one is still on its way. */
-const SWEEP_AGE_MS = 3_000;
-/** Until what could not be delivered, although Temporal is there, is tried again. */
-const POSTPONED_MS = 30_000;
 /** Between two looks for approvals that are out of time and actions that nobody runs. */
 const LOOK_MS = 5_000;
 /** Between two looks for idempotency keys, token buckets and uploads that are past their time. */
@@ -54,10 +57,12 @@ export function startRelay(parts: {
 }): Relay {
   const { context, sql, publisher, signals } = parts;
   const dirty = new Set<WorkspaceId>();
+  const unverified = new Set<WorkspaceId>();
   let pending = false;
   let wake: () => void = () => {};
   const unsubscribe = signals.onCommit((workspace) => {
     dirty.add(workspace);
+    unverified.add(workspace);
     pending = true;
     wake();
   });
@@ -79,6 +84,7 @@ export function startRelay(parts: {
       };
     });
   let lastFullSeal = 0;
+  let lastFullVerification = Number.NEGATIVE_INFINITY;
   const loops = [
     loop(
       'publish',
@@ -92,8 +98,7 @@ export function startRelay(parts: {
       'seal',
       async () => {
         if (context.clock.nowMs() - lastFullSeal >= FULL_SEAL_MS) {
-          for (const workspace of await context.directory.listWorkspaces()) dirty.add(workspace.id);
-          dirty.add(INSTANCE_WORKSPACE);
+          for (const workspace of await everyLog(context)) dirty.add(workspace);
           lastFullSeal = context.clock.nowMs();
           await resumeRotation(context);
         }
@@ -112,6 +117,36 @@ export function startRelay(parts: {
     loop('sweep', () => sweep(context), sleeper(SWEEP_MS)),
     loop('expire', () => expireApprovals(context), sleeper(LOOK_MS)),
     loop('revive', () => reviveStalled(context), sleeper(LOOK_MS)),
+    loop(
+      'verify',
+      async () => {
+        const nowMs = context.clock.nowMs();
+        if (nowMs - lastFullVerification >= WATCH_LIMITS.verifyIdleEveryMs) {
+          for (const workspace of await everyLog(context)) unverified.add(workspace);
+          lastFullVerification = nowMs;
+        }
+        await forEach([...unverified], async (workspace) => {
+          unverified.delete(workspace);
+          if (context.stopping.aborted) return;
+          // A failure of the store is no finding: it is looked at again with all.
+          if (await watchLog(context, workspace)) unverified.add(workspace);
+        });
+      },
+      sleeper(WATCH_LIMITS.verifyEveryMs),
+    ),
+    loop(
+      'reconcile',
+      async () => {
+        await forEach(await everyLog(context), async (workspace) => {
+          if (context.stopping.aborted) return;
+          const { ranAt } = await viewReconciliation(context, workspace);
+          const sinceMs = context.clock.nowMs() - Date.parse(ranAt ?? '');
+          // Another replica may have been here.
+          if (!(sinceMs < WATCH_LIMITS.reconcileEveryMs / 2)) await reconcile(context, workspace);
+        });
+      },
+      sleeper(WATCH_LIMITS.reconcileEveryMs),
+    ),
     loop(
       'forget',
       async () => {
@@ -182,21 +217,11 @@ function byWorkspace(events: readonly OutboxEvent[]): Map<string, OutboxEvent[]>
 }
 
 /** Delivers what was committed and never reached Temporal: workflows to start, wake-ups to tell. */
-export async function sweep(context: Context, olderThanMs = SWEEP_AGE_MS): Promise<void> {
+export async function sweep(context: Context, olderThanMs = DISPATCH_AGE_MS): Promise<void> {
   const due = await context.directory.dueDispatches(olderThanMs);
   // An outage delays nothing: what waits is told when Temporal is back.
   if (due.length > 0) await context.dispatcher.ping();
-  await forEach(due, async ({ workspace, action, wake }) => {
-    try {
-      if (wake === null) await context.dispatcher.start(workspace, action, true);
-      else await context.dispatcher.wake(workspace, action, wake);
-    } catch (error) {
-      await context.directory.postpone(action, wake, POSTPONED_MS);
-      throw error;
-    }
-    await context.directory.dispatched(action, wake);
-    log.info('told Temporal of {action}, which a crash or an outage had left behind', { action });
-  });
+  await forEach(due, (each) => deliverDispatch(context, each));
 }
 
 /** Does the work for each item, whatever becomes of the others, and says what failed. */
@@ -224,23 +249,16 @@ export async function expireApprovals(context: Context): Promise<void> {
   });
 }
 
-/**
- * Starts the workflows of actions that should be running and that no host has held for a while: one
- * whose workflow was ended from outside would wait for ever. Looks itself as well: a stranger's workflow
- * under the action's id would never ask.
- */
-export async function reviveStalled(
-  context: Context,
-  stalledMs: number = PLATFORM_LIMITS.stalledMs,
-): Promise<void> {
-  const at = timeText(context.clock.nowMs());
-  await forEach(await context.directory.listWorkspaces(), async ({ id: workspace }) => {
-    const stalled = await context.store.read(workspace, (tx) => tx.stalledActions(at, stalledMs));
-    await forEach(stalled, async (action) => {
-      const { next } = await lookAtAction(context, workspace, action);
-      if (next === 'run') await context.dispatcher.start(workspace, action, true);
-    });
-  });
+/** The reconciler's quickest check, for every workspace: actions that should be running and stand still. */
+export async function reviveStalled(context: Context, stalledMs?: number): Promise<void> {
+  await forEach(await context.directory.listWorkspaces(), ({ id }) =>
+    reviveStalledIn(context, id, stalledMs),
+  );
+}
+
+/** Every log of the instance, its own first. */
+async function everyLog(context: Pick<Context, 'directory'>): Promise<readonly WorkspaceId[]> {
+  return [INSTANCE_WORKSPACE, ...(await context.directory.listWorkspaces()).map(({ id }) => id)];
 }
 
 /** Modules of uploads that a stop of the Control Plane cut off; that a host may have tried them is on record then. */

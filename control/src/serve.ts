@@ -6,9 +6,10 @@ import { lookAtAction } from './application/look-action.ts';
 import { type Composed, cacheFolder, compose } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
-import { assertNoneFrozen } from './http/health.ts';
+import { assertNoneFrozen, assertVerified } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
+import { startMetrics } from './infrastructure/telemetry/metrics.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';
 import { startRelay } from './relay.ts';
@@ -28,6 +29,8 @@ export async function serve(
   configuration: Configuration,
   roles: ReadonlySet<Role>,
 ): Promise<RunningControlPlane> {
+  const endpoint = configuration.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const telemetry = endpoint === undefined ? undefined : startMetrics(endpoint);
   const composed = await compose(configuration);
   let stopping = false;
   const isStopping = () => stopping;
@@ -42,6 +45,7 @@ export async function serve(
       await server?.stop();
       await Promise.all([worker?.stop(), relay?.stop()]);
       await composed.close();
+      await telemetry?.close();
     },
   };
 }
@@ -69,6 +73,7 @@ async function serveHttp(
       nats: () => publisher.ping(),
       vault: () => context.vault.ping(),
       'evidence-log': () => assertNoneFrozen(context),
+      'evidence-verification': () => assertVerified(context),
     },
     rates: ratesOf(configuration),
     console: folder === undefined ? undefined : await readConsoleFiles(folder),

@@ -1,5 +1,5 @@
 /**
- * `portarium evidence export|key|checkpoint|rotate-key|recover|verify`. Side effects: `export` writes one file;
+ * `portarium evidence export|key|checkpoint|status|rotate-key|recover|verify`. Side effects: `export` writes one file;
  * `verify` only reads, needs no network and no running system.
  */
 import { existsSync, statSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { readArgument, readInputFile, readTextFile } from '../read-argument.ts';
 import { pinOption, readPin } from '../read-pin.ts';
 import { recoveryText } from '../recovery-text.ts';
 import { UsageError } from '../usage-error.ts';
+import { verificationText } from '../verification-text.ts';
 import { verifyText } from '../verify-text.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -30,6 +31,10 @@ interface ExportOptions extends ConnectionOptions {
   readonly bodies: boolean;
   readonly out: string;
   readonly force?: true;
+}
+
+interface StatusOptions extends ConnectionOptions {
+  readonly now?: true;
 }
 
 interface RotateOptions extends ConnectionOptions {
@@ -85,6 +90,13 @@ export function registerEvidence(program: Command): void {
   ).action(checkpoint);
   connectionOptions(
     evidence
+      .command('status')
+      .description('say how far the log is verified in the background, and what does not agree')
+      .option('--now', 'verify now, with a sample of the artifacts, before it is said')
+      .addHelpText('after', '\nExit codes: 0 nothing was found, 1 something was.'),
+  ).action(status);
+  connectionOptions(
+    evidence
       .command('rotate-key')
       .description('have checkpoints signed with a new key, which the old one hands over to')
       .requiredOption('--rationale <text>', 'why; it stands in the log of the instance'),
@@ -136,6 +148,14 @@ async function checkpoint(options: ConnectionOptions): Promise<void> {
   if (options.json) return printJson({ checkpoint: note });
   print(note.replace(/\n$/, ''));
   tell('Keep it: --since FILE then finds a log that was cut, forked or rewritten.');
+}
+
+async function status(options: StatusOptions): Promise<void> {
+  const { evidence } = connect(options);
+  const seen = await (options.now ? evidence.verifyNow() : evidence.verification());
+  process.exitCode = seen.state === 'failed' || seen.frozen ? EXIT_CODES.failed : EXIT_CODES.ok;
+  if (options.json) return printJson(seen);
+  print(verificationText(seen));
 }
 
 async function rotateKey(options: RotateOptions): Promise<void> {

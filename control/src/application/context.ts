@@ -17,6 +17,7 @@ import type {
 } from './ports/outside.ts';
 import type { RateTokens } from './ports/rate-tokens.ts';
 import type { Vault } from './ports/vault.ts';
+import type { WatchMetrics } from './ports/watch-metrics.ts';
 import type { WorkspaceStore } from './ports/workspace-store.ts';
 
 export interface Context {
@@ -32,6 +33,10 @@ export interface Context {
   readonly dispatcher: Dispatcher;
   readonly signer: LogSigner;
   readonly logLock: LogLock;
+  /** One verification, and one reconciliation, of a workspace at a time. */
+  readonly verificationLock: LogLock;
+  readonly reconciliationLock: LogLock;
+  readonly watchMetrics: WatchMetrics;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
   readonly idempotencyKeys: IdempotencyKeys;

@@ -9,6 +9,7 @@ import { ratesOf } from '../configuration.ts';
 import { createApp } from '../http/app.ts';
 import { assertNoneFrozen } from '../http/health.ts';
 import { connect, type Sql } from '../infrastructure/postgres/connect.ts';
+import { asOwner } from '../testing/as-owner.ts';
 import { fillLog } from '../testing/fill-log.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
@@ -47,23 +48,9 @@ async function sealedLog(entries = 300): Promise<{ workspace: WorkspaceId; size:
   return { workspace, size: record?.size ?? 0 };
 }
 
-/** The owner of the database with the append-only triggers out of the way. */
-async function asOwner(workspace: WorkspaceId, change: (sql: Sql) => Promise<void>): Promise<void> {
-  const tables = ['log_entries', 'log_heads', 'log_nodes'];
-  await owner`SET search_path TO portarium`;
-  await owner`SELECT set_config('portarium.workspace', ${workspace}, false)`;
-  for (const table of tables) await owner`ALTER TABLE ${owner(table)} DISABLE TRIGGER USER`;
-  try {
-    await change(owner);
-  } finally {
-    for (const table of tables) await owner`ALTER TABLE ${owner(table)} ENABLE TRIGGER USER`;
-    await owner`ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_not_frozen`;
-  }
-}
-
 /** The log as it was when it had `size` entries, checkpoint and all: a restored backup. */
 async function rollBack(workspace: WorkspaceId, size: number): Promise<void> {
-  await asOwner(workspace, async (sql) => {
+  await asOwner(owner, workspace, async (sql) => {
     await sql`DELETE FROM log_entries WHERE workspace_id = ${workspace} AND seq >= ${size}`;
     await sql`DELETE FROM log_nodes WHERE workspace_id = ${workspace}`;
     await sql`DELETE FROM log_checkpoints WHERE workspace_id = ${workspace}`;
@@ -200,7 +187,7 @@ test('a rolled-back database that went on is a fork: found, frozen, and not heal
 test('a rewritten past with all hashes, tiles and checkpoint made anew contradicts the stored checkpoint', async () => {
   const { workspace, size } = await sealedLog(20);
   const kept = (await context.store.read(workspace, (tx) => tx.checkpoint()))?.note ?? '';
-  await asOwner(workspace, async (sql) => {
+  await asOwner(owner, workspace, async (sql) => {
     const rows =
       await sql`SELECT seq, bytes FROM log_entries WHERE workspace_id = ${workspace} ORDER BY seq`;
     let prev: string | null = null;
@@ -226,14 +213,14 @@ test('a rewritten past with all hashes, tiles and checkpoint made anew contradic
 test('one entry that was changed, or put in without its hash, is never signed over', async () => {
   const changed = await sealedLog(10);
   await fillLog(context, changed.workspace, 5);
-  await asOwner(changed.workspace, async (sql) => {
+  await asOwner(owner, changed.workspace, async (sql) => {
     await sql`UPDATE log_entries SET bytes = convert_to(replace(convert_from(bytes, 'UTF8'), 'filled', 'forged'), 'UTF8') WHERE workspace_id = ${changed.workspace} AND seq = ${changed.size + 2}`;
   });
   expect(await reasonOf(sealLog(restarted(), changed.workspace))).toContain(
     `(altered): the bytes of entry ${changed.size + 2} have another hash`,
   );
   const inserted = await sealedLog(10);
-  await asOwner(inserted.workspace, async (sql) => {
+  await asOwner(owner, inserted.workspace, async (sql) => {
     const bytes = new TextEncoder().encode(`{"prev":null,"seq":${inserted.size}}`);
     const hash = await entryHash(bytes);
     await sql`INSERT INTO log_entries (workspace_id, seq, hash, type, bytes) VALUES (${inserted.workspace}, ${inserted.size}, ${hash}, 'key.created', ${Buffer.from(bytes)})`;
@@ -248,7 +235,7 @@ test('a log cut below its own checkpoint is frozen, although the evidence store 
   const { workspace, size } = await sealedLog(10);
   await fillLog(context, workspace, 5);
   await sealLog(restarted(), workspace);
-  await asOwner(workspace, async (sql) => {
+  await asOwner(owner, workspace, async (sql) => {
     await sql`DELETE FROM log_entries WHERE workspace_id = ${workspace} AND seq >= ${size + 2}`;
     await sql`UPDATE log_heads SET size = ${size + 2} WHERE workspace_id = ${workspace}`;
   });
@@ -300,7 +287,7 @@ test('an object that is no checkpoint of ours stops nothing', async () => {
 test('a log that an older release signed gets its tiles, and goes on', async () => {
   const { workspace, size } = await sealedLog(300);
   // As it was before there were tiles.
-  await asOwner(workspace, async (sql) => {
+  await asOwner(owner, workspace, async (sql) => {
     await sql`DELETE FROM log_nodes WHERE workspace_id = ${workspace}`;
     await sql`UPDATE log_checkpoints SET tiled = 0, stored_size = 0, stored_at = NULL WHERE workspace_id = ${workspace}`;
   });

@@ -11,6 +11,7 @@ import { PluginsPage } from './pages/plugins-page.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { Heading } from './parts/heading.tsx';
 import { Link } from './parts/link.tsx';
+import { VerificationBanner } from './parts/verification-banner.tsx';
 import { address, hrefOf, navigate, type Place, placeOf } from './router.ts';
 import { may, type Session, session, signOut } from './session.ts';
 
@@ -42,6 +43,7 @@ export function App() {
       </a>
       <Side session={current} place={place} />
       <main id="main">
+        <VerificationBanner />
         <Page session={current} place={place} />
       </main>
     </>

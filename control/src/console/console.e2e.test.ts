@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,7 +124,15 @@ async function broken(page: Page): Promise<string[]> {
 }
 
 /** Pictures that the documents show. */
-const SHOWN = ['overview', 'action', 'approval', 'plugin', 'approvals-dark', 'approvals-phone'];
+const SHOWN = [
+  'overview',
+  'action',
+  'approval',
+  'plugin',
+  'approvals-dark',
+  'approvals-phone',
+  'verification',
+];
 
 /** As text that any browser shows: an SVG around a JPEG. */
 async function picture(page: Page, name: string): Promise<void> {
@@ -472,6 +488,36 @@ test('the console runs nothing from elsewhere, and its first load has 60 kB at m
   expect(immutable.headers.get('cache-control')).toContain('immutable');
   expect(immutable.headers.get('content-encoding')).toBe('br');
 }, 60_000);
+
+test('evidence that does not agree is said in red on every page, until it agrees again', async () => {
+  const artifacts = join(folder, 'data', 'evidence', stack.workspace, 'sha256');
+  const [name = ''] = readdirSync(artifacts).filter((each) => /^[0-9a-f]{64}$/.test(each));
+  const verify = () =>
+    call<{ state: string }>('operator', 'POST', '/evidence/verification', undefined);
+  await using page = await signedIn('auditor');
+  await page.context().addInitScript(AXE);
+  const banner = page.getByRole('alert', { name: 'Verification of evidence' });
+  expect((await verify()).state).toBe('verified');
+  expect(await banner.count()).toBe(0);
+  renameSync(join(artifacts, name), join(artifacts, `${name}.part`));
+  try {
+    expect((await verify()).state).toBe('failed');
+    // By the event: nobody loads the page again.
+    await banner.getByText('artifact.missing').waitFor();
+    await picture(page, 'verification');
+    await page.reload();
+    await banner.getByText('artifact.missing').waitFor();
+    expect(await broken(page)).toEqual([]);
+    await using other = await signedIn('approver', { dark: true, phone: true });
+    await other.getByText('The evidence of this workspace does not verify.').waitFor();
+  } finally {
+    renameSync(join(artifacts, `${name}.part`), join(artifacts, name));
+  }
+  expect((await verify()).state).toBe('verified');
+  await page.reload();
+  await page.getByRole('heading', { level: 1 }).waitFor();
+  expect(await banner.count()).toBe(0);
+}, 120_000);
 
 test('no page complained of anything on the way', () => {
   expect(complaints).toEqual([]);

@@ -24,6 +24,7 @@ import { publisherRoutes } from './publishers.ts';
 import { RateLimiter, type RateVerdict, rateHeaders } from './rate-limiter.ts';
 import { regulationRoutes } from './regulation.ts';
 import { usageRoutes } from './usage.ts';
+import { watchRoutes } from './watch.ts';
 import { workspaceRoutes } from './workspaces.ts';
 
 const log = getLogger(['portarium', 'http']);
@@ -88,6 +89,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   regulationRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
+  watchRoutes(app, context);
   eventRoutes(app, context);
   usageRoutes(app, context);
   internalRoutes(app, context);

@@ -1,6 +1,7 @@
 /** Liveness, readiness with reasons, and what is running. No authentication, no tenant data. */
 import type { Context } from '../application/context.ts';
 import { frozenLogs } from '../application/frozen-logs.ts';
+import { logsWithFindings } from '../application/view-verification.ts';
 import type { Api } from './api.ts';
 
 export interface HealthProbes {
@@ -46,6 +47,12 @@ export async function assertNoneFrozen(
 ): Promise<void> {
   const { length } = await frozenLogs(context);
   if (length > 0) throw new ConditionError(`frozen: ${length} (evidence.rolled-back)`);
+}
+
+/** @throws ConditionError that counts the logs in which background verification found something */
+export async function assertVerified(context: Pick<Context, 'store' | 'directory'>): Promise<void> {
+  const { length } = await logsWithFindings(context);
+  if (length > 0) throw new ConditionError(`findings in: ${length} (portarium evidence status)`);
 }
 
 async function failures(probes: Readonly<Record<string, () => Promise<void>>>): Promise<string[]> {

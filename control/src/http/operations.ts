@@ -30,6 +30,7 @@ import {
 import { RevokePublisherSchema, TrustPublisherSchema } from '../application/manage-publishers.ts';
 import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { QuarantineSchema } from '../application/quarantine-version.ts';
+import { ReconcileSchema } from '../application/reconcile.ts';
 import { RecoverSchema } from '../application/recover-log.ts';
 import { RegulationSchema } from '../application/regulated-retention.ts';
 import { RequestActionSchema } from '../application/request-action.ts';
@@ -687,6 +688,43 @@ export const OPERATIONS = {
     instanceLog: true,
     answers: { 200: 'Recovery' },
     errors: ['conflict'],
+  },
+  getVerification: {
+    id: 'getVerification',
+    method: 'get',
+    path: `${WS}/evidence/verification`,
+    permission: 'evidence.read',
+    summary: 'Read how far the log is verified in the background, and what does not agree',
+    instanceLog: true,
+    answers: { 200: 'Verification' },
+  },
+  verifyNow: {
+    id: 'verifyNow',
+    method: 'post',
+    path: `${WS}/evidence/verification`,
+    permission: 'evidence.verify',
+    summary: 'Verify the log now, as far as one run goes, with a sample of its artifacts',
+    instanceLog: true,
+    answers: { 200: 'Verification' },
+  },
+  getReconciliation: {
+    id: 'getReconciliation',
+    method: 'get',
+    path: `${WS}/reconciliation`,
+    permission: 'reconciliation.read',
+    summary: 'Read what the reconciler did last, and what it could not repair',
+    instanceLog: true,
+    answers: { 200: 'Reconciliation' },
+  },
+  reconcile: {
+    id: 'reconcile',
+    method: 'post',
+    path: `${WS}/reconciliation`,
+    permission: 'reconciliation.run',
+    summary: 'Compare database, Temporal, evidence store and log now, and repair what is safe',
+    body: ReconcileSchema,
+    instanceLog: true,
+    answers: { 200: 'Reconciliation' },
   },
   exportEvidence: {
     id: 'exportEvidence',

@@ -175,6 +175,27 @@ export function objectStoreContract(
     expect(await store.getLog(OTHER, 'tile/0/000')).toBeUndefined();
   });
 
+  test(`${what} lists artifacts by digest, in pages, with the time that they were written`, async () => {
+    const store = await (await under()).open();
+    const mine = `listing-${crypto.randomUUID().slice(0, 8)}` as WorkspaceId;
+    expect(await store.listArtifacts(mine, '', 10)).toEqual([]);
+    const beforeMs = Date.now();
+    const digests: Digest[] = [];
+    for (const retention of ['operational', 'compliance', 'forensic', 'compliance'] as const) {
+      digests.push(await store.put(mine, utf8(`listed ${digests.length}`), retention));
+    }
+    digests.sort();
+    const all = await store.listArtifacts(mine, '', 10);
+    expect(all.map(({ digest }) => digest)).toEqual(digests);
+    for (const { writtenMs } of all) expect(Math.abs(writtenMs - beforeMs)).toBeLessThan(20_000);
+    const second = await store.listArtifacts(mine, digests[1] ?? '', 1);
+    expect(second.map(({ digest }) => digest)).toEqual(digests.slice(2, 3));
+    expect(await store.listArtifacts(mine, digests[3] ?? '', 10)).toEqual([]);
+    expect(await store.listArtifacts(OTHER, '', 10)).not.toContainEqual(
+      expect.objectContaining({ digest: digests[0] }),
+    );
+  });
+
   test(`${what} lists the names of a folder in order, and nothing that it keeps beside`, async () => {
     const store = await (await under()).open();
     for (const name of ['003', '001', '002']) {

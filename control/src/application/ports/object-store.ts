@@ -13,6 +13,12 @@ export interface ArtifactLock {
   readonly held: boolean;
 }
 
+export interface ListedArtifact {
+  readonly digest: Digest;
+  /** When it was written, by the store's own clock. */
+  readonly writtenMs: number;
+}
+
 /** What became of an artifact that was to go. */
 export type Removal =
   | { readonly outcome: 'removed' | 'absent' }
@@ -43,6 +49,12 @@ export interface ObjectStore {
   setHold(workspace: WorkspaceId, digest: Digest, held: boolean): Promise<void>;
   /** Removes an artifact for good, unless retention or hold forbid it at that instant. */
   remove(workspace: WorkspaceId, digest: Digest): Promise<Removal>;
+  /** Artifacts by ascending digest behind `after`, at most `limit`; in whichever classes they are kept. */
+  listArtifacts(
+    workspace: WorkspaceId,
+    after: string,
+    limit: number,
+  ): Promise<readonly ListedArtifact[]>;
   /**
    * Writes an object of the log once, under the strictest retention. `path` has names of lowercase letters,
    * digits and `.-_`, separated by `/`. The same bytes again change nothing. Rejects with `InfraError` when

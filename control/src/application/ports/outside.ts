@@ -59,6 +59,15 @@ export interface Dispatcher {
    * Rejects when Temporal is away.
    */
   admit(workspace: WorkspaceId, plugin: PluginId): Promise<void>;
+  /** Whether a workflow runs under the action's id. Rejects when Temporal is away. */
+  isRunning(action: ActionId): Promise<boolean>;
+  /** Ends the workflow under the action's id at once, if one runs. Rejects when Temporal is away. */
+  terminate(action: ActionId, reason: string): Promise<void>;
+  /**
+   * Actions whose workflows run, at most `limit`. It may lag behind by seconds: ask {@link isRunning} before
+   * anything is done about one. Rejects when Temporal is away.
+   */
+  listRunning(limit: number): Promise<ReadonlySet<ActionId>>;
   ping(): Promise<void>;
 }
 

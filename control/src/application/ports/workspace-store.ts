@@ -28,6 +28,7 @@ import type {
 } from './records.ts';
 import type { RegulationReads, RegulationWrites } from './regulation-store.ts';
 import type { VersionReads, VersionWrites } from './version-store.ts';
+import type { WatchReads, WatchWrites } from './watch-store.ts';
 
 export interface WorkspaceStore {
   /** Runs `query` in a read-only transaction bound to `workspace`. Sees committed state only. */
@@ -76,7 +77,8 @@ export interface ReadTransaction
     CandidateReads,
     CredentialReads,
     LogReads,
-    MigrationReads {
+    MigrationReads,
+    WatchReads {
   /**
    * Without a version the current one that may run: of those with weights the one with the greatest; what
    * was chosen, or none where that may not run; where nobody has chosen, the newest.
@@ -205,6 +207,7 @@ export interface WriteTransaction
     CredentialWrites,
     LogWrites,
     MigrationWrites,
+    WatchWrites,
     RateWrites {
   /** @returns false when the id is taken */
   insertWorkspace(workspace: WorkspaceRecord): Promise<boolean>;

@@ -2,12 +2,16 @@
  * `ObjectStore` in a directory: `<workspace>/sha256/<hex>` and `<workspace>/log/<path>`, read-only files, a
  * sidecar with the lock. No method here deletes what is locked; an operating-system administrator can.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { Clock } from '../../application/ports/clock.ts';
-import type { ObjectStore, RetentionOf } from '../../application/ports/object-store.ts';
+import type {
+  ListedArtifact,
+  ObjectStore,
+  RetentionOf,
+} from '../../application/ports/object-store.ts';
 import { openDirectoryProbe } from './directory-probe.ts';
 import {
   BESIDE,
@@ -22,6 +26,19 @@ import {
 import { artifactKey, logKey } from './object-key.ts';
 import { otherBytes } from './other-bytes.ts';
 import { classRetention, slackOf } from './retention.ts';
+
+/** The name of an artifact's file. */
+const HEX = /^[0-9a-f]{64}$/;
+
+/** Of a folder that is not there: none. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return [];
+    throw unreadable(folder, error);
+  }
+}
 
 export function createDirectoryStore(
   root: string,
@@ -64,6 +81,19 @@ export function createDirectoryStore(
 
     remove: (workspace, digest) => removeFile(pathOf(workspace, digest), clock.nowMs()),
 
+    async listArtifacts(workspace, after, limit) {
+      const folder = dirname(pathOf(workspace, 'sha256:x' as Digest));
+      const artifacts: ListedArtifact[] = [];
+      for (const name of (await namesIn(folder)).filter((each) => HEX.test(each)).sort()) {
+        const digest: Digest = `sha256:${name}`;
+        if (digest <= after) continue;
+        if (artifacts.length === limit) break;
+        const found = await stat(join(folder, name)).catch(() => undefined);
+        if (found) artifacts.push({ digest, writtenMs: found.mtimeMs });
+      }
+      return artifacts;
+    },
+
     async putLog(workspace, path, bytes) {
       const file = join(root, logKey(workspace, path));
       const ms = await retentionOf(workspace, 'forensic');
@@ -77,14 +107,11 @@ export function createDirectoryStore(
     getLog: async (workspace, path) => readWhole(join(root, logKey(workspace, path))),
 
     async listLog(workspace, folder, limit) {
-      const path = join(root, logKey(workspace, folder));
-      try {
-        const names = (await readdir(path)).filter((name) => !BESIDE.test(name));
-        return names.sort().slice(0, limit);
-      } catch (error) {
-        if ((error as { code?: string }).code === 'ENOENT') return [];
-        throw unreadable(folder, error);
-      }
+      const names = await namesIn(join(root, logKey(workspace, folder)));
+      return names
+        .filter((name) => !BESIDE.test(name))
+        .sort()
+        .slice(0, limit);
     },
 
     async ping() {

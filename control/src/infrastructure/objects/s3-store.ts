@@ -43,6 +43,14 @@ export interface S3StoreOptions extends S3Options {
 
 /** The likeliest first: a miss costs a request each. */
 const READ_ORDER: readonly RetentionClass[] = ['compliance', 'operational', 'forensic'];
+/** What a listing without versions yields. */
+interface ListedObject {
+  readonly name?: string;
+  readonly lastModified?: Date;
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
 /** Of two that create the same object at once S3 may refuse both; a disposal may take it away in between. */
 const PUT_TRIES = 5;
 
@@ -158,6 +166,28 @@ export async function openS3Store(
         if (lock && lock.untilMs > clock.nowMs()) return { outcome: 'kept', why: 'retention' };
       }
       return removeAll(s3, [...kept, ...all.filter(({ marker }) => marker)]);
+    },
+
+    async listArtifacts(workspace, after, limit) {
+      const prefix = artifactKey(workspace, 'sha256:' as Digest);
+      const behind = after === '' ? '' : artifactKey(workspace, after as Digest);
+      const written = new Map<Digest, number>();
+      for (const retention of RETENTION_CLASSES) {
+        await s3.call(`the artifacts of ${workspace}`, async () => {
+          let left = limit;
+          const listed = s3.client.listObjectsV2(buckets[retention], prefix, true, behind);
+          for await (const item of listed as AsyncIterable<ListedObject>) {
+            const digest: Digest = `sha256:${(item.name ?? '').slice(prefix.length)}`;
+            const ms = item.lastModified?.getTime() ?? 0;
+            if (--left < 0) break;
+            if (DIGEST.test(digest)) written.set(digest, Math.max(ms, written.get(digest) ?? 0));
+          }
+        });
+      }
+      return [...written]
+        .map(([digest, writtenMs]) => ({ digest, writtenMs }))
+        .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+        .slice(0, limit);
     },
 
     async putLog(workspace, path, bytes) {

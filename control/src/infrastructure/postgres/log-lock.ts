@@ -7,20 +7,29 @@ import type { LogLock } from '../../application/ports/log-lock.ts';
 import { InfraError } from '../../application/ports/workspace-store.ts';
 import { connect, toInfraError } from './connect.ts';
 
-/** Sealers at work in one process. */
+/** Holders at work in one process. */
 const CONNECTIONS = 4;
 
-export function createLogLock(url: string): LogLock & { close(): Promise<void> } {
-  const sql = connect(url, { max: CONNECTIONS, name: 'portarium-sealer' });
+/** What a lock is held for; each purpose has its own. */
+export type LockPurpose = 'log' | 'verification' | 'reconciliation';
+
+export function createLogLock(
+  url: string,
+  purpose: LockPurpose = 'log',
+): LogLock & { close(): Promise<void> } {
+  const sql = connect(url, { max: CONNECTIONS, name: `portarium-${purpose}-lock` });
   /** In this process they stand in line without a connection. */
   const lines = new Map<WorkspaceId, Promise<unknown>>();
 
   async function withLock<T>(workspace: WorkspaceId, work: () => Promise<T>): Promise<T> {
-    const name = `portarium/log/${workspace}`;
+    const name = `portarium/${purpose}/${workspace}`;
     const connection = await sql.reserve().catch((error) => Promise.reject(toInfraError(error)));
     try {
       await connection`SELECT pg_advisory_lock(hashtextextended(${name}, 0))`.catch((cause) => {
-        throw new InfraError(`the log of ${workspace} is being sealed`, { retryable: true, cause });
+        throw new InfraError(`the ${purpose} of ${workspace} is somebody else’s for now`, {
+          retryable: true,
+          cause,
+        });
       });
       try {
         return await work();

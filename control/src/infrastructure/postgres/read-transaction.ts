@@ -17,6 +17,7 @@ import { readRegulation } from './regulation-tables.ts';
 import { actionOf, attemptOf, currentOf, grantOf, logEntryOf, pluginOf, policyOf } from './rows.ts';
 import { readUsage } from './usage-tables.ts';
 import { readVersions } from './version-tables.ts';
+import { readWatch } from './watch-tables.ts';
 
 export const PLUGIN_COLUMNS = [
   'id',
@@ -215,6 +216,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readLog(tx, workspace),
     ...readTree(tx, workspace),
     ...readMigrations(tx),
+    ...readWatch(tx, workspace),
   };
 }
 

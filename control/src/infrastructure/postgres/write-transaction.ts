@@ -18,6 +18,7 @@ import { ACTION_COLUMNS, readTransaction } from './read-transaction.ts';
 import { writeRegulation } from './regulation-tables.ts';
 import { actionOf, currentOf, grantOf, type JsonParameter } from './rows.ts';
 import { writeVersions } from './version-tables.ts';
+import { writeWatch } from './watch-tables.ts';
 
 // The driver types JSON parameters more narrowly than our readonly records.
 type Json = Parameters<TransactionSql['json']>[0];
@@ -86,6 +87,7 @@ export function writeTransaction(
     ...writeCredentials(tx, workspace),
     ...writeTree(tx, workspace, json),
     ...writeMigrations(tx),
+    ...writeWatch(tx, workspace, json),
   };
 }
 

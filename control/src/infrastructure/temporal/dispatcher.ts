@@ -1,4 +1,5 @@
 /** Starts and wakes the workflows of actions and uploads; a workflow's id is theirs, so twice is once. */
+import { type ActionId, ActionIdSchema } from '@portarium/contracts/ids';
 import type { CandidateDispatch, Dispatch } from '@portarium/contracts/internal-api';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import {
@@ -8,6 +9,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
+import * as v from 'valibot';
 import type { Dispatcher } from '../../application/ports/outside.ts';
 
 export const CONTROL_TASK_QUEUE = 'control';
@@ -21,6 +23,8 @@ export interface TemporalDispatcher extends Dispatcher {
 
 const PING_DEADLINE_MS = 2_000;
 const START_DEADLINE_MS = 5_000;
+/** Nobody waits for what the reconciler asks. */
+const LOOK_DEADLINE_MS = 30_000;
 const GRPC_NOT_FOUND = 5;
 
 /** Connects lazily, so that the API serves while Temporal is away. */
@@ -30,9 +34,9 @@ export function createDispatcher(address: string, namespace: string): TemporalDi
   const closing = new AbortController();
   const pending = new Set<Promise<unknown>>();
   /** A call that ends in time, and at once when the connection is closed under it. */
-  const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
+  const inTime = async <T>(work: () => Promise<T>, ms = START_DEADLINE_MS): Promise<T> => {
     const call = connection.withAbortSignal(closing.signal, () =>
-      connection.withDeadline(Date.now() + START_DEADLINE_MS, work),
+      connection.withDeadline(Date.now() + ms, work),
     );
     pending.add(call);
     return call.finally(() => pending.delete(call));
@@ -79,6 +83,35 @@ export function createDispatcher(address: string, namespace: string): TemporalDi
           args: [dispatch],
         }),
       );
+    },
+    async isRunning(action) {
+      try {
+        const describe = () => client.workflow.getHandle(action).describe();
+        const { status } = await inTime(describe, LOOK_DEADLINE_MS);
+        return status.name === 'RUNNING';
+      } catch (error) {
+        if (isGone(error)) return false;
+        throw error;
+      }
+    },
+    async terminate(action, reason) {
+      try {
+        await inTime(() => client.workflow.getHandle(action).terminate(reason), LOOK_DEADLINE_MS);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    },
+    async listRunning(limit) {
+      const query = `WorkflowType = '${WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'`;
+      const actions = new Set<ActionId>();
+      return inTime(async () => {
+        for await (const { workflowId } of client.workflow.list({ query, pageSize: 1_000 })) {
+          if (actions.size >= limit) break;
+          const id = v.safeParse(ActionIdSchema, workflowId);
+          if (id.success) actions.add(id.output);
+        }
+        return actions;
+      }, LOOK_DEADLINE_MS);
     },
     async ping() {
       await connection.withDeadline(Date.now() + PING_DEADLINE_MS, () =>

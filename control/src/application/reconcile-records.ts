@@ -1,0 +1,145 @@
+/** State, events and artifacts against the log: what differs is told, and never changed. */
+import { parseStrictJson } from '@portarium/contracts/canonical-json';
+import type { Digest } from '@portarium/contracts/digest';
+import { type Entry, EntrySchema } from '@portarium/contracts/evidence-entry';
+import type { ActionId } from '@portarium/contracts/ids';
+import { WATCH_LIMITS } from '@portarium/contracts/limits';
+import { stateOfStory } from '@portarium/contracts/state-of-story';
+import * as v from 'valibot';
+import { isDisposed } from './is-disposed.ts';
+import { timeText } from './ports/clock.ts';
+import type { ActionRecord } from './ports/records.ts';
+import type { ReadTransaction } from './ports/workspace-store.ts';
+import type { CheckRun, Cursors } from './reconciliation-run.ts';
+import { VerificationStateSchema } from './watch-log.ts';
+
+/** Entries of one action that are read at a time. */
+const PAGE = 1_000;
+const LAST = 'sha256:~';
+
+/** `action.state`: rows whose state is not that of their entries. @returns the next cursor */
+export async function checkStates(
+  run: CheckRun,
+  { actionAfter }: Cursors,
+  open: readonly string[],
+): Promise<Partial<Cursors>> {
+  const { context, workspace } = run;
+  const limit = WATCH_LIMITS.reconciledRows;
+  const page = await context.store.read(workspace, (tx) => tx.actionsAfter(actionAfter, limit));
+  const actions = new Set([...page, ...open.map((id) => id as ActionId)]);
+  run.looked = actions.size;
+  for (const action of actions) {
+    const differs = await context.store.read(workspace, async (tx) =>
+      difference(tx, await tx.findAction(action)),
+    );
+    // Row and entries are read one after the other: once more, while nothing moves.
+    const message =
+      differs &&
+      (await context.sealerStore.submit(workspace, async (tx) =>
+        difference(tx, await tx.lockAction(action)),
+      ));
+    if (message !== undefined) run.leave('action.state', action, message);
+  }
+  return { actionAfter: page.length < limit ? null : (page.at(-1) ?? null) };
+}
+
+async function difference(
+  tx: ReadTransaction,
+  action: ActionRecord | undefined,
+): Promise<string | undefined> {
+  if (!action) return undefined;
+  const entries: Entry[] = [];
+  for (let after = -1; ; ) {
+    const rows = await tx.listEntries({ after, limit: PAGE, action: action.id });
+    for (const { bytes, seq } of rows) {
+      const entry = entryOf(bytes);
+      if (!entry) return `entry ${seq} of it can not be read`;
+      entries.push(entry);
+    }
+    after = rows.at(-1)?.seq ?? after;
+    if (rows.length < PAGE) break;
+  }
+  const told = stateOfStory(entries);
+  if (told === undefined) return `is ${action.state}, and no entry tells of it`;
+  return told === action.state ? undefined : `is ${action.state}; its entries say ${told}`;
+}
+
+function entryOf(bytes: Uint8Array): Entry | undefined {
+  try {
+    return v.parse(EntrySchema, parseStrictJson(new TextDecoder().decode(bytes)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** `event.unpublished`: events that the bus should have had by now. */
+export async function checkEvents(run: CheckRun): Promise<void> {
+  const { context, workspace } = run;
+  const before = timeText(context.clock.nowMs() - WATCH_LIMITS.unpublishedMs);
+  const late = await context.store.read(workspace, (tx) => tx.oldestUnpublished(before));
+  run.looked = late?.count ?? 0;
+  if (!late) return;
+  const message = `${late.count} events wait since before ${before}; the relay sends them in order as soon as it reaches the bus`;
+  run.leave('event.unpublished', '', message, late.seq);
+}
+
+/**
+ * `artifact.missing` and `object.unnamed`: what the log names against what the store has, a part of all
+ * digests at a time. @returns the next cursor
+ */
+export async function checkObjects(
+  run: CheckRun,
+  { artifactAfter }: Cursors,
+  open: readonly string[],
+): Promise<Partial<Cursors>> {
+  const { context, workspace } = run;
+  const limit = WATCH_LIMITS.reconciledRows;
+  const listed = await context.objects.listArtifacts(workspace, artifactAfter, limit);
+  const { named, read } = await context.store.read(workspace, async (tx) => ({
+    named: await tx.namedArtifacts(artifactAfter, limit),
+    read: v.parse(VerificationStateSchema, (await tx.watchState('verification')) ?? {}),
+  }));
+  const ends = [listed, named].map((list) =>
+    list.length < limit ? LAST : (list.at(-1)?.digest ?? LAST),
+  );
+  const end = ends.sort()[0] ?? LAST;
+  const stored = listed.filter(({ digest }) => digest <= end);
+  const there = new Set(stored.map(({ digest }) => digest));
+  const again = open.map((digest) => digest as Digest);
+  const missing = named.filter(({ digest }) => digest <= end && !there.has(digest));
+  run.looked = stored.length + missing.length;
+  const seqs = new Map(missing.map(({ digest, seq }) => [digest, seq]));
+  for (const digest of new Set([...seqs.keys(), ...again])) {
+    await lookForArtifact(run, digest, seqs.get(digest));
+  }
+  // Before verification has read all that is signed, it is not known what the log names.
+  if (read.checkedAt === undefined || read.verified < read.storedSize) return {};
+  const graceMs = WATCH_LIMITS.objectGraceHours * 60 * 60_000;
+  const old = stored.filter(({ writtenMs }) => context.clock.nowMs() - writtenMs > graceMs);
+  await tellUnnamed(run, [...old.map(({ digest }) => digest), ...again]);
+  return { artifactAfter: end === LAST ? '' : end };
+}
+
+async function lookForArtifact(run: CheckRun, digest: Digest, seq?: number): Promise<void> {
+  const { context, workspace } = run;
+  if ((await context.objects.lockOf(workspace, digest)) !== undefined) return;
+  const { unnamed, disposed } = await context.store.read(workspace, async (tx) => ({
+    unnamed: (await tx.unnamedAmong([digest])).length > 0,
+    disposed: await isDisposed(tx, digest),
+  }));
+  // What nobody names may be gone.
+  if (unnamed || disposed) return;
+  run.leave('artifact.missing', digest, `the log names ${digest}, and the store lacks it`, seq);
+}
+
+async function tellUnnamed(run: CheckRun, digests: readonly Digest[]): Promise<void> {
+  const { context, workspace } = run;
+  const unnamed = await context.store.read(workspace, (tx) =>
+    tx.unnamedAmong([...new Set(digests)]),
+  );
+  for (const digest of unnamed) {
+    if ((await context.objects.lockOf(workspace, digest)) === undefined) continue;
+    const message = `the store has ${digest}, and no entry names it: left by something that was cut off, or put there by somebody else`;
+    run.leave('object.unnamed', digest, message);
+  }
+}
