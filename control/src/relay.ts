@@ -43,6 +43,8 @@ const LOOK_MS = 5_000;
 const FORGET_MS = 10 * 60_000;
 /** Unused for so long, a token bucket has been full for most of it. */
 const FORGET_RATES_MS = 60 * 60_000;
+/** Until verification and reconciliation are cut off when the relay stops. */
+const WATCHERS_STOP_MS = 3_000;
 const BATCH = 500;
 
 export interface Relay {
@@ -118,6 +120,18 @@ export function startRelay(parts: {
     loop('expire', () => expireApprovals(context), sleeper(LOOK_MS)),
     loop('revive', () => reviveStalled(context), sleeper(LOOK_MS)),
     loop(
+      'forget',
+      async () => {
+        await context.rateTokens.forget(FORGET_RATES_MS);
+        await forgetIdempotencyKeys(context);
+        await forgetCandidates(context);
+      },
+      sleeper(FORGET_MS),
+    ),
+  ];
+  // Each may be cut off anywhere, and goes on there.
+  const watchers = [
+    loop(
       'verify',
       async () => {
         const nowMs = context.clock.nowMs();
@@ -147,25 +161,27 @@ export function startRelay(parts: {
       },
       sleeper(WATCH_LIMITS.reconcileEveryMs),
     ),
-    loop(
-      'forget',
-      async () => {
-        await context.rateTokens.forget(FORGET_RATES_MS);
-        await forgetIdempotencyKeys(context);
-        await forgetCandidates(context);
-      },
-      sleeper(FORGET_MS),
-    ),
   ];
   return {
     async stop() {
       unsubscribe();
-      for (const each of loops) each.stop();
+      for (const each of [...loops, ...watchers]) each.stop();
       wake();
       stopped.resolve();
-      await Promise.all(loops.map((each) => each.done));
+      const watched = Promise.all(watchers.map((each) => each.done));
+      await Promise.all([...loops.map((each) => each.done), atMost(watched, WATCHERS_STOP_MS)]);
     },
   };
+}
+
+/** Resolves with `work`, or when it has taken too long. */
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
 }
 
 function loop(

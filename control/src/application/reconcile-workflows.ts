@@ -49,6 +49,12 @@ export async function checkDispatches(run: CheckRun): Promise<void> {
   }
 }
 
+/** Asks first whether Temporal is there, which is known sooner than that it does not answer. */
+async function listRunning({ dispatcher }: Pick<Context, 'dispatcher'>) {
+  await dispatcher.ping();
+  return dispatcher.listRunning(WATCH_LIMITS.listedWorkflows);
+}
+
 /** `workflow.missing`: actions that go on, and nothing that makes them. @returns the next cursor */
 export async function checkMissing(
   run: CheckRun,
@@ -61,7 +67,7 @@ export async function checkMissing(
     tx.openActions(openAfter, before, limit),
   );
   run.looked = open.length;
-  const running = await context.dispatcher.listRunning(WATCH_LIMITS.listedWorkflows);
+  const running = await listRunning(context);
   for (const action of open) {
     if (!running.has(action)) await reviveAction(run, action);
   }
@@ -100,7 +106,7 @@ export async function reviveStalledIn(
 /** `workflow.left-over`: actions that are over, whose claims are all refused, and workflows that go on. */
 export async function checkLeftOver(run: CheckRun): Promise<void> {
   const { context, workspace } = run;
-  const running = await context.dispatcher.listRunning(WATCH_LIMITS.listedWorkflows);
+  const running = await listRunning(context);
   run.looked = running.size;
   const before = timeText(context.clock.nowMs() - WATCH_LIMITS.leftOverMs);
   const ended = await context.store.read(workspace, (tx) => tx.endedAmong([...running], before));
