@@ -12,7 +12,7 @@ const REPORT: VerifyReport = {
   findings: [],
   actions: 9,
   openActions: 1,
-  artifacts: { included: 3, omitted: 1 },
+  artifacts: { included: 3, omitted: 1, disposed: 0 },
   signedVersions: 0,
   modules: 1,
 };

@@ -34,6 +34,14 @@ function summary(report: VerifyReport): string {
       : []),
     ['  actions', `${report.actions}, ${report.openActions} of them not ended`],
     ['  artifacts', `${artifacts.included} included, ${artifacts.omitted} left out`],
+    ...(artifacts.disposed > 0
+      ? [
+          [
+            '  disposed',
+            `${artifacts.disposed} artifacts are gone: after their retention, and as the log says`,
+          ],
+        ]
+      : []),
     ['  plugins', `${modules} included, ${signedVersions} uploads with a publisher’s signature`],
   ]);
 }

@@ -30,6 +30,7 @@ import { inclusionProofs } from './merkle.ts';
 import { parseVerifierKey } from './signed-note.ts';
 import { type TarFile, writeTar } from './tar.ts';
 import { tlogProofText } from './tlog-proof.ts';
+import { disposalsOf } from './verify-disposals.ts';
 
 export interface BundleParts {
   /** Name of the instance; with the workspace it is the log's origin. */
@@ -102,10 +103,14 @@ export async function buildBundle(given: BundleParts): Promise<Uint8Array> {
 
 /** The parts with that action's entries alone, each that the checkpoint covers with its proof. */
 async function onlyAction(parts: BundleParts, action: string): Promise<BundleParts> {
-  const own = parts.entries.flatMap((bytes) => {
-    const { seq, subject } = parseEntry(bytes);
-    return (subject as { action?: unknown }).action === action ? [{ seq: Number(seq), bytes }] : [];
-  });
+  const all = parts.entries.map((bytes) => ({ bytes, entry: parseEntry(bytes) }));
+  const about = (entry: Record<string, unknown>) =>
+    (entry.subject as { action?: unknown }).action === action;
+  const told = all.filter(({ entry }) => about(entry)).map(({ entry }) => entry);
+  const disposals = disposalsOf(namedArtifacts(told), all);
+  const own = all
+    .filter(({ entry }) => about(entry) || disposals.has(Number(entry.seq)))
+    .map(({ bytes, entry }) => ({ seq: Number(entry.seq), bytes }));
   const entries = own.map(({ bytes }) => bytes);
   if (parts.proofs !== undefined || parts.checkpoint === undefined) return { ...parts, entries };
   const size = sizeOf(parts.checkpoint);

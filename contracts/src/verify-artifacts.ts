@@ -21,21 +21,31 @@ export interface Bodies {
 export class BundleArtifacts {
   readonly #files: BundleFiles;
   readonly #omitted: ReadonlySet<string>;
+  readonly #disposed: ReadonlySet<string>;
   readonly #owners = new Map<string, string>();
   readonly #bodies = new Map<string, Promise<Bodies>>();
 
-  constructor(files: BundleFiles, omitted: readonly string[]) {
+  constructor(
+    files: BundleFiles,
+    omitted: readonly string[],
+    disposed: ReadonlySet<string> = new Set(),
+  ) {
     this.#files = files;
     this.#omitted = new Set(omitted);
+    this.#disposed = disposed;
   }
 
-  /** The bytes, or why there are none: left out, or other bytes, which is a finding elsewhere. */
-  async find(digest: Digest): Promise<Uint8Array | 'omitted' | 'broken'> {
+  /**
+   * The bytes, or why there are none: left out, disposed of as the log says, or other bytes, which is a
+   * finding elsewhere.
+   */
+  async find(digest: Digest): Promise<Uint8Array | 'omitted' | 'disposed' | 'broken'> {
     for (const path of [artifactPath(digest), modulePath(digest)]) {
       const bytes = this.#files.get(path);
       if (bytes) return (await this.#files.digest(path)) === digest ? bytes : 'broken';
     }
-    return this.#omitted.has(digest) ? 'omitted' : 'broken';
+    if (!this.#omitted.has(digest)) return 'broken';
+    return this.#disposed.has(digest) ? 'disposed' : 'omitted';
   }
 
   /**

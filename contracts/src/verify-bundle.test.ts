@@ -40,7 +40,7 @@ test('an honest bundle of a whole log verifies under the pinned key', async () =
     findings: [],
     actions: STORIES.length,
     openActions: 1,
-    artifacts: { included: honest.artifacts.size, omitted: 1 },
+    artifacts: { included: honest.artifacts.size, omitted: 1, disposed: 0 },
     modules: 2,
     signedVersions: 0,
   });

@@ -11,6 +11,7 @@ import { readPublisherKey } from './plugin-signature.ts';
 import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { BundleArtifacts } from './verify-artifacts.ts';
+import { DISPOSAL_TYPES, disposedDigests } from './verify-disposals.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, wholeLogEntries } from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
@@ -104,7 +105,9 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const entries = read.filter((entry) => entry !== undefined);
   const signedEntries = entries.filter(({ entry }) => entry.seq < size);
   checkExpiry(signed, entries, retired, findings);
-  const stories = await checkStories(signedEntries, manifest, hashed, findings);
+  const disposed = disposedDigests(signedEntries);
+  const artifacts = new BundleArtifacts(hashed, manifest.omitted, disposed);
+  const stories = await checkStories(signedEntries, manifest, artifacts, findings);
   if (!whole) checkWholeAction(entries, stories.openActions, findings);
   const signedVersions = await checkSignatures(signedEntries, { whole, publishers }, findings);
   if (whole) checkVersions(signedEntries, findings);
@@ -124,7 +127,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
     ...(keys.handovers > 0 ? { keyHandovers: keys.handovers } : {}),
     ...stories,
-    artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
+    artifacts: artifactCounts(included.artifacts, manifest, disposed),
     modules: included.modules,
     signedVersions,
   });
@@ -180,17 +183,34 @@ function checkWholeAction(entries: readonly ReadEntry[], open: number, findings:
   }
 }
 
+/** Beside an action’s own entries stand those that say why an artifact of it is not there any more. */
+function belongs(
+  { type, subject }: ReadEntry['entry'],
+  asked: BundleManifest['asked']['action'],
+): boolean {
+  return asked === undefined || subject.action === asked || DISPOSAL_TYPES.has(type);
+}
+
+function artifactCounts(
+  included: number,
+  { omitted }: BundleManifest,
+  disposed: ReadonlySet<string>,
+): VerifyReport['artifacts'] {
+  const gone = omitted.filter((digest) => disposed.has(digest)).length;
+  return { included, omitted: omitted.length - gone, disposed: gone };
+}
+
 /** Groups entries, signed ones alone, by action and checks each story. */
 async function checkStories(
   entries: readonly ReadEntry[],
   manifest: BundleManifest,
-  files: BundleFiles,
+  artifacts: BundleArtifacts,
   findings: Findings,
 ): Promise<{ readonly actions: number; readonly openActions: number }> {
   const actions = new Map<string, ReadEntry[]>();
   for (const read of entries) {
     const { action } = read.entry.subject;
-    if (manifest.asked.action !== undefined && action !== manifest.asked.action) {
+    if (!belongs(read.entry, manifest.asked.action)) {
       findings.add('bundle.asked', 'is not about the action that was asked for', read.entry.seq);
     }
     if (action !== undefined) {
@@ -202,7 +222,6 @@ async function checkStories(
     }
   }
   let openActions = 0;
-  const artifacts = new BundleArtifacts(files, manifest.omitted);
   for (const story of actions.values()) {
     if (!(await checkStory(story, artifacts, findings))) openActions++;
   }
@@ -267,7 +286,7 @@ function unreadable(rule: string, message: string): VerifyReport {
     findings: [{ rule, message }],
     actions: 0,
     openActions: 0,
-    artifacts: { included: 0, omitted: 0 },
+    artifacts: { included: 0, omitted: 0, disposed: 0 },
     modules: 0,
     signedVersions: 0,
   };

@@ -45,7 +45,12 @@ export interface VerifyReport {
   readonly actions: number;
   /** Actions that no signed entry ends: still going on when the checkpoint was signed. */
   readonly openActions: number;
-  readonly artifacts: { readonly included: number; readonly omitted: number };
+  /** `disposed`: gone after their retention, as an entry of the log says; `omitted`: left out of the bundle. */
+  readonly artifacts: {
+    readonly included: number;
+    readonly omitted: number;
+    readonly disposed: number;
+  };
   /** Plugin modules in the bundle; without them nothing can be replayed. */
   readonly modules: number;
   /** Versions whose admission shows a publisher's signature, each of them verified. */

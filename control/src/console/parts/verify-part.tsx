@@ -112,7 +112,10 @@ function factsOf(report: Verified['report']): (readonly [string, string])[] {
   return [
     ['Entries', String(entries)],
     ['Actions', String(actions)],
-    ['Artifacts', `${artifacts.included} here, ${artifacts.omitted} left out`],
+    [
+      'Artifacts',
+      `${artifacts.included} here, ${artifacts.omitted} left out, ${artifacts.disposed} disposed of`,
+    ],
     ['Modules', String(modules)],
     ...(checkpoint
       ? [['Checkpoint', `${checkpoint.origin}, ${checkpoint.size} entries`] as const]
