@@ -8,15 +8,18 @@ import { registerBackup } from './commands/backup.ts';
 import { registerConsole } from './commands/console.ts';
 import { registerCredential } from './commands/credential.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerDispose } from './commands/dispose.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerDown } from './commands/down.ts';
 import { registerEvidence } from './commands/evidence.ts';
+import { registerHold } from './commands/hold.ts';
 import { registerKey } from './commands/key.ts';
 import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
 import { registerPluginRules } from './commands/plugin-rules.ts';
 import { registerPublisher } from './commands/publisher.ts';
 import { registerReplay } from './commands/replay.ts';
+import { registerRetention } from './commands/retention.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
@@ -41,6 +44,9 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerLimits,
   registerUsage,
   registerEvidence,
+  registerRetention,
+  registerHold,
+  registerDispose,
   registerReplay,
   registerKey,
   registerVault,

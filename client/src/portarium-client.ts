@@ -17,6 +17,7 @@ import { Approvals, WorkspaceApprovalRules } from './approvals.ts';
 import { Credentials } from './credentials.ts';
 import { Events } from './events.ts';
 import { Evidence } from './evidence.ts';
+import { Disposals, Holds, WorkspaceRetention } from './keep.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
 import { Publishers, WorkspacePluginRules } from './publishers.ts';
@@ -37,6 +38,9 @@ export class PortariumClient {
   readonly approvals: Approvals;
   readonly approvalRules: WorkspaceApprovalRules;
   readonly limits: Limits;
+  readonly retention: WorkspaceRetention;
+  readonly holds: Holds;
+  readonly disposals: Disposals;
   readonly evidence: Evidence;
   readonly events: Events;
   readonly #transport: Transport;
@@ -55,6 +59,9 @@ export class PortariumClient {
     this.approvals = new Approvals(this.#transport);
     this.approvalRules = new WorkspaceApprovalRules(this.#transport);
     this.limits = new Limits(this.#transport);
+    this.retention = new WorkspaceRetention(this.#transport);
+    this.holds = new Holds(this.#transport);
+    this.disposals = new Disposals(this.#transport);
     this.evidence = new Evidence(this.#transport);
     this.events = new Events(this.#transport);
   }

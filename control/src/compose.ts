@@ -2,13 +2,15 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
+import type { RetentionOf } from './application/ports/object-store.ts';
 import { forgetStored, sealLog } from './application/seal-log.ts';
+import { createRetention } from './application/workspace-retention.ts';
 import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
@@ -16,6 +18,7 @@ import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
 import { openObjectStore } from './infrastructure/objects/open-store.ts';
 import { createCedarEngine } from './infrastructure/policy/cedar.ts';
+import { createCatalogue } from './infrastructure/postgres/catalogue.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
@@ -45,10 +48,14 @@ export interface Composed {
 
 /** Connections to PostgreSQL of one Control Plane process. */
 const POOL_SIZE = 16;
+/** Those of the role that disposes, which also look up how long a workspace keeps artifacts. */
+const DESTROY_POOL_SIZE = 4;
 
 export async function compose(
   configuration: Configuration,
   clock: Clock = systemClock,
+  /** Only tests keep for less. */
+  retention?: RetentionOf,
 ): Promise<Composed> {
   const ids = systemIds(clock);
   const sealed = await openSealedVault(
@@ -60,7 +67,12 @@ export async function compose(
   );
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
-  const objects = await openObjectStore(evidenceStoreOf(configuration), clock);
+  const destroySql = connect(configuration.PORTARIUM_DATABASE_URL, {
+    ...{ max: DESTROY_POOL_SIZE, name: 'portarium-destroy', role: 'portarium_destroy' },
+  });
+  const catalogue = createCatalogue(destroySql);
+  const retentionOf = retention ?? createRetention(clock, catalogue.retention);
+  const objects = await openObjectStore(evidenceStoreOf(configuration), clock, retentionOf);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
     max: POOL_SIZE,
@@ -72,13 +84,16 @@ export async function compose(
   );
   const publisher = createPublisher(configuration.PORTARIUM_NATS_URL);
   const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
+  const keepLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'keep');
   const sealerStore = createWorkspaceStore(sql, ids);
-  const store = createCheckedStore(sealerStore, (workspace) =>
-    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
-  );
+  const check = (workspace: WorkspaceId) =>
+    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace);
+  const store = createCheckedStore(sealerStore, check);
+  const destroyStore = createCheckedStore(createWorkspaceStore(destroySql, ids), check);
   const forgetChecks = () => {
     forgetStored(objects);
     store.forget();
+    destroyStore.forget();
   };
   const signals = await listenForCommits(sql, forgetChecks);
   const stopping = new AbortController();
@@ -90,10 +105,14 @@ export async function compose(
     fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
     objects,
+    retentionOf,
+    catalogue,
+    destroyStore,
     policy: createCedarEngine(),
     dispatcher,
     signer: keyring.signer,
     logLock,
+    keepLock,
     tickets: keyring.tickets,
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
@@ -119,6 +138,8 @@ export async function compose(
         publisher.close(),
         dispatcher.close().catch(() => undefined),
         logLock.close(),
+        keepLock.close(),
+        destroySql.end({ timeout: 5 }),
         sql.end({ timeout: 5 }),
       ]);
     },

@@ -5,6 +5,7 @@ import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
+import { disposalsOf } from '@portarium/contracts/verify-disposals';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import type { LogKey } from './ports/outside.ts';
@@ -42,6 +43,8 @@ export async function exportEvidence(
   if (checkpoint.frozen && action !== undefined) throw checkpoint.frozen;
   const collected = await collect(context, workspace, request, checkpoint.size);
   if (!collected.ok) return collected;
+  if (action !== undefined)
+    await addDisposals(context, workspace, collected.value, checkpoint.size);
   const { entries, sequence, artifacts, modules } = collected.value;
   const origin = context.signer.origin(workspace);
   const bundle = await buildBundle({
@@ -109,6 +112,32 @@ async function collect(
   }
 }
 
+/** Puts the disposals of an action's artifacts in their places among its entries: they say why some are gone. */
+async function addDisposals(
+  { store }: Context,
+  workspace: WorkspaceId,
+  { entries, sequence }: Collected,
+  size: number,
+): Promise<void> {
+  const told = await store.read(workspace, (tx) => tx.disposals());
+  if (told.length === 0) return;
+  const named = entries.flatMap((bytes) => entryOf(bytes).artifacts.map(({ digest }) => digest));
+  const all = told
+    .filter(({ seq }) => seq < size)
+    .map(({ seq, bytes }) => ({ seq, bytes, entry: { ...entryOf(bytes) } }));
+  const wanted = disposalsOf(named, all);
+  const merged = [
+    ...entries.map((bytes, i) => ({ seq: sequence[i] ?? 0, bytes })),
+    ...all.filter(({ seq }) => wanted.has(seq)),
+  ].sort((a, b) => a.seq - b.seq);
+  entries.splice(0, Infinity, ...merged.map(({ bytes }) => bytes));
+  sequence.splice(0, Infinity, ...merged.map(({ seq }) => seq));
+}
+
+function entryOf(bytes: Uint8Array): Entry {
+  return parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+}
+
 interface Named {
   readonly digest: Digest;
   readonly kind: 'artifacts' | 'modules';
@@ -116,7 +145,7 @@ interface Named {
 
 /** What an entry names by digest, as far as it is asked for. */
 function namedBy(bytes: Uint8Array, withoutBodies: boolean): readonly Named[] {
-  const entry = parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
+  const entry = entryOf(bytes);
   const named: Named[] = entry.artifacts
     .filter(({ mediaType }) => !withoutBodies || mediaType !== BODIES_MEDIA_TYPE)
     .map(({ digest, mediaType }) => ({

@@ -16,6 +16,7 @@ import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
 import { internalRoutes } from './internal.ts';
+import { keepRoutes } from './keep.ts';
 import { keyRoutes } from './keys.ts';
 import { limitRoutes } from './limits.ts';
 import { pluginRoutes } from './plugins.ts';
@@ -84,6 +85,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   actionRoutes(app, context);
   approvalRoutes(app, context);
   limitRoutes(app, context);
+  keepRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
   eventRoutes(app, context);

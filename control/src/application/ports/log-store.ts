@@ -52,6 +52,8 @@ export interface LogReads {
   logFreeze(): Promise<LogFreeze | undefined>;
   /** Every entry of the type `log-key.rotated`, in order. */
   keyRotations(): Promise<readonly LogEntryRecord[]>;
+  /** Every entry that orders a disposal or tells its end, in order. */
+  disposals(): Promise<readonly LogEntryRecord[]>;
 }
 
 export interface LogWrites {

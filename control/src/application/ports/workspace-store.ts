@@ -11,6 +11,7 @@ import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { KeepReads, KeepWrites } from './keep-store.ts';
 import type { LimitReads, LimitWrites } from './limit-store.ts';
 import type { LogReads, LogWrites } from './log-store.ts';
 import type { PluginApprovalReads, PluginApprovalWrites } from './plugin-approval-store.ts';
@@ -68,6 +69,7 @@ export interface ReadTransaction
   extends JournalReads,
     ApprovalReads,
     LimitReads,
+    KeepReads,
     PluginApprovalReads,
     VersionReads,
     CandidateReads,
@@ -194,6 +196,7 @@ export interface WriteTransaction
     JournalWrites,
     ApprovalWrites,
     LimitWrites,
+    KeepWrites,
     PluginApprovalWrites,
     VersionWrites,
     CandidateWrites,

@@ -10,17 +10,25 @@ import { connect, toInfraError } from './connect.ts';
 /** Sealers at work in one process. */
 const CONNECTIONS = 4;
 
-export function createLogLock(url: string): LogLock & { close(): Promise<void> } {
-  const sql = connect(url, { max: CONNECTIONS, name: 'portarium-sealer' });
+/** @param what is done under it: `log` is sealed, or artifacts are kept and disposed of (`keep`) */
+export function createLogLock(
+  url: string,
+  what: 'log' | 'keep' = 'log',
+): LogLock & { close(): Promise<void> } {
+  const sql = connect(url, { max: CONNECTIONS, name: `portarium-${what}-lock` });
   /** In this process they stand in line without a connection. */
   const lines = new Map<WorkspaceId, Promise<unknown>>();
 
   async function withLock<T>(workspace: WorkspaceId, work: () => Promise<T>): Promise<T> {
-    const name = `portarium/log/${workspace}`;
+    const name = `portarium/${what}/${workspace}`;
     const connection = await sql.reserve().catch((error) => Promise.reject(toInfraError(error)));
     try {
       await connection`SELECT pg_advisory_lock(hashtextextended(${name}, 0))`.catch((cause) => {
-        throw new InfraError(`the log of ${workspace} is being sealed`, { retryable: true, cause });
+        const busy =
+          what === 'log'
+            ? `the log of ${workspace} is being sealed`
+            : `artifacts of ${workspace} are being disposed of or held`;
+        throw new InfraError(busy, { retryable: true, cause });
       });
       try {
         return await work();
