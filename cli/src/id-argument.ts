@@ -1,5 +1,10 @@
 /** Arguments that are ids: what can not be one is told before anything is asked for. */
-import { ActionIdSchema, ApprovalIdSchema, KeyIdSchema } from '@portarium/contracts/ids';
+import {
+  ActionIdSchema,
+  ApprovalIdSchema,
+  HoldIdSchema,
+  KeyIdSchema,
+} from '@portarium/contracts/ids';
 import { InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
 
@@ -11,6 +16,11 @@ export function actionId(text: string): string {
 /** @throws InvalidArgumentError */
 export function keyId(text: string): string {
   return checked(text, KeyIdSchema, 'key_');
+}
+
+/** @throws InvalidArgumentError */
+export function holdId(text: string): string {
+  return checked(text, HoldIdSchema, 'hld_');
 }
 
 /** @throws InvalidArgumentError */

@@ -8,9 +8,11 @@ import { registerBackup } from './commands/backup.ts';
 import { registerConsole } from './commands/console.ts';
 import { registerCredential } from './commands/credential.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerDispose } from './commands/dispose.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerDown } from './commands/down.ts';
 import { registerEvidence } from './commands/evidence.ts';
+import { registerHold } from './commands/hold.ts';
 import { registerKey } from './commands/key.ts';
 import { registerLimits } from './commands/limits.ts';
 import { registerPlugin } from './commands/plugin.ts';
@@ -19,6 +21,7 @@ import { registerPublisher } from './commands/publisher.ts';
 import { registerReconcile } from './commands/reconcile.ts';
 import { registerRegulation } from './commands/regulation.ts';
 import { registerReplay } from './commands/replay.ts';
+import { registerRetention } from './commands/retention.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
@@ -45,6 +48,9 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerUsage,
   registerEvidence,
   registerReconcile,
+  registerRetention,
+  registerHold,
+  registerDispose,
   registerReplay,
   registerKey,
   registerVault,

@@ -19,7 +19,7 @@ const REPORT: VerifyReport = {
     attempts: 8,
     writes: { answered: 3, 'not sent': 0, sent: 0, denied: 1, withheld: 0 },
   },
-  artifacts: { included: 3, omitted: 1 },
+  artifacts: { included: 3, omitted: 1, disposed: 0 },
   signedVersions: 0,
   modules: 1,
 };

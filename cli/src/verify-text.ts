@@ -44,6 +44,14 @@ function summary(report: VerifyReport): string {
     ['  people', `${report.told.people} agreed to something`],
     ['  left', leftText(report)],
     ['  artifacts', `${artifacts.included} included, ${artifacts.omitted} left out`],
+    ...(artifacts.disposed > 0
+      ? [
+          [
+            '  disposed',
+            `${artifacts.disposed} artifacts are gone: after their retention, and as the log says`,
+          ],
+        ]
+      : []),
     ['  plugins', `${modules} included, ${signedVersions} uploads with a publisher’s signature`],
   ]);
 }

@@ -4,8 +4,9 @@ import { fromBase64 } from '@portarium/contracts/base64';
 import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
 import { EgressRulesSchema, OperatorRuleSchema } from '@portarium/contracts/egress-rule';
-import { EntrySchema } from '@portarium/contracts/evidence-entry';
+import { EntrySchema, RETENTION_CLASSES } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
+import { HoldScopeSchema, KEPT_REASONS } from '@portarium/contracts/legal-hold';
 import { ACTION_STATES, EFFECTS, TIERS } from '@portarium/contracts/life-cycle';
 import { LimitsRequestSchema } from '@portarium/contracts/limits';
 import * as v from 'valibot';
@@ -285,6 +286,57 @@ export const StoreProbeSchema = v.looseObject({
   at: text,
 });
 export type StoreProbe = v.InferOutput<typeof StoreProbeSchema>;
+/** Days that artifacts of each class are kept. */
+export const RetentionSchema = v.looseObject({
+  operational: count,
+  compliance: count,
+  forensic: count,
+  revision: count,
+});
+export type Retention = v.InferOutput<typeof RetentionSchema>;
+
+const hold = {
+  id: text,
+  scope: HoldScopeSchema,
+  reason: text,
+  /** Ids of keys. */
+  placedBy: text,
+  placedAt: text,
+  lifted: v.optional(v.looseObject({ by: text, at: text, reason: text })),
+};
+export const HoldSchema = v.looseObject(hold);
+export type Hold = v.InferOutput<typeof HoldSchema>;
+
+export const PlacedHoldSchema = v.looseObject({
+  ...hold,
+  /** That it covers by now. */
+  artifacts: count,
+  /** Whether the store's own holds are as they should be. */
+  inStore: v.boolean(),
+});
+export type PlacedHold = v.InferOutput<typeof PlacedHoldSchema>;
+
+export const DisposalSchema = v.looseObject({
+  dryRun: v.boolean(),
+  items: v.array(
+    v.looseObject({
+      digest: DigestSchema,
+      bytes: count,
+      mediaType: text,
+      retention: v.picklist(RETENTION_CLASSES),
+      /** Of the last entry that names it. */
+      lastSeq: count,
+      lastTime: text,
+      /** `removed`, or `due` of a dry run; else what keeps it, or `missing`. */
+      outcome: v.picklist(['due', 'removed', 'missing', ...KEPT_REASONS]),
+    }),
+  ),
+  /** Artifacts of an earlier run that had not come to its end. */
+  resumed: count,
+  /** What to give as `after` for the next page; absent on the last. */
+  next: v.optional(text),
+});
+export type Disposal = v.InferOutput<typeof DisposalSchema>;
 
 export const ActionPageSchema = v.looseObject({
   items: v.array(ActionSummarySchema),

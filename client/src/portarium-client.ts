@@ -19,6 +19,7 @@ import { Approvals, WorkspaceApprovalRules } from './approvals.ts';
 import { Credentials } from './credentials.ts';
 import { Events } from './events.ts';
 import { Evidence } from './evidence.ts';
+import { Disposals, Holds, WorkspaceRetention } from './keep.ts';
 import { Plugins } from './plugins.ts';
 import { PortariumError } from './portarium-error.ts';
 import { Publishers, WorkspacePluginRules } from './publishers.ts';
@@ -44,6 +45,9 @@ export class PortariumClient {
   readonly approvalRules: WorkspaceApprovalRules;
   readonly limits: Limits;
   readonly regulation: WorkspaceRegulation;
+  readonly retention: WorkspaceRetention;
+  readonly holds: Holds;
+  readonly disposals: Disposals;
   readonly evidence: Evidence;
   readonly events: Events;
   readonly #transport: Transport;
@@ -63,6 +67,9 @@ export class PortariumClient {
     this.approvalRules = new WorkspaceApprovalRules(this.#transport);
     this.limits = new Limits(this.#transport);
     this.regulation = new WorkspaceRegulation(this.#transport);
+    this.retention = new WorkspaceRetention(this.#transport);
+    this.holds = new Holds(this.#transport);
+    this.disposals = new Disposals(this.#transport);
     this.evidence = new Evidence(this.#transport);
     this.events = new Events(this.#transport);
   }

@@ -64,7 +64,7 @@ test('a module that an entry names as its artifact is no omission', async () => 
   });
   expect(await verifyBundle(bundle, { pin: key.verifierKey })).toMatchObject({
     verdict: 'verified',
-    artifacts: { included: 0, omitted: 0 },
+    artifacts: { included: 0, omitted: 0, disposed: 0 },
     modules: 1,
   });
 });

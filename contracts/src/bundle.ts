@@ -27,6 +27,7 @@ import { type HashTilePlace, tilesOfRange, widened } from './range-tiles.ts';
 import { parseVerifierKey } from './signed-note.ts';
 import { TAR_END, tarFile } from './tar.ts';
 import { tlogProofText } from './tlog-proof.ts';
+import { disposalsOf } from './verify-disposals.ts';
 
 type EntryObject = Readonly<Record<string, unknown>>;
 
@@ -243,11 +244,15 @@ async function chosen(
     return { entries: entries.slice(first, end), tree };
   }
   if (asked.action === undefined) return { entries };
-  const own = entries.flatMap((bytes) => {
-    const { seq, subject } = parseEntry(bytes);
-    const { action } = subject as { action?: unknown };
-    return action === asked.action ? [{ seq: Number(seq), bytes }] : [];
-  });
+  const all = entries.map((bytes) => ({ bytes, entry: parseEntry(bytes) }));
+  const about = (entry: EntryObject) =>
+    (entry.subject as { action?: unknown }).action === asked.action;
+  const named = new Set<string>();
+  for (const { entry } of all) if (about(entry)) digestsIn(entry.artifacts, named);
+  const disposals = disposalsOf([...named], all);
+  const own = all
+    .filter(({ entry }) => about(entry) || disposals.has(Number(entry.seq)))
+    .map(({ bytes, entry }) => ({ seq: Number(entry.seq), bytes }));
   const chosenEntries = own.map(({ bytes }) => bytes);
   if (proofs !== undefined || checkpoint === undefined) return { entries: chosenEntries, proofs };
   const leaves = await leafHashes(entries.slice(0, size));

@@ -4,8 +4,9 @@
  */
 import * as v from 'valibot';
 import { DigestSchema } from './digest.ts';
-import type { EntryType } from './evidence-entry.ts';
-import { AttemptIdSchema } from './ids.ts';
+import { type EntryType, RETENTION_DAYS } from './evidence-entry.ts';
+import { AttemptIdSchema, HoldIdSchema } from './ids.ts';
+import { HoldScopeSchema, KEPT_REASONS } from './legal-hold.ts';
 import { EFFECTS, TIERS } from './life-cycle.ts';
 import { plainRecord } from './plain-record.ts';
 import { PublisherNameSchema } from './plugin-signature.ts';
@@ -268,6 +269,12 @@ const watched = v.looseObject({
   ),
   more: count,
 });
+const days = v.looseObject({
+  operational: v.pipe(count, v.minValue(RETENTION_DAYS.operational)),
+  compliance: v.pipe(count, v.minValue(RETENTION_DAYS.compliance)),
+  forensic: v.pipe(count, v.minValue(RETENTION_DAYS.forensic)),
+});
+const hold = { hold: HoldIdSchema, scope: HoldScopeSchema, reason: text, by: text };
 
 /** Types that stand here have the `data` that is documented; of others it is an object. */
 export const ENTRY_DATA_SCHEMAS = {
@@ -291,6 +298,22 @@ export const ENTRY_DATA_SCHEMAS = {
   'plugin.endorsed': growthDecided,
   'plugin.approved': growthDecided,
   'plugin.denied': growthDecided,
+  /** Days of each class, for what is written from then on. */
+  'retention.lengthened': v.looseObject({ days, before: days, revision: count }),
+  'hold.placed': v.looseObject(hold),
+  'hold.lifted': v.looseObject(hold),
+  /** Stands in the log before the first of the artifacts goes. */
+  'disposal.ordered': v.looseObject({
+    digests: v.pipe(v.array(DigestSchema), v.minLength(1)),
+    reason: text,
+    by: text,
+  }),
+  /** `order` is the `seq` of what ordered it. */
+  'disposal.finished': v.looseObject({
+    order: count,
+    removed: v.array(DigestSchema),
+    kept: v.array(v.looseObject({ digest: DigestSchema, why: v.picklist(KEPT_REASONS) })),
+  }),
   /** Told in the log of the instance: a workspace's log takes no entry. */
   'evidence.frozen': v.looseObject({
     workspace: text,

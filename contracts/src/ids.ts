@@ -11,6 +11,7 @@ export const ID_PREFIXES = {
   plugin: 'plg',
   policy: 'pol',
   credential: 'cred',
+  hold: 'hld',
   key: 'key',
   event: 'evt',
   webhook: 'whk',
@@ -26,6 +27,7 @@ export type EventId = Id<'event'>;
 export type PluginId = Id<'plugin'>;
 export type PolicyId = Id<'policy'>;
 export type CredentialId = Id<'credential'>;
+export type HoldId = Id<'hold'>;
 export type WorkspaceId = string & { readonly __id: 'workspace' };
 
 /** The reserved workspace whose evidence log holds the facts of the instance itself. */
@@ -50,6 +52,7 @@ export const KeyIdSchema = idSchema('key');
 export const EventIdSchema = idSchema('event');
 export const PluginIdSchema = idSchema('plugin');
 export const CredentialIdSchema = idSchema('credential');
+export const HoldIdSchema = idSchema('hold');
 
 /** A workspace id that a person may choose: 2 to 39 characters, `[a-z][a-z0-9-]*`. */
 export const WorkspaceIdSchema = v.pipe(

@@ -23,21 +23,31 @@ export interface Bodies {
 export class BundleArtifacts {
   readonly #files: BundleFiles;
   readonly #omitted: ReadonlySet<string>;
+  readonly #disposed: ReadonlySet<string>;
   readonly #owners = new Map<string, string>();
   readonly #bodies = new Map<string, Promise<Bodies>>();
   readonly contracts = new KnownContracts();
   readonly rates = new RateLedger();
 
-  constructor(files: BundleFiles, omitted: readonly string[]) {
+  constructor(
+    files: BundleFiles,
+    omitted: readonly string[],
+    disposed: ReadonlySet<string> = new Set(),
+  ) {
     this.#files = files;
     this.#omitted = new Set(omitted);
+    this.#disposed = disposed;
   }
 
-  /** The bytes, or why there are none: left out, or other bytes, which is a finding elsewhere. */
-  find(digest: Digest): Uint8Array | 'omitted' | 'broken' {
+  /**
+   * The bytes, or why there are none: left out, disposed of as the log says, or other bytes, which is a
+   * finding elsewhere.
+   */
+  find(digest: Digest): Uint8Array | 'omitted' | 'disposed' | 'broken' {
     const file = this.#files.named(digest);
     if (file) return file.digest === digest ? file.bytes : 'broken';
-    return this.#omitted.has(digest) ? 'omitted' : 'broken';
+    if (!this.#omitted.has(digest)) return 'broken';
+    return this.#disposed.has(digest) ? 'disposed' : 'omitted';
   }
 
   /**

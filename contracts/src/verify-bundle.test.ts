@@ -42,7 +42,7 @@ test('an honest bundle of a whole log verifies under the pinned key', async () =
     openActions: 1,
     partialActions: 0,
     told: expect.objectContaining({ people: 2, attempts: expect.any(Number) }),
-    artifacts: { included: honest.artifacts.size, omitted: 1 },
+    artifacts: { included: honest.artifacts.size, omitted: 1, disposed: 0 },
     modules: 2,
     signedVersions: 0,
   });

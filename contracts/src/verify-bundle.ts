@@ -14,6 +14,7 @@ import { widened } from './range-tiles.ts';
 import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { TotalsOfStories } from './tell-story.ts';
+import { disposedDigests } from './verify-disposals.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
@@ -120,7 +121,8 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const hashed = await BundleFiles.of(files);
   const { stories: tell, pause } = options;
   const whole = kind === 'whole';
-  const telling = { manifest, files: hashed, whole, first, stories: tell, pause };
+  const disposed = disposedDigests(signedEntries);
+  const telling = { manifest, files: hashed, disposed, whole, first, stories: tell, pause };
   const stories = await checkStories(signedEntries, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);
   const signedVersions = await checkSignatures(signedEntries, { whole, publishers }, findings);
@@ -139,7 +141,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
     ...(signed ? { signedBy: keyName(signed.key) } : {}),
     ...(keys.handovers > 0 ? { keyHandovers: keys.handovers } : {}),
     ...stories,
-    artifacts: { included: included.artifacts, omitted: manifest.omitted.length },
+    artifacts: artifactCounts(included.artifacts, manifest, disposed),
     modules: included.modules,
     signedVersions,
   });
@@ -207,6 +209,15 @@ function checkSigned(
   }
 }
 
+function artifactCounts(
+  included: number,
+  { omitted }: BundleManifest,
+  disposed: ReadonlySet<string>,
+): VerifyReport['artifacts'] {
+  const gone = omitted.filter((digest) => disposed.has(digest)).length;
+  return { included, omitted: omitted.length - gone, disposed: gone };
+}
+
 function keyName(key: VerifierKey): string {
   return `${key.name}+${toHex(key.hash)}`;
 }
@@ -233,7 +244,7 @@ function unreadable(rule: string, message: string): VerifyReport {
     openActions: 0,
     partialActions: 0,
     told: new TotalsOfStories().totals,
-    artifacts: { included: 0, omitted: 0 },
+    artifacts: { included: 0, omitted: 0, disposed: 0 },
     modules: 0,
     signedVersions: 0,
   };

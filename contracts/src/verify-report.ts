@@ -54,7 +54,12 @@ export interface VerifyReport {
   readonly told: ToldTotals;
   /** The stories that were asked for, in the order of the log. */
   readonly stories?: readonly ToldStory[];
-  readonly artifacts: { readonly included: number; readonly omitted: number };
+  /** `disposed`: gone after their retention, as an entry of the log says; `omitted`: left out of the bundle. */
+  readonly artifacts: {
+    readonly included: number;
+    readonly omitted: number;
+    readonly disposed: number;
+  };
   /** Plugin modules in the bundle; without them nothing can be replayed. */
   readonly modules: number;
   /** Versions whose admission shows a publisher's signature, each of them verified. */

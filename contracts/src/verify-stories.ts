@@ -5,6 +5,7 @@ import { endsAction } from './evidence-entry.ts';
 import { type ToldStory, type ToldTotals, TotalsOfStories, tellStory } from './tell-story.ts';
 import { BundleArtifacts } from './verify-artifacts.ts';
 import { checkCredentials } from './verify-credentials.ts';
+import { DISPOSAL_TYPES } from './verify-disposals.ts';
 import { checkPlugins } from './verify-plugins.ts';
 import type { Findings, ReadEntry } from './verify-report.ts';
 import { checkPartOfStory, checkStory } from './verify-story.ts';
@@ -23,6 +24,8 @@ const STORIES_A_PAUSE = 32;
 export interface StoriesOf {
   readonly manifest: BundleManifest;
   readonly files: BundleFiles;
+  /** Artifacts that are gone as the log says. */
+  readonly disposed: ReadonlySet<string>;
   /** Whether the bundle is the whole log, in which what came before can be told. */
   readonly whole: boolean;
   /** The place in the log where the bundle begins: before it an action may have begun. */
@@ -37,8 +40,8 @@ export async function checkStories(
   bundle: StoriesOf,
   findings: Findings,
 ): Promise<CheckedStories> {
-  const { manifest, files, first } = bundle;
-  const artifacts = new BundleArtifacts(files, manifest.omitted);
+  const { manifest, files, disposed, first } = bundle;
+  const artifacts = new BundleArtifacts(files, manifest.omitted, disposed);
   if (bundle.whole) {
     await checkPlugins(entries, artifacts, findings);
     checkCredentials(entries, findings);
@@ -79,7 +82,7 @@ function storiesOf(
   const actions = new Map<string, ReadEntry[]>();
   for (const read of entries) {
     const { action } = read.entry.subject;
-    if (asked.action !== undefined && action !== asked.action) {
+    if (!belongs(read.entry, asked.action)) {
       findings.add('bundle.asked', 'is not about the action that was asked for', read.entry.seq);
     }
     if (action !== undefined) {
@@ -91,6 +94,14 @@ function storiesOf(
     }
   }
   return actions;
+}
+
+/** Beside an action’s own entries stand those that say why an artifact of it is not there any more. */
+function belongs(
+  { type, subject }: ReadEntry['entry'],
+  asked: BundleManifest['asked']['action'],
+): boolean {
+  return asked === undefined || subject.action === asked || DISPOSAL_TYPES.has(type);
 }
 
 /** Nothing signed says how many entries an action has, until its final one does. */

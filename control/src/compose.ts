@@ -2,14 +2,16 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type CheckedStore, createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import type { Clock } from './application/ports/clock.ts';
+import type { RetentionOf } from './application/ports/object-store.ts';
 import { forgetStored, sealLog } from './application/seal-log.ts';
 import { tellMigrations } from './application/tell-migrations.ts';
+import { createRetention } from './application/workspace-retention.ts';
 import { type Configuration, evidenceStoreOf, kvVaultOf } from './configuration.ts';
 import { openKeyring } from './infrastructure/identity/keyring.ts';
 import { readCertificate } from './infrastructure/identity/read-certificate.ts';
@@ -17,6 +19,7 @@ import { systemClock, systemIds } from './infrastructure/identity/system.ts';
 import { createPublisher, type EventPublisher } from './infrastructure/nats/publisher.ts';
 import { openObjectStore } from './infrastructure/objects/open-store.ts';
 import { createCedarEngine } from './infrastructure/policy/cedar.ts';
+import { createCatalogue } from './infrastructure/postgres/catalogue.ts';
 import type { ClockAlarm } from './infrastructure/postgres/clock-watch.ts';
 import { type CommitSignals, listenForCommits } from './infrastructure/postgres/commit-signals.ts';
 import { connect, type Sql } from './infrastructure/postgres/connect.ts';
@@ -48,10 +51,14 @@ export interface Composed {
 
 /** Connections to PostgreSQL of one Control Plane process. */
 const POOL_SIZE = 16;
+/** Those of the role that disposes, which also look up how long a workspace keeps artifacts. */
+const DESTROY_POOL_SIZE = 4;
 
 export async function compose(
   configuration: Configuration,
   clock: Clock = systemClock,
+  /** Only tests keep for less. */
+  retention?: RetentionOf,
 ): Promise<Composed> {
   const ids = systemIds(clock);
   const sealed = await openSealedVault(
@@ -63,7 +70,12 @@ export async function compose(
   );
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
-  const objects = await openObjectStore(evidenceStoreOf(configuration), clock);
+  const destroySql = connect(configuration.PORTARIUM_DATABASE_URL, {
+    ...{ max: DESTROY_POOL_SIZE, name: 'portarium-destroy', role: 'portarium_destroy' },
+  });
+  const catalogue = createCatalogue(destroySql);
+  const retentionOf = retention ?? createRetention(clock, catalogue.retention);
+  const objects = await openObjectStore(evidenceStoreOf(configuration), clock, retentionOf);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
     max: POOL_SIZE,
@@ -77,13 +89,17 @@ export async function compose(
   const logLock = createLogLock(configuration.PORTARIUM_DATABASE_URL);
   const verificationLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'verification');
   const reconciliationLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'reconciliation');
-  const sealerStore = createWorkspaceStore(sql, ids, (alarm) => tellClock(store, alarm));
-  const store: CheckedStore = createCheckedStore(sealerStore, (workspace) =>
-    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace),
-  );
+  const keepLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'keep');
+  const onClock = (alarm: ClockAlarm) => tellClock(store, alarm);
+  const sealerStore = createWorkspaceStore(sql, ids, onClock);
+  const check = (workspace: WorkspaceId) =>
+    sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace);
+  const store: CheckedStore = createCheckedStore(sealerStore, check);
+  const destroyStore = createCheckedStore(createWorkspaceStore(destroySql, ids, onClock), check);
   const forgetChecks = () => {
     forgetStored(objects);
     store.forget();
+    destroyStore.forget();
   };
   const signals = await listenForCommits(sql, forgetChecks);
   const stopping = new AbortController();
@@ -95,6 +111,9 @@ export async function compose(
     fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
     objects,
+    retentionOf,
+    catalogue,
+    destroyStore,
     policy: createCedarEngine(),
     dispatcher,
     signer: keyring.signer,
@@ -102,6 +121,7 @@ export async function compose(
     verificationLock,
     reconciliationLock,
     watchMetrics: createWatchMetrics(clock),
+    keepLock,
     tickets: keyring.tickets,
     secrets: keyring.secrets,
     idempotencyKeys: keyring.idempotencyKeys,
@@ -130,6 +150,8 @@ export async function compose(
         logLock.close(),
         verificationLock.close(),
         reconciliationLock.close(),
+        keepLock.close(),
+        destroySql.end({ timeout: 5 }),
         sql.end({ timeout: 5 }),
       ]);
     },

@@ -1,11 +1,12 @@
 /** What every use case works with: the ports, wired once by the composition root. */
 import type { Actor } from '@portarium/contracts/evidence-entry';
 import type { FixedActions } from './fixed-actions.ts';
+import type { Catalogue } from './ports/catalogue.ts';
 import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
 import type { Directory, KeyRecord } from './ports/directory.ts';
 import type { LogLock } from './ports/log-lock.ts';
-import type { ObjectStore } from './ports/object-store.ts';
+import type { ObjectStore, RetentionOf } from './ports/object-store.ts';
 import type {
   ActionSignals,
   Dispatcher,
@@ -29,6 +30,12 @@ export interface Context {
   readonly directory: Directory;
   readonly fixedActions: FixedActions;
   readonly objects: ObjectStore;
+  /** How long the store keeps what is written. */
+  readonly retentionOf: RetentionOf;
+  /** Which artifacts may go. */
+  readonly catalogue: Catalogue;
+  /** The store as the database role that disposes: for entries of disposals alone. */
+  readonly destroyStore: WorkspaceStore;
   readonly policy: PolicyEngine;
   readonly dispatcher: Dispatcher;
   readonly signer: LogSigner;
@@ -37,6 +44,8 @@ export interface Context {
   readonly verificationLock: LogLock;
   readonly reconciliationLock: LogLock;
   readonly watchMetrics: WatchMetrics;
+  /** Held by whoever places a hold or disposes. */
+  readonly keepLock: LogLock;
   readonly tickets: TicketOffice;
   readonly secrets: SecretHasher;
   readonly idempotencyKeys: IdempotencyKeys;

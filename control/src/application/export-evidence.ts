@@ -19,10 +19,12 @@ import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { BODIES_MEDIA_TYPE } from '@portarium/contracts/journal-artifact';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { widened } from '@portarium/contracts/range-tiles';
+import { disposalsOf } from '@portarium/contracts/verify-disposals';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { readTilesOf } from './log-tree.ts';
 import type { LogKey } from './ports/outside.ts';
+import type { LogEntryRecord } from './ports/records.ts';
 import { auditPaths } from './prove-entry.ts';
 import { readRotations } from './rotate-log-key.ts';
 import { signedCheckpoint } from './signed-checkpoint.ts';
@@ -48,6 +50,8 @@ interface Selection {
   readonly end: number;
   readonly action?: ActionId | undefined;
   readonly withoutBodies: boolean;
+  /** Of one action: what disposes of its artifacts, in order; it says why some are gone. */
+  readonly disposals: readonly LogEntryRecord[];
 }
 
 /** @returns the bytes of the archive, piece by piece; what stands in the way is told before the first */
@@ -66,10 +70,11 @@ export async function exportEvidence(
   if (frozen && (action !== undefined || asked.value.from !== undefined)) throw frozen;
   const { from = 0, to = size - 1 } = asked.value;
   const all = { first: 0, end: size };
-  const selection: Selection = {
+  const part = {
     ...(asked.value.from === undefined ? all : widened({ from, to }, size)),
     ...{ action, withoutBodies: request.withoutBodies ?? false },
   };
+  const selection: Selection = { ...part, disposals: await disposalsIn(context, workspace, part) };
   const bytes = await bytesOf(context, workspace, selection);
   if (bytes > PLATFORM_LIMITS.bundleBytes) {
     return failure(
@@ -120,21 +125,46 @@ function askedFor({ action, from, to }: ExportRequest, size: number): Result<Bun
   return success(range);
 }
 
+/** The disposals of an action's artifacts; a whole log and a range have theirs in their places. */
+async function disposalsIn(
+  context: Context,
+  workspace: WorkspaceId,
+  part: Omit<Selection, 'disposals'>,
+): Promise<readonly LogEntryRecord[]> {
+  if (part.action === undefined) return [];
+  const told = await context.store.read(workspace, (tx) => tx.disposals());
+  if (told.length === 0) return [];
+  const named = new Set<string>();
+  for await (const bytes of entryBytes(context, workspace, { ...part, disposals: [] })) {
+    for (const { digest } of parse(bytes).artifacts) named.add(digest);
+  }
+  const all = told
+    .filter(({ seq }) => seq < part.end)
+    .map((record) => ({ record, entry: { ...parse(record.bytes) } }));
+  const wantedSeqs = disposalsOf([...named], all);
+  return all.flatMap(({ record }) => (wantedSeqs.has(record.seq) ? [record] : []));
+}
+
 /** The exact bytes, in the order of the log. */
 async function* entryBytes(
   context: Context,
   workspace: WorkspaceId,
-  { first, end, action }: Selection,
+  { first, end, action, disposals }: Selection,
 ): AsyncGenerator<Uint8Array> {
+  const beside = [...disposals];
   for (let after = first - 1; ; ) {
     const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
     const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
     for (const { seq, bytes } of page) {
-      if (seq >= end) return;
+      if (seq >= end) break;
+      for (; (beside[0]?.seq ?? end) < seq; beside.shift()) yield beside[0]?.bytes ?? bytes;
       yield bytes;
     }
     const last = page.at(-1);
-    if (!last) return;
+    if (!last || last.seq >= end) {
+      for (const disposal of beside) yield disposal.bytes;
+      return;
+    }
     after = last.seq;
   }
 }

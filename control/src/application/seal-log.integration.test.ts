@@ -14,6 +14,7 @@ import { fillLog } from '../testing/fill-log.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
 import { frozenLogs } from './frozen-logs.ts';
+import type { EntryDraft } from './ports/workspace-store.ts';
 import { sealLog } from './seal-log.ts';
 
 let instance: TestInstance;
@@ -131,6 +132,28 @@ test('nothing is appended to a rolled-back log before it was compared, by a proc
   const [row] =
     await owner`SELECT count(*)::int AS entries FROM portarium.log_entries WHERE workspace_id = ${workspace}`;
   expect(row?.entries).toBe(100);
+});
+
+test('the order of a disposal is put back with the tail, and the Control Plane itself gives none', async () => {
+  const { workspace, size } = await sealedLog(300);
+  const { context } = instance.composed;
+  const order: EntryDraft = {
+    type: 'disposal.ordered',
+    actor: { kind: 'system', id: 'test' },
+    subject: {},
+    data: { digests: [`sha256:${'a'.repeat(64)}`], reason: 'the end of the year', by: 'ada' },
+    trace: null,
+  };
+  const append = async (tx: { append(entry: EntryDraft): void }) => tx.append(order);
+  await context.destroyStore.submit(workspace, append);
+  await sealLog(context, workspace, { keep: true });
+  await rollBack(workspace, size);
+  await reasonOf(sealLog(restarted(), workspace));
+  expect((await recovery(workspace, false)).status).toBe(200);
+  const [back] = await context.store.read(workspace, (tx) => tx.disposals());
+  expect(back?.seq).toBe(size);
+  const own = await context.store.submit(workspace, append).catch((error: Error) => error.message);
+  expect(own).toContain('only portarium_destroy');
 });
 
 test('the lost tail is put back byte for byte, and the log goes on and verifies', async () => {

@@ -16,6 +16,7 @@ import { evidenceRoutes } from './evidence.ts';
 import { type HealthProbes, healthRoutes } from './health.ts';
 import { InFlight } from './in-flight.ts';
 import { internalRoutes } from './internal.ts';
+import { keepRoutes } from './keep.ts';
 import { keyRoutes } from './keys.ts';
 import { limitRoutes } from './limits.ts';
 import { pluginRoutes } from './plugins.ts';
@@ -87,6 +88,7 @@ export function createApp(context: Context, options: AppOptions): Api {
   approvalRoutes(app, context);
   limitRoutes(app, context);
   regulationRoutes(app, context);
+  keepRoutes(app, context);
   credentialRoutes(app, context);
   evidenceRoutes(app, context);
   watchRoutes(app, context);

@@ -11,9 +11,11 @@ import {
   ActionIdSchema,
   ApprovalIdSchema,
   CredentialIdSchema,
+  HoldIdSchema,
   KeyIdSchema,
   WorkspaceIdSchema,
 } from '@portarium/contracts/ids';
+import { LengthenSchema } from '@portarium/contracts/legal-hold';
 import { ACTION_STATES } from '@portarium/contracts/life-cycle';
 import { LimitsRequestSchema, MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { PluginNameSchema, VersionSchema } from '@portarium/contracts/manifest';
@@ -23,10 +25,12 @@ import { CreateKeySchema } from '../application/create-key.ts';
 import { CreateWorkspaceSchema } from '../application/create-workspace.ts';
 import { DecideApprovalSchema } from '../application/decide-approval.ts';
 import { DecidePluginSchema } from '../application/decide-plugin.ts';
+import { DisposeSchema } from '../application/dispose.ts';
 import {
   CreateCredentialSchema,
   RotateCredentialSchema,
 } from '../application/manage-credentials.ts';
+import { LiftHoldSchema, PlaceHoldSchema } from '../application/manage-holds.ts';
 import { RevokePublisherSchema, TrustPublisherSchema } from '../application/manage-publishers.ts';
 import { APPROVAL_STATES } from '../application/ports/approval-store.ts';
 import { QuarantineSchema } from '../application/quarantine-version.ts';
@@ -82,6 +86,7 @@ const WS = '/v1/workspaces/{ws}';
 const action = { id: ActionIdSchema };
 const approval = { id: ApprovalIdSchema };
 const credential = { id: CredentialIdSchema };
+const hold = { id: HoldIdSchema };
 const key = { id: KeyIdSchema };
 const plugin = { name: PluginNameSchema };
 /** What stands behind `tile/`. */
@@ -595,6 +600,64 @@ export const OPERATIONS = {
     permission: 'store.probe',
     summary: 'Try to break the locks of the evidence store in use, and record which ones held',
     answers: { 200: 'StoreProbe' },
+  },
+  getRetention: {
+    id: 'getRetention',
+    method: 'get',
+    path: `${WS}/retention`,
+    permission: 'workspace.read',
+    summary: 'Show for how many days the workspace keeps artifacts of each class',
+    tagged: true,
+    answers: { 200: 'Retention' },
+  },
+  setRetention: {
+    id: 'setRetention',
+    method: 'put',
+    path: `${WS}/retention`,
+    permission: 'retention.lengthen',
+    summary: 'Keep what is written from now on for longer; never for less than before',
+    body: LengthenSchema,
+    headers: ['If-Match'],
+    tagged: true,
+    answers: { 200: 'Retention' },
+  },
+  listHolds: {
+    id: 'listHolds',
+    method: 'get',
+    path: `${WS}/holds`,
+    permission: 'hold.read',
+    summary: 'List the legal holds, lifted ones too, the newest first',
+    answers: { 200: 'Holds' },
+  },
+  placeHold: {
+    id: 'placeHold',
+    method: 'post',
+    path: `${WS}/holds`,
+    permission: 'hold.manage',
+    summary: 'Place a legal hold: what it covers is not disposed of, whatever its retention',
+    body: PlaceHoldSchema,
+    answers: { 201: 'PlacedHold' },
+  },
+  liftHold: {
+    id: 'liftHold',
+    method: 'post',
+    path: `${WS}/holds/{id}/lift`,
+    permission: 'hold.manage',
+    summary: 'Lift a legal hold',
+    params: hold,
+    body: LiftHoldSchema,
+    answers: { 200: 'PlacedHold' },
+    errors: ['conflict'],
+  },
+  dispose: {
+    id: 'dispose',
+    method: 'post',
+    path: `${WS}/disposals`,
+    permission: 'evidence.dispose',
+    summary:
+      'Remove artifacts that are past retention and under no hold, or say with dryRun which these are',
+    body: DisposeSchema,
+    answers: { 200: 'Disposal' },
   },
   listEvidence: {
     id: 'listEvidence',

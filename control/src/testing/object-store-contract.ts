@@ -80,6 +80,22 @@ export function objectStoreContract(
     }
   });
 
+  test(`${what} locks what a workspace keeps for longer until then, from the write on`, async () => {
+    const longer: RetentionOf = async (workspace) => (workspace === WORKSPACE ? 400 : 365) * DAY_MS;
+    const store = await (await under()).open(longer);
+    for (const [workspace, days] of [
+      [WORKSPACE, 400],
+      [OTHER, 365],
+    ] as const) {
+      const digest = await store.put(workspace, utf8('kept for longer'), 'compliance');
+      const lock = await store.lockOf(workspace, digest);
+      const left = ((lock?.retainUntilMs ?? 0) - Date.now()) / DAY_MS;
+      expect(left).toBeGreaterThan(days - 0.1);
+      expect(left).toBeLessThan(days + 0.1);
+      expect(await store.remove(workspace, digest)).toEqual({ outcome: 'kept', why: 'retention' });
+    }
+  });
+
   test(`${what} extends the retention of what is used again, and never shortens it`, async () => {
     const { open } = await under();
     const bytes = utf8('used again');

@@ -8,6 +8,7 @@ import type { CandidateDispatch } from '@portarium/contracts/internal-api';
 import { freshDatabase, sharedServices } from '@portarium/local/testing/shared-services';
 import { type Bootstrap, bootstrap } from '../application/bootstrap.ts';
 import type { Clock } from '../application/ports/clock.ts';
+import type { RetentionOf } from '../application/ports/object-store.ts';
 import { type Composed, compose, MIGRATIONS } from '../compose.ts';
 import { type Configuration, ratesOf, readConfiguration } from '../configuration.ts';
 import type { Api } from '../http/api.ts';
@@ -35,10 +36,14 @@ export interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
-/** @param environment variables of the configuration that differ from a test's usual ones */
+/**
+ * @param environment variables of the configuration that differ from a test's usual ones
+ * @param retention instead of what classes and workspaces say
+ */
 export async function startTestInstance(
   clock?: Clock,
   environment: Readonly<Record<string, string>> = {},
+  retention?: RetentionOf,
 ): Promise<TestInstance> {
   const services = await sharedServices();
   const database = await freshDatabase();
@@ -62,7 +67,7 @@ export async function startTestInstance(
     PORTARIUM_INSTANCE: 'test',
     ...environment,
   });
-  const composed = withHost(await compose(configuration, clock), (dispatch) =>
+  const composed = withHost(await compose(configuration, clock, retention), (dispatch) =>
     host.admit(dispatch),
   );
   const first = await bootstrap(composed.context);

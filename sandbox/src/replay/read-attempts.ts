@@ -89,13 +89,13 @@ function readOrdered(files: BundleFiles, action: string, story: readonly Entry[]
   const digest = v.safeParse(DigestSchema, ordering?.data.orderDigest);
   if (!digest.success) return refuse('the action has no order on record');
   const bytes = artifactOf(files, digest.output);
-  if (!bytes) return refuse('the order was left out of the bundle');
+  if (!bytes) return refuse('the order was left out of the bundle, or disposed of');
   const order = readOrder(bytes, action);
   if (typeof order === 'string') return refuse(order);
   const module = artifactOf(files, order.moduleDigest);
-  if (!module) return refuse('the module that ran was left out of the bundle');
+  if (!module) return refuse('the module that ran was left out of the bundle, or disposed of');
   const input = artifactOf(files, order.inputDigest);
-  if (!input) return refuse('the input was left out of the bundle');
+  if (!input) return refuse('the input was left out of the bundle, or disposed of');
   return { ok: true, value: { order, module, input, bodies: readBodies(files, story) } };
 }
 
@@ -158,7 +158,7 @@ function journalOf({ type, artifacts }: Entry): Digest | undefined {
 
 function readJournal(files: BundleFiles, digest: Digest): Read<readonly JournalArtifactRecord[]> {
   const bytes = artifactOf(files, digest);
-  if (!bytes) return refuse('the journal was left out of the bundle');
+  if (!bytes) return refuse('the journal was left out of the bundle, or disposed of');
   const read = readCanonical(bytes);
   const parsed = v.safeParse(JournalArtifactSchema, read.ok ? read.value : undefined);
   if (!parsed.success) return refuse(`the journal can not be read: ${parsed.issues[0].message}`);

@@ -54,6 +54,8 @@ export interface LogReads {
   keyRotations(): Promise<readonly LogEntryRecord[]>;
   /** The newest entry of the type `store.probed` about the store with that digest; of `_instance` only. */
   lastStoreProbe(store: Digest): Promise<LogEntryRecord | undefined>;
+  /** Every entry that orders a disposal or tells its end, in order. */
+  disposals(): Promise<readonly LogEntryRecord[]>;
 }
 
 export interface LogWrites {

@@ -11,6 +11,7 @@ import type { CandidateReads, CandidateWrites } from './candidate-store.ts';
 import type { CredentialReads, CredentialWrites } from './credential-store.ts';
 import type { KeyRecord, WorkspaceRecord } from './directory.ts';
 import type { JournalReads, JournalWrites } from './journal-store.ts';
+import type { KeepReads, KeepWrites } from './keep-store.ts';
 import type { LimitReads, LimitWrites } from './limit-store.ts';
 import type { LogReads, LogWrites } from './log-store.ts';
 import type { MigrationReads, MigrationWrites } from './migration-journal.ts';
@@ -72,6 +73,7 @@ export interface ReadTransaction
     ApprovalReads,
     LimitReads,
     RegulationReads,
+    KeepReads,
     PluginApprovalReads,
     VersionReads,
     CandidateReads,
@@ -201,6 +203,7 @@ export interface WriteTransaction
     ApprovalWrites,
     LimitWrites,
     RegulationWrites,
+    KeepWrites,
     PluginApprovalWrites,
     VersionWrites,
     CandidateWrites,

@@ -120,7 +120,10 @@ function factsOf(report: VerifyReport): (readonly [string, string])[] {
     ['Actions', `${actions}${open}${partial}`],
     ['Writes', `${answered} answered, ${sent} without an answer, ${denied} calls denied`],
     ['People who agreed', String(told.people)],
-    ['Artifacts', `${artifacts.included} here, ${artifacts.omitted} left out`],
+    [
+      'Artifacts',
+      `${artifacts.included} here, ${artifacts.omitted} left out, ${artifacts.disposed} disposed of`,
+    ],
     ['Modules', String(modules)],
     ...(unsigned > 0 ? [['Not signed', `${unsigned} entries`] as const] : []),
     ...(checkpoint

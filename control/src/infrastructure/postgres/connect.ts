@@ -11,10 +11,13 @@ export type TransactionSql = postgres.TransactionSql;
  */
 const RECONNECT_SECONDS = 0.1;
 
-/** A pool of at most `max` connections. Waits 5 s for a connection, then rejects. */
+/**
+ * A pool of at most `max` connections. Waits 5 s for a connection, then rejects. With `role` each session is of
+ * that role from its start, which the login has to be granted.
+ */
 export function connect(
   url: string,
-  options: { readonly max: number; readonly name: string },
+  options: { readonly max: number; readonly name: string; readonly role?: string },
 ): Sql {
   return postgres(url, {
     max: options.max,
@@ -26,6 +29,7 @@ export function connect(
       application_name: options.name,
       idle_in_transaction_session_timeout: 5_000,
       statement_timeout: 30_000,
+      ...(options.role === undefined ? {} : { role: options.role }),
     },
   });
 }

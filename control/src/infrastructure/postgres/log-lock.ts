@@ -11,7 +11,7 @@ import { connect, toInfraError } from './connect.ts';
 const CONNECTIONS = 4;
 
 /** What a lock is held for; each purpose has its own. */
-export type LockPurpose = 'log' | 'verification' | 'reconciliation';
+export type LockPurpose = 'log' | 'verification' | 'reconciliation' | 'keep';
 
 export function createLogLock(
   url: string,

@@ -52,6 +52,11 @@ export function readTree(tx: TransactionSql, workspace: WorkspaceId): LogReads {
         ORDER BY seq DESC LIMIT 1`;
       return row && logEntryOf(row);
     },
+    async disposals() {
+      const rows =
+        await tx`SELECT seq, hash, bytes FROM log_entries WHERE workspace_id = ${workspace} AND type IN ('disposal.ordered', 'disposal.finished') ORDER BY seq`;
+      return rows.map(logEntryOf);
+    },
   };
 }
 
@@ -134,6 +139,8 @@ export function writeTree(
       // Seen by nobody else before the commit, when the log is frozen again.
       const frozen =
         await tx`DELETE FROM log_freezes WHERE workspace_id = ${workspace} RETURNING workspace_id, reason, detail, size, stored_size, frozen_at`;
+      // Disposals among them stand as they stood.
+      await tx`SELECT set_config('portarium.restoring', 'on', true)`;
       await tx`INSERT INTO log_entries ${tx(
         entries.map((entry) => ({
           workspace_id: workspace,
@@ -145,6 +152,7 @@ export function writeTree(
           bytes: entry.bytes,
         })),
       )}`;
+      await tx`SELECT set_config('portarium.restoring', 'off', true)`;
       await tx`UPDATE log_heads SET size = ${last.seq + 1}, hash = ${last.hash}, time = ${last.time} WHERE workspace_id = ${workspace}`;
       if (frozen.length > 0) await tx`INSERT INTO log_freezes ${tx(frozen)}`;
       return true;

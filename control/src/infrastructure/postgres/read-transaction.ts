@@ -9,6 +9,7 @@ import { readCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
+import { readKeep } from './keep-tables.ts';
 import { readLimits } from './limit-tables.ts';
 import { readTree } from './log-tables.ts';
 import { readMigrations } from './migration-tables.ts';
@@ -208,6 +209,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
     ...readApprovals(tx, workspace),
     ...readLimits(tx, workspace),
     ...readRegulation(tx, workspace),
+    ...readKeep(tx, workspace),
     ...readCandidates(tx, workspace),
     ...readPluginApprovals(tx, workspace),
     ...readVersions(tx, workspace),

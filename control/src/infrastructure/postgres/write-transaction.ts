@@ -8,6 +8,7 @@ import { writeCandidates } from './candidate-tables.ts';
 import type { TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
+import { writeKeep } from './keep-tables.ts';
 import { writeLimits } from './limit-tables.ts';
 import { lockName } from './lock-name.ts';
 import { writeTree } from './log-tables.ts';
@@ -81,6 +82,7 @@ export function writeTransaction(
     ...writeApprovals(tx, workspace, json),
     ...writeLimits(tx, workspace, json),
     ...writeRegulation(tx, workspace),
+    ...writeKeep(tx, workspace, json),
     ...writePluginApprovals(tx, workspace, json),
     ...writeVersions(tx, workspace, json),
     ...writeCandidates(tx, workspace, json),

@@ -1,0 +1,111 @@
+import { expect, test } from 'bun:test';
+import type { Digest } from './digest.ts';
+import type { Entry } from './evidence-entry.ts';
+import {
+  actionBundle,
+  type HonestLog,
+  honestLog,
+  logKey,
+  wholeBundle,
+} from './testing/honest-log.ts';
+import { verifyBundle } from './verify-bundle.ts';
+
+const key = await logKey();
+const WHY = { reason: 'the end of the year', by: 'ada' };
+
+/** Artifacts of the first action, its output left aside, which no bundle of these tests has. */
+function digestsOf({ log, artifacts }: HonestLog): Digest[] {
+  const entries = log.entries.map((one) => JSON.parse(new TextDecoder().decode(one)) as Entry);
+  const named = entries.flatMap((entry) => entry.artifacts.map(({ digest }) => digest));
+  return [...new Set(named)].filter((digest) => artifacts.has(digest));
+}
+
+const without = (honest: HonestLog, gone: readonly Digest[]): HonestLog => ({
+  ...honest,
+  artifacts: new Map([...honest.artifacts].filter(([digest]) => !gone.includes(digest))),
+});
+
+async function told(then: (honest: HonestLog, digests: readonly Digest[]) => Promise<void>) {
+  const honest = await honestLog(['approvedWrite']);
+  const digests = digestsOf(honest);
+  await then(honest, digests);
+  return { honest, digests };
+}
+
+const order = (honest: HonestLog, digests: readonly Digest[]) =>
+  honest.log.append({ type: 'disposal.ordered', subject: {}, data: { digests, ...WHY } });
+
+const finish = (honest: HonestLog, data: Record<string, unknown>) =>
+  honest.log.append({ type: 'disposal.finished', subject: {}, data });
+
+async function verify(honest: HonestLog, action?: string, size?: number) {
+  const bundle = await (action === undefined
+    ? wholeBundle(honest, size)
+    : actionBundle(honest, action, size));
+  const report = await verifyBundle(bundle, { pin: key.verifierKey });
+  return { ...report, rules: report.findings.map(({ rule }) => rule) };
+}
+
+test('what is missing after a disposal is no finding, in the whole log and in one action, and is counted', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    await order(log, all);
+    const seq = log.log.entries.length - 1;
+    await finish(log, { order: seq, removed: all, kept: [] });
+  });
+  for (const action of [undefined, honest.actions[0]]) {
+    const { verdict, rules, artifacts } = await verify(without(honest, digests), action);
+    expect([verdict, rules]).toEqual(['verified', []]);
+    expect(artifacts).toMatchObject({ disposed: digests.length, included: 0 });
+  }
+});
+
+test('what is missing without a disposal stays a finding', async () => {
+  const { honest, digests } = await told(async () => {});
+  for (const action of [undefined, honest.actions[0]]) {
+    const { verdict, rules, artifacts } = await verify(without(honest, digests), action);
+    expect(verdict).toBe('incomplete');
+    expect(rules).toContain('order.omitted');
+    expect(artifacts.disposed).toBe(0);
+  }
+});
+
+test('an order of which nobody has told the end disposes all the same', async () => {
+  const { honest, digests } = await told((log, all) => order(log, all).then(() => undefined));
+  expect(await verify(without(honest, digests))).toMatchObject({ verdict: 'verified' });
+});
+
+test('what a disposal kept has to be there', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    await order(log, all);
+    const kept = all.map((digest) => ({ digest, why: 'hold' }));
+    await finish(log, { order: log.log.entries.length - 1, removed: [], kept });
+  });
+  expect(await verify(without(honest, digests))).toMatchObject({
+    verdict: 'incomplete',
+    artifacts: { disposed: 0 },
+  });
+  expect(await verify(honest)).toMatchObject({ verdict: 'verified' });
+});
+
+test('what an entry names again after its disposal has to be there', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    await order(log, all);
+    await finish(log, { order: log.log.entries.length - 1, removed: all, kept: [] });
+    const again = all.map((digest) => ({
+      ...{ digest, mediaType: 'application/json', retention: 'compliance' as const },
+      bytes: log.artifacts.get(digest)?.length ?? 0,
+    }));
+    await log.log.append({ type: 'key.created', subject: {}, data: {}, artifacts: again });
+  });
+  expect(await verify(without(honest, digests))).toMatchObject({
+    verdict: 'incomplete',
+    artifacts: { disposed: 0 },
+  });
+});
+
+test('an order before the entry that names it, and one that is not signed, dispose of nothing', async () => {
+  const { honest, digests } = await told((log, all) => order(log, all).then(() => undefined));
+  const unsigned = await verify(without(honest, digests), undefined, honest.log.entries.length - 1);
+  expect(unsigned.verdict).toBe('incomplete');
+  expect(unsigned.artifacts.disposed).toBe(0);
+});
