@@ -47,6 +47,10 @@ import { UsageQuerySchema } from '../application/view-usage.ts';
 import type { Permission } from '../domain/permissions.ts';
 import { pageLimit } from './page-limit.ts';
 
+/** What stands in a query is short enough for a request line of 16 KiB, percent-encoded at its worst. */
+const ONE_LINE = /^[ -~]*$/;
+const NOTE = /^[ -~\n—]*$/;
+
 /** The name of a shape of an answer (`scripts/generate-openapi.ts`), a media type, or no body. */
 export type AnswerName = string | null;
 
@@ -816,11 +820,11 @@ export const OPERATIONS = {
       'Verify a bundle, of any log, as the command line does; nothing of it is kept, and no key is believed but the one that is named',
     query: v.strictObject({
       /** The verifier key to believe. */
-      pin: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
+      pin: v.optional(v.pipe(v.string(), v.maxLength(200), v.regex(ONE_LINE))),
       /** The signed note of a checkpoint from before. */
-      since: v.optional(v.pipe(v.string(), v.maxLength(8_000))),
+      since: v.optional(v.pipe(v.string(), v.maxLength(1_000), v.regex(NOTE))),
       /** Verifier keys of publishers, separated by spaces. */
-      publishers: v.optional(v.pipe(v.string(), v.maxLength(8_000))),
+      publishers: v.optional(v.pipe(v.string(), v.maxLength(1_500), v.regex(ONE_LINE))),
     }),
     bytes: 'application/x-tar',
     answers: { 200: 'VerifyReport' },

@@ -37,7 +37,11 @@ const TENANT_TABLES = [
   'approval_decisions',
   'approval_rules',
   'workspace_limits',
+  'workspace_regulation',
   'workspace_retention',
+  'log_artifacts',
+  'watch_findings',
+  'watch_states',
   'legal_holds',
   'artifact_catalogue',
   'artifact_names',
@@ -434,7 +438,13 @@ test('a batch whose connection is lost fails as a whole, and none of its units r
         runs += 1;
         tx.append(draft(`${mark} ${i}`));
         if (i === 4) {
-          await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portarium-control' AND state LIKE 'idle in transaction%'`;
+          await tx.logSize();
+          // It is active for a moment, as long as what was sent ahead is answered.
+          for (let lost = 0; lost === 0; ) {
+            const found =
+              await owner`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'portarium-control' AND state LIKE 'idle in transaction%'`;
+            lost = found.length;
+          }
           await tx.logSize();
         }
       })
