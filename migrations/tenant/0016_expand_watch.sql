@@ -1,5 +1,5 @@
 -- phase: expand
--- description: what background verification and the reconciler know: positions, findings, named artifacts
+-- description: what background verification and the reconciler know: positions and findings
 -- reversible: yes
 -- lock-budget-ms: 500
 
@@ -26,18 +26,10 @@ CREATE TABLE watch_findings (
   PRIMARY KEY (workspace_id, source, rule, subject)
 );
 
--- Artifacts by digest, with the first entry that was seen to name them; made by verification as it reads the log.
-CREATE TABLE log_artifacts (
-  workspace_id text NOT NULL,
-  digest text NOT NULL,
-  seq bigint NOT NULL,
-  PRIMARY KEY (workspace_id, digest)
-);
-
 DO $$
 DECLARE tenant_table text;
 BEGIN
-  FOREACH tenant_table IN ARRAY ARRAY['watch_states', 'watch_findings', 'log_artifacts'] LOOP
+  FOREACH tenant_table IN ARRAY ARRAY['watch_states', 'watch_findings'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', tenant_table);
     EXECUTE format('CREATE POLICY bound_workspace ON %I USING (workspace_id = nullif(current_setting(''portarium.workspace'', true), '''')) WITH CHECK (workspace_id = nullif(current_setting(''portarium.workspace'', true), ''''))', tenant_table);

@@ -9,6 +9,23 @@ import { InfraError, type ReadTransaction } from './ports/workspace-store.ts';
 
 type ArtifactContext = Pick<Context, 'sealerStore' | 'objects'>;
 
+/**
+ * Has the catalogue read what the log has gained.
+ * @returns false when an entry can not be read: verification says which, and what is behind it is not known
+ */
+export async function catchUp(
+  { catalogue }: Pick<Context, 'catalogue'>,
+  workspace: WorkspaceId,
+): Promise<boolean> {
+  try {
+    await catalogue.catchUp(workspace);
+    return true;
+  } catch (error) {
+    if (error instanceof InfraError && error.retryable) throw error;
+    return false;
+  }
+}
+
 /** Artifacts from a place in the order of digests that nobody foresees; all of them where there are few. */
 export async function drawArtifacts(
   tx: ReadTransaction,
@@ -46,7 +63,7 @@ async function checkArtifact(
     if (!(error instanceof InfraError) || error.retryable) throw error;
     return { rule: 'artifact.digest', subject: digest, seq, message: error.message };
   }
-  if (await sealerStore.read(workspace, (tx) => isDisposed(tx, digest))) return undefined;
+  if (await sealerStore.read(workspace, (tx) => isDisposed(tx, digest, seq))) return undefined;
   const message = `names ${digest}, which is not in the evidence store`;
   return { rule: 'artifact.missing', subject: digest, seq, message };
 }

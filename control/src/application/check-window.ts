@@ -12,7 +12,6 @@ import { checkChain, readEntry } from '@portarium/contracts/verify-entries';
 import { type Finding, Findings, type ReadEntry } from '@portarium/contracts/verify-report';
 import type { Context } from './context.ts';
 import type { LogEntryRecord } from './ports/records.ts';
-import type { NamedArtifact } from './ports/watch-store.ts';
 import { InfraError } from './ports/workspace-store.ts';
 import { type StoredCheckpoint, storedEntries, storedTiles } from './stored-log.ts';
 
@@ -22,11 +21,6 @@ export interface LogWindow {
   readonly to: number;
   /** Whether the entry bundles in the evidence store are read, too: recovery lives by them. */
   readonly bundles: boolean;
-}
-
-export interface Checked {
-  readonly findings: readonly Finding[];
-  readonly artifacts: readonly NamedArtifact[];
 }
 
 type CheckContext = Pick<Context, 'sealerStore' | 'objects'>;
@@ -73,7 +67,7 @@ export async function checkWindow(
   workspace: WorkspaceId,
   window: LogWindow,
   stored: StoredTree | undefined,
-): Promise<Checked> {
+): Promise<readonly Finding[]> {
   const findings = new Findings();
   const { from, to } = window;
   // The one before is read for its hash and its time; what is wrong with it is another window's.
@@ -84,14 +78,7 @@ export async function checkWindow(
   const read = await readRows(rows, { first, from, to }, findings);
   checkChain(read, workspace, findings);
   if (stored) await checkTiles(context, workspace, { window, read, first, stored }, findings);
-  return {
-    findings: distinct(findings.list.filter(({ seq }) => seq === undefined || seq >= from)),
-    artifacts: read.flatMap((one) =>
-      one && one.entry.seq >= from
-        ? one.entry.artifacts.map(({ digest }) => ({ digest, seq: one.entry.seq }))
-        : [],
-    ),
-  };
+  return distinct(findings.list.filter(({ seq }) => seq === undefined || seq >= from));
 }
 
 async function readRows(

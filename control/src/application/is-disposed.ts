@@ -1,17 +1,23 @@
-/**
- * Whether evidence says that an artifact was disposed of: then it is right that it is not there. One that was
- * named again afterwards, and got lost after that, is found by the verifier of bundles, not here.
- */
+/** Whether evidence says that an artifact was disposed of: then it is right that it is not there. */
 import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import { disposedDigests } from '@portarium/contracts/verify-disposals';
 import type { ReadTransaction } from './ports/workspace-store.ts';
 
-/** Reads every disposal of the workspace: for artifacts that are missed, not for each. */
-export async function isDisposed(tx: ReadTransaction, digest: Digest): Promise<boolean> {
-  const entries = (await tx.disposals()).map(({ bytes }) => ({
-    entry: parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry,
-  }));
+/**
+ * Reads every disposal of the workspace: for artifacts that are missed, not for each.
+ * @param named `seq` of the last entry that names it; an order before that one is over
+ */
+export async function isDisposed(
+  tx: ReadTransaction,
+  digest: Digest,
+  named: number,
+): Promise<boolean> {
+  const entries = (await tx.disposals())
+    .filter(({ seq }) => seq > named)
+    .map(({ bytes }) => ({
+      entry: parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry,
+    }));
   return disposedDigests(entries).has(digest);
 }

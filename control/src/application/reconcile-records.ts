@@ -6,12 +6,12 @@ import type { ActionId } from '@portarium/contracts/ids';
 import { WATCH_LIMITS } from '@portarium/contracts/limits';
 import { stateOfStory } from '@portarium/contracts/state-of-story';
 import * as v from 'valibot';
+import { catchUp } from './check-artifacts.ts';
 import { isDisposed } from './is-disposed.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
 import type { CheckRun, Cursors } from './reconciliation-run.ts';
-import { VerificationStateSchema } from './watch-log.ts';
 
 /** Entries of one action that are read at a time. */
 const PAGE = 1_000;
@@ -94,11 +94,11 @@ export async function checkObjects(
 ): Promise<Partial<Cursors>> {
   const { context, workspace } = run;
   const limit = WATCH_LIMITS.reconciledRows;
+  if (!(await catchUp(context, workspace))) return {};
   const listed = await context.objects.listArtifacts(workspace, artifactAfter, limit);
-  const { named, read } = await context.store.read(workspace, async (tx) => ({
-    named: await tx.namedArtifacts(artifactAfter, limit),
-    read: v.parse(VerificationStateSchema, (await tx.watchState('verification')) ?? {}),
-  }));
+  const named = await context.store.read(workspace, (tx) =>
+    tx.namedArtifacts(artifactAfter, limit),
+  );
   const ends = [listed, named].map((list) =>
     list.length < limit ? LAST : (list.at(-1)?.digest ?? LAST),
   );
@@ -112,20 +112,19 @@ export async function checkObjects(
   for (const digest of new Set([...seqs.keys(), ...again])) {
     await lookForArtifact(run, digest, seqs.get(digest));
   }
-  // Before verification has read all that is signed, it is not known what the log names.
-  if (read.checkedAt === undefined || read.verified < read.storedSize) return {};
   const graceMs = WATCH_LIMITS.objectGraceHours * 60 * 60_000;
   const old = stored.filter(({ writtenMs }) => context.clock.nowMs() - writtenMs > graceMs);
   await tellUnnamed(run, [...old.map(({ digest }) => digest), ...again]);
   return { artifactAfter: end === LAST ? '' : end };
 }
 
+/** @param seq of the last entry that names it, where that is known */
 async function lookForArtifact(run: CheckRun, digest: Digest, seq?: number): Promise<void> {
   const { context, workspace } = run;
   if ((await context.objects.lockOf(workspace, digest)) !== undefined) return;
   const { unnamed, disposed } = await context.store.read(workspace, async (tx) => ({
     unnamed: (await tx.unnamedAmong([digest])).length > 0,
-    disposed: await isDisposed(tx, digest),
+    disposed: await isDisposed(tx, digest, seq ?? -1),
   }));
   // What nobody names may be gone.
   if (unnamed || disposed) return;

@@ -7,6 +7,7 @@ export type ReconcileContext = Pick<
   Context,
   | 'store'
   | 'sealerStore'
+  | 'catalogue'
   | 'directory'
   | 'dispatcher'
   | 'objects'

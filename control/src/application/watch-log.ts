@@ -9,7 +9,7 @@ import { WATCH_LIMITS } from '@portarium/contracts/limits';
 import { openCheckpoint } from '@portarium/contracts/verify-log';
 import { Findings } from '@portarium/contracts/verify-report';
 import * as v from 'valibot';
-import { checkArtifacts, drawArtifacts } from './check-artifacts.ts';
+import { catchUp, checkArtifacts, drawArtifacts } from './check-artifacts.ts';
 import { checkWindow, type LogWindow, StoredTree } from './check-window.ts';
 import type { Context } from './context.ts';
 import { logTree } from './log-tree.ts';
@@ -21,7 +21,14 @@ import { newestStored } from './stored-log.ts';
 
 export type WatchContext = Pick<
   Context,
-  'store' | 'sealerStore' | 'objects' | 'signer' | 'clock' | 'verificationLock' | 'watchMetrics'
+  | 'store'
+  | 'sealerStore'
+  | 'objects'
+  | 'signer'
+  | 'clock'
+  | 'catalogue'
+  | 'verificationLock'
+  | 'watchMetrics'
 >;
 
 const position = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -230,15 +237,7 @@ class Run {
   }
 
   async #check(window: LogWindow): Promise<void> {
-    const { findings, artifacts } = await checkWindow(
-      this.#context,
-      this.#workspace,
-      window,
-      this.#tree,
-    );
-    if (artifacts.length > 0) {
-      await this.#context.sealerStore.submit(this.#workspace, (tx) => tx.nameArtifacts(artifacts));
-    }
+    const findings = await checkWindow(this.#context, this.#workspace, window, this.#tree);
     this.#windows.push(window);
     this.findings.push(
       ...findings.map((one) => ({ ...one, subject: one.seq === undefined ? '' : `${one.seq}` })),
@@ -268,6 +267,7 @@ async function sampleDue(
   const { before, open, now } = state;
   const since = context.clock.nowMs() - Date.parse(before.sampledAt ?? '');
   const due = now || !(since < 24 * 60 * 60_000);
+  if (due) await catchUp(context, workspace);
   const drawn = due ? await context.sealerStore.read(workspace, (tx) => drawArtifacts(tx)) : [];
   const again = open
     .filter(({ rule }) => rule.startsWith('artifact.'))

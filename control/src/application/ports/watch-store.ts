@@ -25,7 +25,7 @@ export interface KeptFinding extends WatchFinding {
 
 export interface NamedArtifact {
   readonly digest: Digest;
-  /** An entry that names it. */
+  /** Of the last entry that names it. */
   readonly seq: number;
 }
 
@@ -34,9 +34,9 @@ export interface WatchReads {
   watchState(source: WatchSource): Promise<unknown>;
   /** The oldest first. */
   watchFindings(source: WatchSource): Promise<readonly KeptFinding[]>;
-  /** Artifacts that entries name, by ascending digest behind `after`. */
+  /** Artifacts that entries name, by ascending digest behind `after`, as far as the catalogue has caught up. */
   namedArtifacts(after: string, limit: number): Promise<readonly NamedArtifact[]>;
-  /** Those of `digests` that no entry names, as far as verification has read. */
+  /** Those of `digests` that no entry names, as far as the catalogue has caught up. */
   unnamedAmong(digests: readonly Digest[]): Promise<readonly Digest[]>;
   /** Actions that ought to have a workflow and were asked for before `createdBefore`, by id behind `after`. */
   openActions(after: ActionId | null, createdBefore: string, limit: number): Promise<ActionId[]>;
@@ -63,5 +63,4 @@ export interface WatchWrites {
   putFindings(source: WatchSource, findings: readonly WatchFinding[], at: string): Promise<void>;
   dropFindings(source: WatchSource, findings: readonly WatchFinding[]): Promise<void>;
   markTold(source: WatchSource, findings: readonly WatchFinding[]): Promise<void>;
-  nameArtifacts(artifacts: readonly NamedArtifact[]): Promise<void>;
 }

@@ -40,13 +40,13 @@ export function readWatch(tx: TransactionSql, workspace: WorkspaceId): WatchRead
     },
     async namedArtifacts(after, limit) {
       const rows = await tx`
-        SELECT digest, seq FROM log_artifacts WHERE workspace_id = ${workspace} AND digest > ${after} ORDER BY digest LIMIT ${limit}`;
+        SELECT digest, max(seq) AS seq FROM artifact_names WHERE workspace_id = ${workspace} AND digest > ${after} GROUP BY digest ORDER BY digest LIMIT ${limit}`;
       return rows.map((row) => ({ digest: row.digest as Digest, seq: Number(row.seq) }));
     },
     async unnamedAmong(digests) {
       if (digests.length === 0) return [];
       const rows =
-        await tx`SELECT digest FROM log_artifacts WHERE workspace_id = ${workspace} AND digest IN ${tx([...digests])}`;
+        await tx`SELECT DISTINCT digest FROM artifact_names WHERE workspace_id = ${workspace} AND digest IN ${tx([...digests])}`;
       const named = new Set(rows.map((row) => row.digest as string));
       return digests.filter((digest) => !named.has(digest));
     },
@@ -119,15 +119,6 @@ export function writeWatch(
       for (const { rule, subject } of findings) {
         await tx`UPDATE watch_findings SET told = true WHERE workspace_id = ${workspace} AND source = ${source} AND rule = ${rule} AND subject = ${subject}`;
       }
-    },
-    async nameArtifacts(artifacts) {
-      const first = new Map(artifacts.map(({ digest, seq }) => [digest, seq]));
-      if (first.size === 0) return;
-      const rows = [...first].map(([digest, seq]) => ({ digest, seq }));
-      await tx`
-        INSERT INTO log_artifacts (workspace_id, digest, seq)
-        SELECT ${workspace}, digest, seq FROM jsonb_to_recordset(${json(rows)}) AS named (digest text, seq bigint)
-        ON CONFLICT DO NOTHING`;
     },
   };
 }

@@ -39,7 +39,6 @@ const TENANT_TABLES = [
   'workspace_limits',
   'workspace_regulation',
   'workspace_retention',
-  'log_artifacts',
   'watch_findings',
   'watch_states',
   'legal_holds',
