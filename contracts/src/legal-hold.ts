@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { RETENTION_CLASSES, RETENTION_DAYS, type RetentionClass } from './evidence-entry.ts';
 import { ActionIdSchema } from './ids.ts';
-import { PluginNameSchema } from './manifest.ts';
+import { PluginNameSchema } from './plugin-name.ts';
 
 const time = v.pipe(v.string(), v.isoTimestamp('expected a time such as 2026-11-28T09:00:00Z'));
 

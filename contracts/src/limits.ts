@@ -205,7 +205,7 @@ export const WATCH_LIMITS = {
   artifactsPerDay: 100,
   /** Open findings about entries that each verification looks at again. */
   recheckedFindings: 16,
-  /** Findings of a workspace that are kept, and those that one entry of evidence tells. */
+  /** Findings of a workspace that are kept by each rule, and those that one entry of evidence tells. */
   findings: 200,
   toldFindings: 20,
   /** Between two reconciliations of a workspace. */

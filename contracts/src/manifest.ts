@@ -6,11 +6,8 @@ import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
+import { PluginNameSchema } from './plugin-name.ts';
 
-const name = v.pipe(
-  v.string(),
-  v.regex(/^[a-z][a-z0-9-]{1,62}$/, 'expected lowercase letters, digits and hyphens'),
-);
 const text = v.pipe(v.string(), v.maxLength(2_000));
 
 /**
@@ -34,8 +31,6 @@ const NewVersionSchema = v.pipe(
     'expected a semantic version; a number of its preview begins with a zero',
   ),
 );
-
-export const PluginNameSchema = name;
 
 /** A JSON Schema as an object; admission checks that it stays in the bounded subset. */
 const jsonSchema = plainRecord(v.string(), v.unknown());
@@ -68,7 +63,7 @@ export type Operation = v.InferOutput<typeof OperationSchema>;
 
 const fields = v.strictObject({
   schema: v.literal(1),
-  name,
+  name: PluginNameSchema,
   version: NewVersionSchema,
   description: v.optional(text, ''),
   licence: v.optional(v.pipe(v.string(), v.maxLength(64))),
@@ -86,7 +81,7 @@ const fields = v.strictObject({
     v.pipe(
       v.array(
         v.strictObject({
-          slot: name,
+          slot: PluginNameSchema,
           kind: v.picklist(CREDENTIAL_KINDS),
           host: v.pipe(v.string(), v.maxLength(255)),
           description: v.optional(text, ''),

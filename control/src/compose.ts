@@ -51,7 +51,7 @@ export interface Composed {
 
 /** Connections to PostgreSQL of one Control Plane process. */
 const POOL_SIZE = 16;
-/** Those of the role that disposes, which also look up how long a workspace keeps artifacts. */
+/** Those of the role that disposes. */
 const DESTROY_POOL_SIZE = 4;
 
 export async function compose(
@@ -74,7 +74,12 @@ export async function compose(
     ...{ max: DESTROY_POOL_SIZE, name: 'portarium-destroy', role: 'portarium_destroy' },
   });
   const catalogue = createCatalogue(destroySql);
-  const retentionOf = retention ?? createRetention(clock, catalogue.retention);
+  const retentionOf =
+    retention ??
+    createRetention(clock, async (workspace) => {
+      const { days } = await sealerStore.read(workspace, (tx) => tx.workspaceRetention());
+      return days;
+    });
   const objects = await openObjectStore(evidenceStoreOf(configuration), clock, retentionOf);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {

@@ -124,6 +124,7 @@ BEGIN
 END $$;
 CREATE TRIGGER log_entries_disposal BEFORE INSERT ON log_entries
   FOR EACH ROW WHEN (NEW.type IN ('disposal.ordered', 'disposal.finished')) EXECUTE FUNCTION refuse_disposal();
+ALTER TABLE log_entries ENABLE ALWAYS TRIGGER log_entries_disposal;
 
 CREATE INDEX log_entries_disposals ON log_entries (workspace_id, seq)
   WHERE type IN ('disposal.ordered', 'disposal.finished');

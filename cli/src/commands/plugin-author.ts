@@ -6,8 +6,9 @@
 import { dirname, join, resolve } from 'node:path';
 import { findingText } from '@portarium/admission/finding';
 import { visibleLine } from '@portarium/client/visible-text';
-import { ManifestSchema, PluginNameSchema } from '@portarium/contracts/manifest';
+import { ManifestSchema } from '@portarium/contracts/manifest';
 import { CaseResultSchema, CasesSchema, type PluginCase } from '@portarium/contracts/plugin-cases';
+import { PluginNameSchema } from '@portarium/contracts/plugin-name';
 import { LANGUAGES, type Language, newPlugin } from '@portarium/sdk/new-plugin';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';

@@ -5,7 +5,7 @@
 import { placedSchema, placementOf } from '@portarium/contracts/credential-placement';
 import type { CredentialId, WorkspaceId } from '@portarium/contracts/ids';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { PluginNameSchema } from '@portarium/contracts/plugin-name';
 import * as v from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';

@@ -1,4 +1,5 @@
 /** Legal holds: what they cover is not disposed of, whatever its retention, until somebody lifts them. */
+import { getLogger } from '@logtape/logtape';
 import type { HoldId, WorkspaceId } from '@portarium/contracts/ids';
 import { type HoldScope, HoldScopeSchema } from '@portarium/contracts/legal-hold';
 import * as v from 'valibot';
@@ -6,9 +7,14 @@ import { actorOf, type Caller, type Context } from './context.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
 import { timeText } from './ports/clock.ts';
 import type { HoldRecord } from './ports/keep-store.ts';
-import { InfraError, type ReadTransaction } from './ports/workspace-store.ts';
+import type { ReadTransaction } from './ports/workspace-store.ts';
 import { settleHolds } from './settle-holds.ts';
 import { submitAs } from './submit-as.ts';
+
+const log = getLogger(['portarium', 'holds']);
+
+/** Holds of a workspace that are not lifted. */
+const MOST = 1_000;
 
 const reason = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(2_000));
 
@@ -40,6 +46,13 @@ export function placeHold(
     const placed = await submitAs(context, caller, workspace, async (tx) => {
       const unknown = await unknownScope(tx, hold.scope);
       if (unknown) return unknown;
+      const open = (await tx.listHolds()).filter(({ lifted }) => lifted === null).length;
+      if (open >= MOST) {
+        return failure(
+          'conflict',
+          `The workspace has ${open} holds that are not lifted, the most there may be; lift some, or hold by plugin, person or time.`,
+        );
+      }
       await tx.insertHold(hold);
       tx.append({
         type: 'hold.placed',
@@ -87,13 +100,14 @@ export function liftHold(
 
 /** The hold stands whatever becomes of the flags in the store. */
 async function settled(context: Context, workspace: WorkspaceId): Promise<boolean> {
-  await context.catalogue.catchUp(workspace);
   try {
-    await settleHolds(context, workspace);
-    return true;
+    await context.catalogue.catchUp(workspace);
+    return await settleHolds(context, workspace);
   } catch (error) {
-    if (error instanceof InfraError) return false;
-    throw error;
+    log.warn('the holds of {workspace} are not all in the evidence store: {reason}', {
+      ...{ workspace, reason: String(error) },
+    });
+    return false;
   }
 }
 

@@ -11,7 +11,7 @@ import { isDisposed } from './is-disposed.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
-import type { CheckRun, Cursors } from './reconciliation-run.ts';
+import { CheckFailed, type CheckRun, type Cursors } from './reconciliation-run.ts';
 
 /** Entries of one action that are read at a time. */
 const PAGE = 1_000;
@@ -94,7 +94,9 @@ export async function checkObjects(
 ): Promise<Partial<Cursors>> {
   const { context, workspace } = run;
   const limit = WATCH_LIMITS.reconciledRows;
-  if (!(await catchUp(context, workspace))) return {};
+  if (!(await catchUp(context, workspace))) {
+    throw new CheckFailed('an entry of the log can not be read, so what it names is not known');
+  }
   const listed = await context.objects.listArtifacts(workspace, artifactAfter, limit);
   const named = await context.store.read(workspace, (tx) =>
     tx.namedArtifacts(artifactAfter, limit),
@@ -108,9 +110,8 @@ export async function checkObjects(
   const again = open.map((digest) => digest as Digest);
   const missing = named.filter(({ digest }) => digest <= end && !there.has(digest));
   run.looked = stored.length + missing.length;
-  const seqs = new Map(missing.map(({ digest, seq }) => [digest, seq]));
-  for (const digest of new Set([...seqs.keys(), ...again])) {
-    await lookForArtifact(run, digest, seqs.get(digest));
+  for (const digest of new Set([...missing.map((one) => one.digest), ...again])) {
+    await lookForArtifact(run, digest);
   }
   const graceMs = WATCH_LIMITS.objectGraceHours * 60 * 60_000;
   const old = stored.filter(({ writtenMs }) => context.clock.nowMs() - writtenMs > graceMs);
@@ -118,25 +119,23 @@ export async function checkObjects(
   return { artifactAfter: end === LAST ? '' : end };
 }
 
-/** @param seq of the last entry that names it, where that is known */
-async function lookForArtifact(run: CheckRun, digest: Digest, seq?: number): Promise<void> {
+async function lookForArtifact(run: CheckRun, digest: Digest): Promise<void> {
   const { context, workspace } = run;
   if ((await context.objects.lockOf(workspace, digest)) !== undefined) return;
-  const { unnamed, disposed } = await context.store.read(workspace, async (tx) => ({
-    unnamed: (await tx.unnamedAmong([digest])).length > 0,
-    disposed: await isDisposed(tx, digest, seq ?? -1),
-  }));
+  const seq = await context.store.read(workspace, async (tx) => {
+    const named = (await tx.namedAmong([digest])).get(digest);
+    return named === undefined || (await isDisposed(tx, digest, named)) ? undefined : named;
+  });
   // What nobody names may be gone.
-  if (unnamed || disposed) return;
+  if (seq === undefined) return;
   run.leave('artifact.missing', digest, `the log names ${digest}, and the store lacks it`, seq);
 }
 
 async function tellUnnamed(run: CheckRun, digests: readonly Digest[]): Promise<void> {
   const { context, workspace } = run;
-  const unnamed = await context.store.read(workspace, (tx) =>
-    tx.unnamedAmong([...new Set(digests)]),
-  );
-  for (const digest of unnamed) {
+  const wanted = [...new Set(digests)];
+  const named = await context.store.read(workspace, (tx) => tx.namedAmong(wanted));
+  for (const digest of wanted.filter((one) => !named.has(one))) {
     if ((await context.objects.lockOf(workspace, digest)) === undefined) continue;
     const message = `the store has ${digest}, and no entry names it: left by something that was cut off, or put there by somebody else`;
     run.leave('object.unnamed', digest, message);

@@ -6,7 +6,12 @@ import type { Context } from './context.ts';
 import { lookAtAction } from './look-action.ts';
 import { timeText } from './ports/clock.ts';
 import type { DueDispatch } from './ports/directory.ts';
-import { CheckRun, type Cursors, type ReconcileContext } from './reconciliation-run.ts';
+import {
+  CheckFailed,
+  CheckRun,
+  type Cursors,
+  type ReconcileContext,
+} from './reconciliation-run.ts';
 
 const log = getLogger(['portarium', 'reconciler']);
 
@@ -37,9 +42,7 @@ export async function deliverDispatch(
 /** `dispatch.undelivered`: the workspace's part of the dispatch queue. */
 export async function checkDispatches(run: CheckRun): Promise<void> {
   const { context, workspace } = run;
-  const due = (await context.directory.dueDispatches(DISPATCH_AGE_MS)).filter(
-    (each) => each.workspace === workspace,
-  );
+  const due = await context.directory.dueDispatches(DISPATCH_AGE_MS, workspace);
   run.looked = due.length;
   // An outage delays nothing: what waits is told when Temporal is back.
   if (due.length > 0) await context.dispatcher.ping();
@@ -107,13 +110,19 @@ export async function reviveStalledIn(
 export async function checkLeftOver(run: CheckRun): Promise<void> {
   const { context, workspace } = run;
   const running = await listRunning(context);
-  run.looked = running.size;
   const before = timeText(context.clock.nowMs() - WATCH_LIMITS.leftOverMs);
   const ended = await context.store.read(workspace, (tx) => tx.endedAmong([...running], before));
+  // How many run of other workspaces is nobody's to know here.
+  run.looked = ended.length;
   for (const action of ended) {
     if (!(await context.dispatcher.isRunning(action))) continue;
     await run.repair(action, 'its workflow was terminated', () =>
       context.dispatcher.terminate(action, 'the action has ended'),
+    );
+  }
+  if (running.size >= WATCH_LIMITS.listedWorkflows) {
+    throw new CheckFailed(
+      `more than ${WATCH_LIMITS.listedWorkflows} workflows run; only so many were looked at`,
     );
   }
 }

@@ -283,7 +283,9 @@ test('one part that is away says nothing about the others, and clears nothing', 
   const { checks } = (await response.json()) as Report;
   const failed = checks.filter((check) => check.failed !== undefined);
   expect(failed.map(({ check }) => check)).toEqual(['workflow.missing', 'workflow.left-over']);
-  expect(failed[0]?.failed).toBe('Temporal is away');
+  expect(failed[0]?.failed).toBe(
+    'a part that it asks is away; the log of the Control Plane says which',
+  );
 }, 120_000);
 
 test('after all that the log verifies offline', async () => {

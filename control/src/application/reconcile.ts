@@ -2,6 +2,7 @@
  * The reconciler: holds PostgreSQL, Temporal, evidence store and log of a workspace against each other. It
  * repairs what can be done twice without harm, each repair with an entry, and reports the rest.
  */
+import { getLogger } from '@logtape/logtape';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { ActionIdSchema } from '@portarium/contracts/ids';
 import * as v from 'valibot';
@@ -15,13 +16,22 @@ import {
   checkLeftOver,
   checkMissing,
 } from './reconcile-workflows.ts';
-import { CheckRun, type Cursors, type ReconcileContext } from './reconciliation-run.ts';
+import {
+  CheckFailed,
+  CheckRun,
+  type Cursors,
+  type ReconcileContext,
+} from './reconciliation-run.ts';
 import { settleFindings } from './settle-findings.ts';
 
 export const ReconcileSchema = v.strictObject({
   /** Only says what would be done. */
   dryRun: v.optional(v.boolean(), false),
 });
+
+const log = getLogger(['portarium', 'reconciler']);
+
+const FAILED = 'a part that it asks is away; the log of the Control Plane says which';
 
 type Check = (
   run: CheckRun,
@@ -120,7 +130,13 @@ async function run(
       checks.push({ check, looked: one.looked, repaired: one.repaired });
     } catch (error) {
       // A part that is away says nothing about the others.
-      const failed = error instanceof Error ? error.message : String(error);
+      // Causes name addresses, which are the operator's of the instance to see.
+      log.warn('{check} of {workspace} failed: {reason}', {
+        ...{ check, workspace, reason: String(error) },
+      });
+      const failed = error instanceof CheckFailed ? error.message : FAILED;
+      // What it came to before is true all the same, and clears nothing.
+      found.push(...one.findings);
       checks.push({ check, looked: one.looked, repaired: one.repaired, failed });
     }
   }

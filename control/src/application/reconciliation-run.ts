@@ -29,6 +29,11 @@ export interface Cursors {
   readonly artifactAfter: string;
 }
 
+/** Why a check could not be made, or not to its end, in words for everybody who may read the report. */
+export class CheckFailed extends Error {
+  override readonly name = 'CheckFailed';
+}
+
 /** One check of one run. */
 export class CheckRun {
   readonly context: ReconcileContext;

@@ -145,7 +145,8 @@ export async function requestAction(
   ]);
   const stored = await submitAs(context, caller, workspace, async (tx) => {
     // Refused before anything is claimed or changed: what is answered as a failure is committed too.
-    const replaced = await replaceable(tx, caller, wanted.replaces);
+    const toReplace = wanted.replaces && (await tx.lockAction(wanted.replaces));
+    const replaced = await replaceable(tx, caller, wanted.replaces, toReplace);
     if (!replaced.ok && !(await isRepeat(tx, caller, idempotencyKey))) return replaced;
     if (idempotencyKey !== undefined) {
       const holder = await tx.claimIdempotencyKey({
@@ -259,11 +260,20 @@ async function plan(
       of && tx.findKeyPeople(of.requestedBy),
     ]);
     const known = plugin ? [plugin] : await tx.listVersions(name);
-    const people = { excluded, asker };
+    // Once more under its lock: here so that what is refused leaves nothing in the evidence store.
+    const { replaces } = wanted;
+    const replaced = await replaceable(
+      tx,
+      caller,
+      replaces,
+      replaces && (await tx.findAction(replaces)),
+    );
+    const people = { excluded, asker, replaced };
     const settings = { policy, rules, limits, regulation };
     return { plugin, known, rollout, grant, ...settings, credentials, ...people };
   });
   const { plugin, known, rollout, grant, policy, rules, credentials, excluded, asker } = found;
+  if (!found.replaced.ok) return found.replaced;
   if (plugin?.state !== 'active') return useless(wanted, plugin, known);
   if (!policy) return failure('conflict', 'No policy is loaded, so nothing runs.');
   const operation = plugin.manifest.operations.find(
@@ -327,12 +337,12 @@ function useless(
 
 /** @returns what the new action takes the place of, if that still waits; locked, and not changed yet */
 async function replaceable(
-  tx: WriteTransaction,
+  tx: ReadTransaction,
   caller: Caller,
   id: ActionId | undefined,
+  replaced: ActionRecord | undefined,
 ): Promise<Result<ActionRecord | undefined>> {
   if (id === undefined) return success(undefined);
-  const replaced = await tx.lockAction(id);
   const wrong = (message: string) =>
     failure('conflict', `The action ${id} can not be replaced: ${message}.`, {
       errors: [{ pointer: '/replaces', message }],

@@ -45,10 +45,10 @@ export async function settleFindings(
     const before = await tx.watchFindings(source);
     const gone = before.filter((one) => looked(one) && !keys.has(keyOf(one)));
     await tx.dropFindings(source, gone);
-    const room = WATCH_LIMITS.findings - (before.length - gone.length);
     const known = new Set(before.map(keyOf));
     const fresh = found.filter((one) => !known.has(keyOf(one)));
-    await tx.putFindings(source, fresh.slice(0, Math.max(0, room)), at);
+    const kept = before.filter((one) => !gone.includes(one));
+    await tx.putFindings(source, withRoom(kept, fresh), at);
     await tx.putWatchState(source, state);
     return tx.watchFindings(source);
   });
@@ -65,6 +65,21 @@ export async function settleFindings(
     await context.sealerStore.submit(workspace, (tx) => tx.markTold(source, untold));
   }
   return open;
+}
+
+/** Each rule has its own room, so that none of them hides another, however many there are of it. */
+function withRoom(
+  kept: readonly WatchFinding[],
+  fresh: readonly WatchFinding[],
+): readonly WatchFinding[] {
+  const counts = new Map<string, number>();
+  const count = ({ rule }: WatchFinding) => {
+    const now = (counts.get(rule) ?? 0) + 1;
+    counts.set(rule, now);
+    return now;
+  };
+  for (const one of kept) count(one);
+  return fresh.filter((one) => count(one) <= WATCH_LIMITS.findings);
 }
 
 /** @returns whether some log says so now */

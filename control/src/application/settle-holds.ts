@@ -8,22 +8,28 @@ import type { Context } from './context.ts';
 import { inTurns } from './in-turns.ts';
 
 const BATCH = 200;
+/** Of them in one request; the next change of holds, or disposal, goes on. */
+const BATCHES = 25;
 /** Requests to the store at once. */
 const AT_ONCE = 8;
 
-/** Under the lock `keep` of the workspace, whose catalogue is caught up with. */
+/**
+ * Under the lock `keep` of the workspace, whose catalogue is caught up with.
+ * @returns whether it came to its end
+ */
 export async function settleHolds(
   { catalogue, objects }: Pick<Context, 'catalogue' | 'objects'>,
   workspace: WorkspaceId,
-): Promise<void> {
+): Promise<boolean> {
   const put = (digests: readonly Digest[], held: boolean) =>
     inTurns(digests, AT_ONCE, (digest) => objects.setHold(workspace, digest, held));
-  for (;;) {
+  for (let left = BATCHES; left > 0; left--) {
     const { set, release } = await catalogue.flagsToChange(workspace, BATCH);
-    if (set.length === 0 && release.length === 0) return;
+    if (set.length === 0 && release.length === 0) return true;
     await put(set, true);
     await catalogue.flagged(workspace, set);
     await put(release, false);
     await catalogue.released(workspace, release);
   }
+  return false;
 }

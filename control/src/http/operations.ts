@@ -18,7 +18,8 @@ import {
 import { LengthenSchema } from '@portarium/contracts/legal-hold';
 import { ACTION_STATES } from '@portarium/contracts/life-cycle';
 import { LimitsRequestSchema, MAX_LIMITS, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { PluginNameSchema, VersionSchema } from '@portarium/contracts/manifest';
+import { VersionSchema } from '@portarium/contracts/manifest';
+import { PluginNameSchema } from '@portarium/contracts/plugin-name';
 import * as v from 'valibot';
 import { CancelActionSchema } from '../application/cancel-action.ts';
 import { CreateKeySchema } from '../application/create-key.ts';

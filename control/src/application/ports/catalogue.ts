@@ -5,7 +5,7 @@
 import type { Digest } from '@portarium/contracts/digest';
 import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { HoldId, WorkspaceId } from '@portarium/contracts/ids';
-import type { KeptReason, RetentionDays } from '@portarium/contracts/legal-hold';
+import type { KeptReason } from '@portarium/contracts/legal-hold';
 
 export interface DueArtifact {
   readonly digest: Digest;
@@ -61,6 +61,4 @@ export interface Catalogue {
   flagged(workspace: WorkspaceId, digests: readonly Digest[]): Promise<void>;
   /** These have it no more. */
   released(workspace: WorkspaceId, digests: readonly Digest[]): Promise<void>;
-  /** What the workspace has set; undefined when nothing. */
-  retention(workspace: WorkspaceId): Promise<RetentionDays | undefined>;
 }

@@ -48,7 +48,7 @@ export interface Directory {
   /** Best effort, at most once a minute a key. */
   touchKey(id: KeyId): Promise<void>;
   /** What was queued more than `olderThanMs` ago and has not been delivered. */
-  dueDispatches(olderThanMs: number): Promise<readonly DueDispatch[]>;
+  dueDispatches(olderThanMs: number, workspace?: WorkspaceId): Promise<readonly DueDispatch[]>;
   /** Takes it out of the queue, unless a newer wake stands there by now. */
   dispatched(action: ActionId, wake: string | null): Promise<void>;
   /** Leaves it in the queue for at least `ms` more. */

@@ -36,8 +36,8 @@ export interface WatchReads {
   watchFindings(source: WatchSource): Promise<readonly KeptFinding[]>;
   /** Artifacts that entries name, by ascending digest behind `after`, as far as the catalogue has caught up. */
   namedArtifacts(after: string, limit: number): Promise<readonly NamedArtifact[]>;
-  /** Those of `digests` that no entry names, as far as the catalogue has caught up. */
-  unnamedAmong(digests: readonly Digest[]): Promise<readonly Digest[]>;
+  /** Those of `digests` that entries name, each with the last that does, as far as the catalogue has caught up. */
+  namedAmong(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, number>>;
   /** Actions that ought to have a workflow and were asked for before `createdBefore`, by id behind `after`. */
   openActions(after: ActionId | null, createdBefore: string, limit: number): Promise<ActionId[]>;
   /** Of `ids` those that ended before `finishedBefore`. */

@@ -2,8 +2,7 @@
 import type { Digest } from '@portarium/contracts/digest';
 import { type Entry, RETENTION_CLASSES } from '@portarium/contracts/evidence-entry';
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
-import type { RetentionDays } from '@portarium/contracts/legal-hold';
-import { PluginNameSchema } from '@portarium/contracts/manifest';
+import { PluginNameSchema } from '@portarium/contracts/plugin-name';
 import * as v from 'valibot';
 import type { Catalogue, DisposalOrder, DueArtifact } from '../../application/ports/catalogue.ts';
 import { type Sql, type TransactionSql, toInfraError } from './connect.ts';
@@ -55,12 +54,6 @@ export function createCatalogue(sql: Sql): Catalogue {
     released: (workspace, digests) =>
       bound(workspace, async (tx) => {
         await tx`DELETE FROM held_artifacts WHERE workspace_id = ${workspace} AND digest = ANY(${[...digests]})`;
-      }),
-    retention: (workspace) =>
-      bound(workspace, async (tx) => {
-        const [row] =
-          await tx`SELECT days FROM workspace_retention WHERE workspace_id = ${workspace}`;
-        return row?.days as RetentionDays | undefined;
       }),
   };
 }

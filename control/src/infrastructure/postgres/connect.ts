@@ -34,7 +34,7 @@ export function connect(
   });
 }
 
-const UNAVAILABLE = /^(08|53|57P|ECONN|EPIPE|ETIMEDOUT|CONNECT|CONNECTION_)/;
+const UNAVAILABLE = /^(08|53|57014|57P|ECONN|EPIPE|ETIMEDOUT|CONNECT|CONNECTION_)/;
 const RUN_AGAIN = new Set(['40001', '40P01']);
 
 function codeOf(error: unknown): string {

@@ -66,11 +66,12 @@ export function createDirectory(sql: Sql): Directory {
         await sql`
           UPDATE api_keys SET last_used_at = now() WHERE id = ${uuidOf(id)} AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`;
       }),
-    dueDispatches: (olderThanMs) =>
+    dueDispatches: (olderThanMs, workspace) =>
       guarded(async () => {
         const rows = await sql`
           SELECT workspace_id, action_id, wake_id FROM dispatch_queue
-          WHERE due_at < now() - make_interval(secs => ${olderThanMs / 1000}) ORDER BY due_at LIMIT 100`;
+          WHERE due_at < now() - make_interval(secs => ${olderThanMs / 1000})
+            ${workspace === undefined ? sql`` : sql`AND workspace_id = ${workspace}`} ORDER BY due_at LIMIT 100`;
         return rows.map((row) => ({
           workspace: row.workspace_id as WorkspaceId,
           action: idFromUuid('action', row.action_id as string),

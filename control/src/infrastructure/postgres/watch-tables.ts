@@ -43,12 +43,11 @@ export function readWatch(tx: TransactionSql, workspace: WorkspaceId): WatchRead
         SELECT digest, max(seq) AS seq FROM artifact_names WHERE workspace_id = ${workspace} AND digest > ${after} GROUP BY digest ORDER BY digest LIMIT ${limit}`;
       return rows.map((row) => ({ digest: row.digest as Digest, seq: Number(row.seq) }));
     },
-    async unnamedAmong(digests) {
-      if (digests.length === 0) return [];
+    async namedAmong(digests) {
+      if (digests.length === 0) return new Map();
       const rows =
-        await tx`SELECT DISTINCT digest FROM artifact_names WHERE workspace_id = ${workspace} AND digest IN ${tx([...digests])}`;
-      const named = new Set(rows.map((row) => row.digest as string));
-      return digests.filter((digest) => !named.has(digest));
+        await tx`SELECT digest, max(seq) AS seq FROM artifact_names WHERE workspace_id = ${workspace} AND digest IN ${tx([...digests])} GROUP BY digest`;
+      return new Map(rows.map((row) => [row.digest as Digest, Number(row.seq)]));
     },
     async openActions(after, createdBefore, limit) {
       const rows = await tx`
