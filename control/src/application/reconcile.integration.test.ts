@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { readdir, rename, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ActionId, INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
+import { WATCH_LIMITS } from '@portarium/contracts/limits';
 import { Client, Connection } from '@temporalio/client';
 import { connect, type Sql } from '../infrastructure/postgres/connect.ts';
 import { startMetrics, type Telemetry } from '../infrastructure/telemetry/metrics.ts';
@@ -262,6 +263,36 @@ test('an artifact that the store lacks, and an old object that nobody names, are
   });
   await watchLog(context, WS);
   expect(left(await reconciled())).toEqual([]);
+}, 120_000);
+
+test('a check that can not be made clears nothing, and no rule takes the room of another', async () => {
+  const { context } = instance.composed;
+  await reconciled();
+  const folder = join(instance.configuration.PORTARIUM_EVIDENCE_DIR, WS, 'sha256');
+  const [gone = ''] = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const old = (Date.now() - 25 * 60 * MINUTE) / 1000;
+  const strays = Array.from({ length: WATCH_LIMITS.findings + 5 }, (_, i) => `stray ${i}`);
+  for (const stray of strays) {
+    const digest = await context.objects.put(WS, new TextEncoder().encode(stray), 'operational');
+    await utimes(join(folder, digest.slice('sha256:'.length)), old, old);
+  }
+  const rules = (done: Report) => done.findings.map(({ rule }) => rule);
+  const unnamed = rules(await reconciled()).filter((rule) => rule === 'object.unnamed');
+  expect(unnamed).toHaveLength(WATCH_LIMITS.findings);
+  await rename(join(folder, gone), join(folder, `${gone}.part`));
+  expect(left(await reconciled())).toContain(`artifact.missing sha256:${gone}`);
+  const { catchUp } = context.catalogue;
+  const catalogue = context.catalogue as { catchUp: typeof catchUp };
+  catalogue.catchUp = () => Promise.reject(new SyntaxError('an entry is no JSON'));
+  const path = '/v1/workspaces/local/reconciliation';
+  const response = await instance.call('POST', path, { role: 'operator', json: {} }).finally(() => {
+    catalogue.catchUp = catchUp;
+  });
+  const done = (await response.json()) as Report;
+  expect(done.checks.find(({ check }) => check === 'objects')?.failed).toContain('can not be read');
+  expect(left(done)).toContain(`artifact.missing sha256:${gone}`);
+  await rename(join(folder, `${gone}.part`), join(folder, gone));
+  expect(left(await reconciled())).not.toContain(`artifact.missing sha256:${gone}`);
 }, 120_000);
 
 test('events that nobody publishes are told of until somebody does', async () => {

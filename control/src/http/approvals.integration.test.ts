@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { approvalDigest } from '@portarium/contracts/approval-statement';
 import type { EgressRule } from '@portarium/contracts/egress-rule';
-import { uuidOf } from '@portarium/contracts/ids';
+import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { expireApprovals } from '../relay.ts';
 import * as host from '../testing/as-host.ts';
 import { grantLedger, LEDGER_RULES, pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
@@ -11,6 +11,7 @@ import { type AskedAction, ask, decide, intend, look, send, story } from '../tes
 
 /** The instance's clock, which tests move. */
 let skewMs = 0;
+const LOCAL = 'local' as WorkspaceId;
 let instance: TestInstance;
 let credential: string;
 beforeAll(async () => {
@@ -293,13 +294,18 @@ test('a new action that replaces a waiting one voids its approval; another perso
     state: 'waiting-approval',
     replaces: first.id,
   });
+  const { objects } = instance.composed.context;
+  const kept = async () => (await objects.listArtifacts(LOCAL, '', 10_000)).length;
+  const before = await kept();
   const foreign = await send(instance, 'operator', 'POST', '/actions', {
     plugin: 'ledger',
     operation: 'write',
-    input: {},
+    input: { id: 'of somebody else’s' },
     replaces: second.id,
   });
   expect([foreign.status, foreign.body.code]).toEqual([409, 'conflict']);
+  // What nothing will name is not locked for a year.
+  expect(await kept()).toBe(before);
 });
 
 test('a replacement that is refused keeps no idempotency key, and one that is repeated cancels once', async () => {
