@@ -121,7 +121,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const hashed = await BundleFiles.of(files);
   const { stories: tell, pause } = options;
   const whole = kind === 'whole';
-  const disposed = disposedDigests(signedEntries);
+  const disposed = disposedDigests(signedEntries, whole);
   const telling = { manifest, files: hashed, disposed, whole, first, stories: tell, pause };
   const stories = await checkStories(signedEntries, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);

@@ -3,11 +3,13 @@ import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
 import {
   actionBundle,
+  bundleOf,
   type HonestLog,
   honestLog,
   logKey,
   wholeBundle,
 } from './testing/honest-log.ts';
+import { filesOf, pack } from './testing/repackage.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
 const key = await logKey();
@@ -69,9 +71,50 @@ test('what is missing without a disposal stays a finding', async () => {
   }
 });
 
-test('an order of which nobody has told the end disposes all the same', async () => {
+test('an order of which nobody has told the end disposes in a whole log, and in no part of it', async () => {
   const { honest, digests } = await told((log, all) => order(log, all).then(() => undefined));
-  expect(await verify(without(honest, digests))).toMatchObject({ verdict: 'verified' });
+  const gone = without(honest, digests);
+  expect(await verify(gone)).toMatchObject({ verdict: 'verified' });
+  for (const bundle of [
+    await actionBundle(gone, gone.actions[0] ?? ''),
+    await bundleOf(gone, { from: 0, to: 0 }, {}),
+  ]) {
+    expect(await verifyBundle(bundle, { pin: key.verifierKey })).toMatchObject({
+      verdict: 'incomplete',
+      artifacts: { disposed: 0 },
+    });
+  }
+});
+
+test('whoever exports one action can not pass off what was kept as disposed of by leaving out the end', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    await order(log, all);
+    const kept = all.map((digest) => ({ digest, why: 'hold' }));
+    await finish(log, { order: log.log.entries.length - 1, removed: [], kept });
+  });
+  const [action = ''] = honest.actions;
+  const files = filesOf(await actionBundle(without(honest, digests), action));
+  const end = honest.log.entries.length - 1;
+  expect(files.delete(`log/entry/${end}.json`)).toBe(true);
+  files.delete(`log/proof/${end}.tlog-proof`);
+  const manifest = JSON.parse(new TextDecoder().decode(files.get('manifest.json')));
+  const report = await verifyBundle(await pack(files, manifest.entries - 1), {
+    pin: key.verifierKey,
+  });
+  expect(report).toMatchObject({ verdict: 'incomplete', artifacts: { disposed: 0 } });
+});
+
+test('what the end of a disposal does not list as removed has to be there', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    await order(log, all);
+    await finish(log, { order: log.log.entries.length - 1, removed: [], kept: [] });
+  });
+  for (const action of [undefined, honest.actions[0]]) {
+    expect(await verify(without(honest, digests), action)).toMatchObject({
+      verdict: 'incomplete',
+      artifacts: { disposed: 0 },
+    });
+  }
 });
 
 test('what a disposal kept has to be there', async () => {
