@@ -14,7 +14,7 @@ import { widened } from './range-tiles.ts';
 import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { TotalsOfStories } from './tell-story.ts';
-import { disposedDigests } from './verify-disposals.ts';
+import { disposedInBundle } from './verify-disposals.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
@@ -121,7 +121,7 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const hashed = await BundleFiles.of(files);
   const { stories: tell, pause } = options;
   const whole = kind === 'whole';
-  const disposed = disposedDigests(signedEntries, whole);
+  const disposed = await disposedInBundle(signedEntries, whole, pause);
   const telling = { manifest, files: hashed, disposed, whole, first, stories: tell, pause };
   const stories = await checkStories(signedEntries, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);

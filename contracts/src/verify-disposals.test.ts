@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import type { Digest } from './digest.ts';
 import type { Entry } from './evidence-entry.ts';
+import { cpuMs } from './testing/cpu-ms.ts';
 import {
   actionBundle,
   bundleOf,
@@ -11,6 +12,8 @@ import {
 } from './testing/honest-log.ts';
 import { filesOf, pack } from './testing/repackage.ts';
 import { verifyBundle } from './verify-bundle.ts';
+import { disposedInBundle } from './verify-disposals.ts';
+import type { ReadEntry } from './verify-report.ts';
 
 const key = await logKey();
 const WHY = { reason: 'the end of the year', by: 'ada' };
@@ -151,4 +154,23 @@ test('an order before the entry that names it, and one that is not signed, dispo
   const unsigned = await verify(without(honest, digests), undefined, honest.log.entries.length - 1);
   expect(unsigned.verdict).toBe('incomplete');
   expect(unsigned.artifacts.disposed).toBe(0);
+});
+
+test('a million ends of one large order are read with pauses, and each costs no more than it holds', async () => {
+  const digests = Array.from({ length: 880 }, (_, i) => `sha256:${String(i).padStart(64, '0')}`);
+  const entry = (seq: number, type: string, data: object) =>
+    ({ entry: { seq, type, data, artifacts: [] } }) as unknown as ReadEntry;
+  const end = entry(1, 'disposal.finished', { order: 0, removed: digests, kept: [] });
+  const entries = [
+    entry(0, 'disposal.ordered', { digests }),
+    ...Array.from({ length: 1_000_000 }, () => end),
+  ];
+  let pauses = 0;
+  const started = process.cpuUsage();
+  const disposed = await disposedInBundle(entries, true, async () => {
+    pauses++;
+  });
+  expect(disposed.size).toBe(880);
+  expect(pauses).toBeGreaterThanOrEqual(entries.length / 256);
+  expect(cpuMs(started)).toBeLessThan(10_000);
 });

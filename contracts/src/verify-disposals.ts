@@ -68,17 +68,29 @@ class Disposals {
   }
 }
 
-/**
- * @param entries signed ones, in order; what is not signed disposes of nothing
- * @param whole whether no entry is left out: of a part of a log, an order without its end disposes of nothing
- */
-export function disposedDigests(
+/** Entries between two pauses. */
+const ENTRIES_A_PAUSE = 256;
+
+/** {@link disposedDigests} of the signed entries of a bundle, with pauses. */
+export async function disposedInBundle(
   entries: readonly Pick<ReadEntry, 'entry'>[],
-  whole = true,
-): ReadonlySet<string> {
+  whole: boolean,
+  pause: (() => Promise<void>) | undefined,
+): Promise<ReadonlySet<string>> {
+  const disposals = new Disposals();
+  for (const [i, { entry }] of entries.entries()) {
+    if (i % ENTRIES_A_PAUSE === 0) await pause?.();
+    disposals.next(entry);
+  }
+  // Of a part of a log, an order without its end disposes of nothing.
+  if (!whole) disposals.withoutOpen();
+  return disposals.gone;
+}
+
+/** @param entries of a whole log, or all its disposals, in order; what is not signed disposes of nothing */
+export function disposedDigests(entries: readonly Pick<ReadEntry, 'entry'>[]): ReadonlySet<string> {
   const disposals = new Disposals();
   for (const { entry } of entries) disposals.next(entry);
-  if (!whole) disposals.withoutOpen();
   return disposals.gone;
 }
 
