@@ -14,6 +14,7 @@ import { filesOf, pack } from './testing/repackage.ts';
 import { verifyBundle } from './verify-bundle.ts';
 import { disposedInBundle } from './verify-disposals.ts';
 import type { ReadEntry } from './verify-report.ts';
+import { parseReport } from './verify-report-schema.ts';
 
 const key = await logKey();
 const WHY = { reason: 'the end of the year', by: 'ada' };
@@ -62,6 +63,10 @@ test('what is missing after a disposal is no finding, in the whole log and in on
     expect([verdict, rules]).toEqual(['verified', []]);
     expect(artifacts).toMatchObject({ disposed: digests.length, included: 0 });
   }
+  const report = JSON.parse(JSON.stringify(await verify(honest)));
+  expect(parseReport(report).artifacts).toEqual(report.artifacts);
+  delete report.artifacts.disposed;
+  expect(() => parseReport(report)).toThrow('disposed');
 });
 
 test('what is missing without a disposal stays a finding', async () => {
