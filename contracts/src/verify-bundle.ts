@@ -8,6 +8,7 @@ import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
 import { leafHashes } from './evidence-entry.ts';
+import type { RetentionDays } from './legal-hold.ts';
 import { readPublisherKey } from './plugin-signature.ts';
 import { quickCheck } from './quick-check.ts';
 import { widened } from './range-tiles.ts';
@@ -18,6 +19,7 @@ import { disposedInBundle } from './verify-disposals.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
 import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
+import { checkLawful } from './verify-lawful.ts';
 import {
   checkExpiry,
   checkProofs,
@@ -51,6 +53,8 @@ export interface VerifyOptions {
   readonly publishers?: readonly string[] | undefined;
   /** How many stories of actions the report tells one by one; none when left out. */
   readonly stories?: number | undefined;
+  /** For tests, whose instances keep artifacts for seconds: days of each class. Nothing else sets it. */
+  readonly retentionDays?: RetentionDays | undefined;
   /** Called again and again on the way, so that a server or a page can do other things in between. */
   readonly pause?: (() => Promise<void>) | undefined;
 }
@@ -122,6 +126,10 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const { stories: tell, pause } = options;
   const whole = kind === 'whole';
   const disposed = await disposedInBundle(signedEntries, whole, pause);
+  const { retentionDays } = options;
+  const omitted = new Set<string>(manifest.omitted);
+  const disposing = { whole, omitted, retentionDays, pause };
+  await checkLawful(signedEntries, disposing, findings);
   const telling = { manifest, files: hashed, disposed, whole, first, stories: tell, pause };
   const stories = await checkStories(signedEntries, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);
