@@ -10,7 +10,7 @@ import {
   logKey,
   wholeBundle,
 } from './testing/honest-log.ts';
-import { filesOf, pack } from './testing/repackage.ts';
+import { type Files, filesOf, pack } from './testing/repackage.ts';
 import { verifyBundle } from './verify-bundle.ts';
 import { disposedInBundle } from './verify-disposals.ts';
 import { OpenHolds } from './verify-holds.ts';
@@ -335,6 +335,62 @@ test('what is named again after a disposal is under retention again', async () =
     await finish(honest, { order: seq, removed: [digest], kept: [] }, days);
     expect(await verify(without(honest, digests))).toMatchObject({ verdict });
   }
+});
+
+test('a range shows the disposals of its artifacts that stand after it, with proofs', async () => {
+  const { honest, digests } = await told(async (log, all) => {
+    for (let i = 0; i < 300; i++) {
+      await log.log.append({ type: 'key.created', subject: {}, data: {} });
+    }
+    await order(log, all);
+    const seq = log.log.entries.length - 1;
+    await finish(log, { order: seq, removed: all, kept: [] });
+  });
+  const end = honest.log.entries.length - 1;
+  const gone = without(honest, digests);
+  const bundle = await bundleOf(gone, { from: 0, to: 9 }, {});
+  const check = (tar: Uint8Array) => verifyBundle(tar, { pin: key.verifierKey });
+  expect(await check(bundle)).toMatchObject({
+    ...{ verdict: 'verified', findings: [], entries: 256, unsigned: 0 },
+    ...{ range: { from: 0, to: 255 }, artifacts: { disposed: digests.length } },
+  });
+  // Behind the range of the order itself stands no disposal any more.
+  const late = filesOf(await bundleOf(gone, { from: 256, to: end }, {}));
+  expect([...late.keys()].filter((path) => path.startsWith('log/entry/'))).toEqual([]);
+
+  const changed = async (change: (files: Files) => void) => {
+    const files = filesOf(bundle);
+    change(files);
+    const { verdict, findings } = await check(await pack(files));
+    return [verdict, ...new Set(findings.map(({ rule }) => rule))];
+  };
+  const leaveOut = (files: Files, seq: number) => {
+    files.delete(`log/entry/${seq}.json`);
+    files.delete(`log/proof/${seq}.tlog-proof`);
+  };
+  const [verdict, ...rules] = await changed((files) => leaveOut(files, end));
+  expect([verdict, rules.includes('order.omitted')]).toEqual(['incomplete', true]);
+  expect(await changed((files) => files.delete(`log/proof/${end}.tlog-proof`))).toEqual([
+    'falsified',
+    'proof.missing',
+  ]);
+  const other = honest.log.entries[280] ?? new Uint8Array();
+  expect(await changed((files) => files.set('log/entry/280.json', other))).toEqual([
+    'falsified',
+    ...['bundle.asked', 'proof.missing'],
+  ]);
+  const bytes = new TextDecoder().decode(honest.log.entries[end - 1]);
+  const forged = new TextEncoder().encode(bytes.replace(WHY.reason, 'the end of the law'));
+  expect(await changed((files) => files.set(`log/entry/${end - 1}.json`, forged))).toEqual([
+    'falsified',
+    ...['proof.inclusion', 'log.chain'],
+  ]);
+  const beyond = bytes.replace(`"seq":${end - 1}`, `"seq":${end + 1}`);
+  expect(
+    await changed((files) =>
+      files.set(`log/entry/${end + 1}.json`, new TextEncoder().encode(beyond)),
+    ),
+  ).toEqual(expect.arrayContaining(['falsified', 'entry.unsigned']));
 });
 
 test('names and holds without number come to an end', async () => {
