@@ -33,7 +33,7 @@ export function isBundlePath(path: string): boolean {
   return LAYOUT.some((pattern) => pattern.test(path));
 }
 
-/** One entry of a bundle of a single action. */
+/** One entry of a bundle of a single action, or a disposal beside a range. */
 export function entryPath(seq: number): string {
   return `log/entry/${seq}.json`;
 }
@@ -80,7 +80,7 @@ export const BundleManifestSchema = v.strictObject({
   instance: v.string(),
   workspace: v.string(),
   asked: BundleRequestSchema,
-  /** Entries in the bundle. */
+  /** Entries in the bundle; of a range, without the disposals beside it. */
   entries: count,
   /** Artifacts that entries name and this bundle leaves out, in ascending order. */
   omitted: v.array(DigestSchema),

@@ -45,7 +45,8 @@ Every format is public.
 - A range lies there, too, in whole entry bundles, with the tiles over it and the partial tile at the right
   edge of each level, from which the root follows. What began before the range is told in part.
 - One action's entries lie in log/entry/<seq>.json, each with its proof of inclusion in
-  log/proof/<seq>.tlog-proof (https://c2sp.org/tlog-proof).
+  log/proof/<seq>.tlog-proof (https://c2sp.org/tlog-proof). So do, beside a range, later ones that say that
+  artifacts of it were disposed of.
 - log/checkpoint is a checkpoint (https://c2sp.org/tlog-checkpoint) as a signed note
   (https://c2sp.org/signed-note, Ed25519): origin, size, Merkle root. Go's
   golang.org/x/mod/sumdb/note opens it. Entries at or beyond its size are not signed yet.

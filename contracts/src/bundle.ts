@@ -71,7 +71,9 @@ export interface BundleSource {
   readonly rotations?: Rotations | undefined;
   /** Of a range: the tree over all leaves up to the checkpoint. */
   readonly tree?: TilesOfTree | undefined;
-  /** Of an action: audit paths of its entries by `seq`, under the checkpoint. */
+  /** Of a range: the disposals of its artifacts that stand after it, in order. */
+  readonly beside?: readonly Uint8Array[] | undefined;
+  /** Audit paths by `seq`, under the checkpoint: of an action’s entries, and of what stands beside a range. */
   readonly proofs?: ReadonlyMap<number, readonly Uint8Array[]> | undefined;
 }
 
@@ -142,20 +144,26 @@ class BundleWriter {
       const { path, bytes } = await tree.tile(place);
       yield* this.#file(`log/${path}`, bytes);
     }
+    for (const bytes of this.#source.beside ?? []) yield* this.#proved(parseEntry(bytes), bytes);
   }
 
-  /** Entries one by one, with a proof each when the checkpoint covers them. */
+  /** Entries one by one. */
   async *#action(): Chunks {
-    const { proofs, checkpoint } = this.#source;
     for await (const bytes of this.#source.entries) {
       const entry = parseEntry(bytes);
-      const seq = Number(entry.seq);
-      yield* this.#file(entryPath(seq), bytes);
-      const hashes = proofs?.get(seq);
-      if (hashes && checkpoint !== undefined) {
-        yield* this.#text(proofPath(seq), tlogProofText({ index: seq, hashes, checkpoint }));
-      }
+      yield* this.#proved(entry, bytes);
       yield* this.#objects(entry);
+    }
+  }
+
+  /** An entry as a file, with a proof when the checkpoint covers it. */
+  async *#proved(entry: EntryObject, bytes: Uint8Array): Chunks {
+    const { proofs, checkpoint } = this.#source;
+    const seq = Number(entry.seq);
+    yield* this.#file(entryPath(seq), bytes);
+    const hashes = proofs?.get(seq);
+    if (hashes && checkpoint !== undefined) {
+      yield* this.#text(proofPath(seq), tlogProofText({ index: seq, hashes, checkpoint }));
     }
   }
 
@@ -195,7 +203,7 @@ class BundleWriter {
   }
 }
 
-export interface BundleParts extends Omit<BundleSource, 'entries' | 'objects' | 'tree'> {
+export interface BundleParts extends Omit<BundleSource, 'entries' | 'objects' | 'tree' | 'beside'> {
   /**
    * Exact bytes in the order of `seq`: the whole log from entry 0. For a bundle of one action they
    * may be that action's alone, when `proofs` come with them.
@@ -235,24 +243,29 @@ export async function buildBundle(parts: BundleParts): Promise<Uint8Array> {
 /** The entries that were asked for, and what proves them. */
 async function chosen(
   parts: BundleParts,
-): Promise<Pick<BundleSource, 'entries' | 'proofs' | 'tree'>> {
+): Promise<Pick<BundleSource, 'entries' | 'proofs' | 'tree' | 'beside'>> {
   const { asked, entries, checkpoint, proofs } = parts;
   const size = checkpoint === undefined ? 0 : sizeOf(checkpoint);
   if (asked.from !== undefined && asked.to !== undefined) {
     const { first, end } = widened({ from: asked.from, to: asked.to }, size);
-    const tree = await PerfectSubtrees.over(await leafHashes(entries.slice(0, size)));
-    return { entries: entries.slice(first, end), tree };
+    const leaves = await leafHashes(entries.slice(0, size));
+    const disposals = disposalsIn(
+      entries.slice(0, size),
+      ({ seq }) => Number(seq) >= first && Number(seq) < end,
+    );
+    const beside = disposals.filter(({ seq }) => seq >= end);
+    const places = beside.map(({ seq }) => seq);
+    return {
+      entries: entries.slice(first, end),
+      tree: await PerfectSubtrees.over(leaves),
+      beside: beside.map(({ bytes }) => bytes),
+      proofs: await inclusionProofs(leaves, places),
+    };
   }
   if (asked.action === undefined) return { entries };
-  const all = entries.map((bytes) => ({ bytes, entry: parseEntry(bytes) }));
   const about = (entry: EntryObject) =>
     (entry.subject as { action?: unknown }).action === asked.action;
-  const named = new Set<string>();
-  for (const { entry } of all) if (about(entry)) digestsIn(entry.artifacts, named);
-  const disposals = disposalsOf([...named], all);
-  const own = all
-    .filter(({ entry }) => about(entry) || disposals.has(Number(entry.seq)))
-    .map(({ bytes, entry }) => ({ seq: Number(entry.seq), bytes }));
+  const own = disposalsIn(entries, about, true);
   const chosenEntries = own.map(({ bytes }) => bytes);
   if (proofs !== undefined || checkpoint === undefined) return { entries: chosenEntries, proofs };
   const leaves = await leafHashes(entries.slice(0, size));
@@ -261,6 +274,21 @@ async function chosen(
   }
   const covered = own.map(({ seq }) => seq).filter((seq) => seq < size);
   return { entries: chosenEntries, proofs: await inclusionProofs(leaves, covered) };
+}
+
+/** The entries that dispose of what those of `about` name; with these themselves, when `own` says so. */
+function disposalsIn(
+  entries: readonly Uint8Array[],
+  about: (entry: EntryObject) => boolean,
+  own = false,
+): readonly { readonly seq: number; readonly bytes: Uint8Array }[] {
+  const all = entries.map((bytes) => ({ bytes, entry: parseEntry(bytes) }));
+  const named = new Set<string>();
+  for (const { entry } of all) if (about(entry)) digestsIn(entry.artifacts, named);
+  const disposals = disposalsOf([...named], all);
+  return all
+    .filter(({ entry }) => (own && about(entry)) || disposals.has(Number(entry.seq)))
+    .map(({ bytes, entry }) => ({ seq: Number(entry.seq), bytes }));
 }
 
 async function* inParts<T>(

@@ -8,16 +8,25 @@ import { BundleFiles } from './bundle-files.ts';
 import { BUNDLE_PATHS, type BundleManifest, BundleManifestSchema } from './bundle-layout.ts';
 import { toHex } from './digest.ts';
 import { leafHashes } from './evidence-entry.ts';
+import type { RetentionDays } from './legal-hold.ts';
 import { readPublisherKey } from './plugin-signature.ts';
 import { quickCheck } from './quick-check.ts';
 import { widened } from './range-tiles.ts';
 import { parseVerifierKey, type VerifierKey } from './signed-note.ts';
 import { readTar } from './tar.ts';
 import { TotalsOfStories } from './tell-story.ts';
-import { disposedDigests } from './verify-disposals.ts';
+import { DISPOSAL_TYPES, disposedInBundle } from './verify-disposals.ts';
 import { checkChain, readCanonical, readEntry } from './verify-entries.ts';
-import { actionEntries, checkContents, checkFiles, firstOf, logEntries } from './verify-files.ts';
+import {
+  actionEntries,
+  checkContents,
+  checkFiles,
+  firstOf,
+  logEntries,
+  provedEntries,
+} from './verify-files.ts';
 import { reachKeys } from './verify-keys.ts';
+import { checkLawful } from './verify-lawful.ts';
 import {
   checkExpiry,
   checkProofs,
@@ -51,6 +60,8 @@ export interface VerifyOptions {
   readonly publishers?: readonly string[] | undefined;
   /** How many stories of actions the report tells one by one; none when left out. */
   readonly stories?: number | undefined;
+  /** For tests, whose instances keep artifacts for seconds: days of each class. Nothing else sets it. */
+  readonly retentionDays?: RetentionDays | undefined;
   /** Called again and again on the way, so that a server or a page can do other things in between. */
   readonly pause?: (() => Promise<void>) | undefined;
 }
@@ -91,13 +102,16 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const kind = asked.action !== undefined ? 'action' : asked.from !== undefined ? 'range' : 'whole';
   const first = firstOf(manifest);
   const stored = (kind === 'action' ? actionEntries : logEntries)(files, manifest, findings);
-  const hashes = await leafHashes(stored.map(({ bytes }) => bytes));
+  const beside = kind === 'range' ? provedEntries(files, findings) : [];
+  const all = [...stored, ...beside];
+  const hashes = await leafHashes(all.map(({ bytes }) => bytes));
   const read: (ReadEntry | undefined)[] = [];
-  for (const [i, { seq, bytes }] of stored.entries()) {
+  for (const [i, { seq, bytes }] of all.entries()) {
     if (i % ENTRIES_A_PAUSE === 0) await options.pause?.();
     read.push(readEntry(bytes, seq, hashes[i] ?? new Uint8Array(), findings));
   }
-  const leaves = read.map((entry) => entry?.leaf);
+  const leaves = read.slice(0, stored.length).map((entry) => entry?.leaf);
+  checkBeside(read.slice(stored.length), first + stored.length, findings);
   const origin = `${manifest.instance}/${manifest.workspace}`;
   const keys = await reachKeys(files, manifest.instance, pin, findings);
   const { accepted, retired } = keys;
@@ -105,14 +119,14 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const signed = await readCheckpoint(files, origin, { pinned, accepted }, findings);
   const tree = kind === 'whole' ? await treeOf(leaves) : undefined;
   if (tree) await checkTree(files, { leaves, tree }, signed, findings);
-  else if (kind === 'range') await checkPart({ files, manifest, leaves }, signed, findings);
   else {
-    const claims = stored.map(({ seq }, i) => ({ seq, leaf: leaves[i] }));
-    await checkProofs(files, claims, signed, findings);
+    const claims = all.map(({ seq }, i) => ({ seq, leaf: read[i]?.leaf }));
+    if (kind === 'range') await checkPart({ files, manifest, leaves }, signed, findings);
+    await checkProofs(files, claims.slice(kind === 'range' ? stored.length : 0), signed, findings);
   }
   checkChain(read, manifest.workspace, findings);
   const size = signed?.checkpoint.size ?? 0;
-  const unsigned = stored.filter(({ seq }) => seq >= size);
+  const unsigned = all.filter(({ seq }) => seq >= size);
   const allow = options.allowUnsigned === true;
   checkSigned(unsigned, { whole: kind === 'whole', signed, pin, allow }, findings);
   const entries = read.filter((entry) => entry !== undefined);
@@ -121,7 +135,11 @@ async function verify(tar: Uint8Array, options: VerifyOptions): Promise<VerifyRe
   const hashed = await BundleFiles.of(files);
   const { stories: tell, pause } = options;
   const whole = kind === 'whole';
-  const disposed = disposedDigests(signedEntries);
+  const disposed = await disposedInBundle(signedEntries, whole, pause);
+  const { retentionDays } = options;
+  const omitted = new Set<string>(manifest.omitted);
+  const disposing = { whole, omitted, retentionDays, pause };
+  await checkLawful(signedEntries, disposing, findings);
   const telling = { manifest, files: hashed, disposed, whole, first, stories: tell, pause };
   const stories = await checkStories(signedEntries, telling, findings);
   if (kind === 'action') checkWholeAction(entries, stories.openActions, findings);
@@ -170,6 +188,18 @@ async function checkPart(
     }
   }
   await checkRange(files, { first, end, leaves }, signed, findings);
+}
+
+/** Beside a range stand disposals of its artifacts, and nothing else. */
+function checkBeside(
+  beside: readonly (ReadEntry | undefined)[],
+  end: number,
+  findings: Findings,
+): void {
+  for (const read of beside) {
+    if (!read || (DISPOSAL_TYPES.has(read.entry.type) && read.entry.seq >= end)) continue;
+    findings.add('bundle.asked', 'is no disposal after the range', read.entry.seq);
+  }
 }
 
 const isManifest = quickCheck(BundleManifestSchema);

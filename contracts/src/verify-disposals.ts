@@ -1,7 +1,7 @@
 /**
  * Artifacts that are gone because the log says so: a `disposal.ordered` that comes after the last entry naming the
- * artifact, and whose `disposal.finished` does not say that it was kept. A missing artifact that nobody
- * disposed of stays a finding.
+ * artifact, and whose `disposal.finished` says that it was removed. Where the whole log is shown, that may be still to
+ * come. A missing artifact that nobody disposed of stays a finding.
  */
 import type { Digest } from './digest.ts';
 import type { ReadEntry } from './verify-report.ts';
@@ -11,27 +11,87 @@ export const DISPOSAL_TYPES: ReadonlySet<string> = new Set([
   'disposal.finished',
 ]);
 
-/** @param entries signed ones, in order; what is not signed disposes of nothing */
-export function disposedDigests(entries: readonly Pick<ReadEntry, 'entry'>[]): ReadonlySet<string> {
-  const disposed = new Set<string>();
-  /** Digests by the `seq` of their order. */
-  const orders = new Map<number, readonly Digest[]>();
-  for (const { entry } of entries) {
-    for (const { digest } of entry.artifacts) disposed.delete(digest);
-    if (entry.type === 'disposal.ordered') {
-      const digests = entry.data.digests as readonly Digest[];
-      orders.set(entry.seq, digests);
-      for (const digest of digests) disposed.add(digest);
-    } else if (entry.type === 'disposal.finished') {
-      const { order, kept } = entry.data as {
-        readonly order: number;
-        readonly kept: readonly { readonly digest: Digest }[];
-      };
-      const ordered = new Set<string>(orders.get(order));
-      for (const { digest } of kept) if (ordered.has(digest)) disposed.delete(digest);
+interface End {
+  readonly order: number;
+  readonly removed: readonly Digest[];
+  readonly kept: readonly { readonly digest: Digest }[];
+}
+
+/** What is gone as entries say, which are shown to it one by one, in order. Each costs what it holds. */
+class Disposals {
+  readonly gone = new Set<string>();
+  /** By digest the newest order since it was named. */
+  readonly #orders = new Map<string, number>();
+  /** Digests of the orders that have no end yet, by their `seq`. */
+  readonly #open = new Map<number, readonly Digest[]>();
+
+  next({ seq, type, data, artifacts }: ReadEntry['entry']): void {
+    for (const { digest } of artifacts) {
+      this.gone.delete(digest);
+      this.#orders.delete(digest);
+    }
+    if (type === 'disposal.ordered') this.#ordered(seq, data.digests as readonly Digest[]);
+    else if (type === 'disposal.finished') this.#finished(data as unknown as End);
+  }
+
+  /** What orders without an end name stays: whoever cut the end off would have us believe that it went. */
+  withoutOpen(): void {
+    for (const [order, digests] of this.#open) this.#stay(digests, order);
+  }
+
+  #ordered(seq: number, digests: readonly Digest[]): void {
+    this.#open.set(seq, digests);
+    for (const digest of digests) {
+      this.gone.add(digest);
+      this.#orders.set(digest, seq);
     }
   }
-  return disposed;
+
+  #finished({ order, removed, kept }: End): void {
+    const open = this.#open.get(order) ?? [];
+    this.#open.delete(order);
+    const went = open.length > 0 ? new Set<string>(removed) : undefined;
+    this.#stay(
+      open.filter((digest) => !went?.has(digest)),
+      order,
+    );
+    this.#stay(
+      kept.map(({ digest }) => digest),
+      order,
+    );
+  }
+
+  #stay(digests: readonly string[], order: number): void {
+    for (const digest of digests) {
+      if (this.#orders.get(digest) === order) this.gone.delete(digest);
+    }
+  }
+}
+
+/** Entries between two pauses. */
+const ENTRIES_A_PAUSE = 256;
+
+/** {@link disposedDigests} of the signed entries of a bundle, with pauses. */
+export async function disposedInBundle(
+  entries: readonly Pick<ReadEntry, 'entry'>[],
+  whole: boolean,
+  pause: (() => Promise<void>) | undefined,
+): Promise<ReadonlySet<string>> {
+  const disposals = new Disposals();
+  for (const [i, { entry }] of entries.entries()) {
+    if (i % ENTRIES_A_PAUSE === 0) await pause?.();
+    disposals.next(entry);
+  }
+  // Of a part of a log, an order without its end disposes of nothing.
+  if (!whole) disposals.withoutOpen();
+  return disposals.gone;
+}
+
+/** @param entries of a whole log, or all its disposals, in order; what is not signed disposes of nothing */
+export function disposedDigests(entries: readonly Pick<ReadEntry, 'entry'>[]): ReadonlySet<string> {
+  const disposals = new Disposals();
+  for (const { entry } of entries) disposals.next(entry);
+  return disposals.gone;
 }
 
 /** @returns the `seq` of the entries among `all` that order, or finish, a disposal of one of `digests` */

@@ -83,7 +83,7 @@ export function logEntries(files: Files, manifest: BundleManifest, findings: Fin
     for (const bytes of decoded.entries) entries.push({ seq: start + entries.length, bytes });
   }
   for (const [path, bytes] of files) {
-    if (path.startsWith('log/entry/') || path.startsWith('log/proof/')) {
+    if (manifest.asked.from === undefined && isProved(path)) {
       findings.add('bundle.layout', `${path} belongs to a bundle of one action`);
     } else if (path.startsWith('log/tile/entries/') && !used.has(path)) {
       checkPartial(path, bytes, { start, entries }, findings);
@@ -118,8 +118,13 @@ export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined):
   return true;
 }
 
-/** The entries of a bundle of one action, by ascending `seq`. */
-export function actionEntries(files: Files, manifest: BundleManifest, findings: Findings) {
+/** An entry that lies in a bundle by itself, or its proof. */
+function isProved(path: string): boolean {
+  return path.startsWith('log/entry/') || path.startsWith('log/proof/');
+}
+
+/** The entries that lie in a bundle by themselves, by ascending `seq`. */
+export function provedEntries(files: Files, findings: Findings) {
   const entries: { seq: number; bytes: Uint8Array }[] = [];
   for (const [path, bytes] of files) {
     const seq = /^log\/entry\/(\d+)\.json$/.exec(path)?.[1];
@@ -128,6 +133,14 @@ export function actionEntries(files: Files, manifest: BundleManifest, findings: 
     if (proof !== undefined && !files.has(entryPath(Number(proof)))) {
       findings.add('bundle.layout', `${path} proves an entry that is not in the bundle`);
     }
+  }
+  return entries.sort((a, b) => a.seq - b.seq);
+}
+
+/** The entries of a bundle of one action, by ascending `seq`. */
+export function actionEntries(files: Files, manifest: BundleManifest, findings: Findings) {
+  const entries = provedEntries(files, findings);
+  for (const path of files.keys()) {
     if (path.startsWith('log/tile/')) {
       findings.add('bundle.layout', `${path} belongs to a bundle of a whole log`);
     }
@@ -136,7 +149,7 @@ export function actionEntries(files: Files, manifest: BundleManifest, findings: 
     const message = `the manifest counts ${manifest.entries} entries, there are ${entries.length}`;
     findings.add('log.count', message);
   }
-  return entries.sort((a, b) => a.seq - b.seq);
+  return entries;
 }
 
 /**

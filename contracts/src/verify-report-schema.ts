@@ -55,7 +55,7 @@ export const VerifyReportSchema = v.looseObject({
     }),
   }),
   stories: v.optional(v.array(story)),
-  artifacts: v.looseObject({ included: count, omitted: count }),
+  artifacts: v.looseObject({ included: count, omitted: count, disposed: count }),
   modules: count,
   signedVersions: count,
 });

@@ -32,7 +32,7 @@ export interface VerifyReport {
   /** `unpinned`: everything agrees, but nobody said which key to believe. */
   readonly verdict: Verdict;
   readonly exitCode: 0 | 1 | 2 | 3;
-  /** Entries in the bundle. */
+  /** Entries in the bundle; of a range, without the disposals beside it. */
   readonly entries: number;
   /** Those that no signed checkpoint covers: in no story, end of an action or count below. */
   readonly unsigned: number;

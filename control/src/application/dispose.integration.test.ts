@@ -11,6 +11,7 @@ import {
   endedAction,
   entries,
   LOCAL,
+  NO_DAYS,
   outcomes,
   pastRetention,
   placeHold,
@@ -33,12 +34,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => instance?.[Symbol.asyncDispose](), 30_000);
 
-async function verify() {
-  const answer = await instance.call('GET', `/v1/workspaces/${LOCAL}/evidence/export`, {
+async function verify(query = '') {
+  const answer = await instance.call('GET', `/v1/workspaces/${LOCAL}/evidence/export${query}`, {
     role: 'admin',
   });
   const [pin] = instance.composed.context.signer.verifierKeys(LOCAL);
-  return verifyBundle(new Uint8Array(await answer.arrayBuffer()), { pin });
+  return verifyBundle(new Uint8Array(await answer.arrayBuffer()), { pin, retentionDays: NO_DAYS });
 }
 
 for (const [what, count] of [
@@ -100,6 +101,27 @@ test(
       expect.arrayContaining(action.digests.map((digest) => ({ digest, why: 'hold' }))),
     );
     expect((await verify()).verdict).toBe('verified');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a range whose artifacts were disposed of long after it verifies',
+  async () => {
+    const action = await endedAction(instance);
+    const last = (await entries(instance)).length - 1;
+    await instance.composed.context.store.submit(LOCAL, async (tx) => {
+      const actor = { kind: 'system', id: 'test' } as const;
+      for (let i = 0; i < 256; i++) {
+        tx.append({ type: 'key.created', actor, subject: {}, data: {}, trace: null });
+      }
+    });
+    await pastRetention();
+    expect(outcomes(await dispose(instance), action)).toEqual(['removed']);
+    const { verdict, findings, artifacts, range } = await verify(`?from=${last}&to=${last}`);
+    expect(range?.to).toBeLessThan((await entries(instance)).length - 2);
+    expect([verdict, findings]).toEqual(['verified', []]);
+    expect(artifacts.disposed).toBeGreaterThanOrEqual(action.digests.length);
   },
   TIMEOUT_MS,
 );

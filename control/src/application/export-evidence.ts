@@ -50,7 +50,7 @@ interface Selection {
   readonly end: number;
   readonly action?: ActionId | undefined;
   readonly withoutBodies: boolean;
-  /** Of one action: what disposes of its artifacts, in order; it says why some are gone. */
+  /** Of one action, or after a range: what disposes of its artifacts, in order; it says why some are gone. */
   readonly disposals: readonly LogEntryRecord[];
 }
 
@@ -74,7 +74,8 @@ export async function exportEvidence(
     ...(asked.value.from === undefined ? all : widened({ from, to }, size)),
     ...{ action, withoutBodies: request.withoutBodies ?? false },
   };
-  const selection: Selection = { ...part, disposals: await disposalsIn(context, workspace, part) };
+  const disposals = await disposalsIn(context, workspace, part, size);
+  const selection: Selection = { ...part, disposals };
   const bytes = await bytesOf(context, workspace, selection);
   if (bytes > PLATFORM_LIMITS.bundleBytes) {
     return failure(
@@ -93,6 +94,9 @@ export async function exportEvidence(
     rotations: await readRotations(context),
     entries: entryBytes(context, workspace, selection),
     objects: (entry) => objectsOf(context, workspace, entry as unknown as Entry, selection),
+    ...(selection.action === undefined
+      ? { beside: selection.disposals.map(({ bytes }) => bytes) }
+      : {}),
     ...(await proofOf(context, workspace, selection, size)),
   };
   return success(writeBundle(source));
@@ -125,13 +129,15 @@ function askedFor({ action, from, to }: ExportRequest, size: number): Result<Bun
   return success(range);
 }
 
-/** The disposals of an action's artifacts; a whole log and a range have theirs in their places. */
+/** The disposals of an action's artifacts, or those of a range's that stand after it; a whole log has all in their places. */
 async function disposalsIn(
   context: Context,
   workspace: WorkspaceId,
   part: Omit<Selection, 'disposals'>,
+  size: number,
 ): Promise<readonly LogEntryRecord[]> {
-  if (part.action === undefined) return [];
+  const after = part.action === undefined ? part.end : 0;
+  if (after >= size) return [];
   const told = await context.store.read(workspace, (tx) => tx.disposals());
   if (told.length === 0) return [];
   const named = new Set<string>();
@@ -139,10 +145,12 @@ async function disposalsIn(
     for (const { digest } of parse(bytes).artifacts) named.add(digest);
   }
   const all = told
-    .filter(({ seq }) => seq < part.end)
+    .filter(({ seq }) => seq < size)
     .map((record) => ({ record, entry: { ...parse(record.bytes) } }));
   const wantedSeqs = disposalsOf([...named], all);
-  return all.flatMap(({ record }) => (wantedSeqs.has(record.seq) ? [record] : []));
+  return all.flatMap(({ record }) =>
+    record.seq >= after && wantedSeqs.has(record.seq) ? [record] : [],
+  );
 }
 
 /** The exact bytes, in the order of the log. */
@@ -151,7 +159,7 @@ async function* entryBytes(
   workspace: WorkspaceId,
   { first, end, action, disposals }: Selection,
 ): AsyncGenerator<Uint8Array> {
-  const beside = [...disposals];
+  const beside = action === undefined ? [] : [...disposals];
   for (let after = first - 1; ; ) {
     const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
     const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
@@ -185,7 +193,11 @@ async function bytesOf(
       seen.add(digest);
     }
   }
-  return sum;
+  if (selection.action !== undefined) return sum;
+  return selection.disposals.reduce(
+    (all, { bytes }) => all + bytes.length + 4 * FILE_OVERHEAD,
+    sum,
+  );
 }
 
 function parse(bytes: Uint8Array): Entry {
@@ -232,9 +244,12 @@ async function proofOf(
   selection: Selection,
   size: number,
 ): Promise<Pick<BundleSource, 'tree' | 'proofs'>> {
-  const { first, end, action } = selection;
+  const { first, end, action, disposals } = selection;
   if (action === undefined) {
-    return first === 0 && end === size ? {} : { tree: tilesOf(context, workspace) };
+    if (first === 0 && end === size) return {};
+    const beside = disposals.map(({ seq }) => seq);
+    const proofs = await context.store.read(workspace, (tx) => auditPaths(tx, beside, size));
+    return { tree: tilesOf(context, workspace), proofs };
   }
   const sequence: number[] = [];
   for await (const bytes of entryBytes(context, workspace, selection)) {

@@ -18,7 +18,8 @@ test('an attempt whose journal was disposed of can not be replayed, and its bund
   );
   expect(digests.length).toBeGreaterThan(0);
   const data = { digests: [...new Set(digests)], reason: 'the end of the year', by: 'ada' };
-  await honest.log.append({ type: 'disposal.ordered', subject: {}, data });
+  const time = '2034-01-01T00:00:00.000Z';
+  await honest.log.append({ type: 'disposal.ordered', subject: {}, data, time });
   const artifacts = new Map([...honest.artifacts].filter(([digest]) => !digests.includes(digest)));
   const reports: AttemptReport[] = [];
   const { summary, exitCode } = await replayBundle(await wholeBundle({ ...honest, artifacts }), {
