@@ -1,20 +1,24 @@
 /**
  * What an administrator does about a log that contradicts its checkpoint in the evidence store. Entries that the
- * database lost are put back byte for byte, so that the log goes on from there, and holds and retention with them. A
+ * database lost are put back byte for byte, so that the log goes on from there, and holds and retention with them; nothing
+ * that they tell of is done again. A
  * database with other entries than those that were signed is a fork, and is never made to look like none.
  */
 import { toHex } from '@portarium/contracts/digest';
 import { TILE_WIDTH } from '@portarium/contracts/entry-bundle';
-import { type Entry, EntrySchema, leafHash } from '@portarium/contracts/evidence-entry';
+import { leafHash } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { merkleRoot } from '@portarium/contracts/merkle';
 import { TileTree } from '@portarium/contracts/tile-tree';
 import * as v from 'valibot';
+import { entryOf } from './action-story.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
 import type { LogFreeze, RestoredEntry } from './ports/log-store.ts';
 import { replayKeep } from './replay-keep.ts';
 import { sealHeld } from './seal-log.ts';
+import { settleRecovered } from './settle-recovered.ts';
 import { newestStored, type StoredCheckpoint, storedEntries, storedTiles } from './stored-log.ts';
 
 /** Entries that one comparison takes into memory. */
@@ -70,9 +74,14 @@ async function recover(
   if (plan.state === 'none' && !plan.frozen) {
     return failure('conflict', 'The log agrees with the evidence store; there is nothing to do.');
   }
+  if (!plan.frozen) await freeze(context, workspace, plan);
   if (stored && plan.state === 'behind') await putBack(context, workspace, stored, plan);
+  // A recovery that was cut off had put some of them back before this one looked.
+  const from = Math.min(plan.size, plan.frozen?.size ?? plan.size);
+  const endOpen = await settleRecovered(context, workspace, from);
   await context.sealerStore.submit(workspace, async (tx) => {
     await tx.thawLog();
+    const actions = await endOpen(tx);
     tx.append({
       type: 'evidence.recovered',
       actor: actorOf(caller),
@@ -83,8 +92,10 @@ async function recover(
         entries: plan.entries,
         storedSize: plan.storedSize,
         storedRoot: `sha256:${toHex(stored?.checkpoint.root ?? (await merkleRoot([])))}`,
-        // What actions, approvals and the rest say is that of the older database.
+        // What the rest of the rows say is that of the older database.
         stateRestored: false,
+        // Those that were ended, or had ended, where their rows went on.
+        actions,
         by: caller.key.owner,
         rationale,
         ...(plan.frozen ? { frozen: plan.frozen.reason } : {}),
@@ -94,6 +105,19 @@ async function recover(
   });
   await sealHeld(context, workspace, { keep: true });
   return success(plan);
+}
+
+/** Nothing goes on while entries are put back; and a recovery that is cut off knows where it began. */
+async function freeze(
+  { sealerStore, clock }: Context,
+  workspace: WorkspaceId,
+  { size, storedSize }: RecoveryPlan,
+): Promise<void> {
+  const detail = `the database holds ${size} entries, and ${storedSize} are signed`;
+  const at = timeText(clock.nowMs());
+  await sealerStore.submit(workspace, (tx) =>
+    tx.freezeLog({ reason: 'behind', detail, size, storedSize, at }),
+  );
 }
 
 function forkSentence({ at = 0, size, storedSize }: RecoveryPlan): string {
@@ -166,7 +190,10 @@ async function putBack(
     }
     const put = await context.sealerStore.submit(workspace, async (tx) => {
       if (!(await tx.restoreEntries(restored))) return false;
-      await replayKeep(tx, restored.map(entryOf));
+      await replayKeep(
+        tx,
+        restored.map((one) => entryOf(one.bytes)),
+      );
       return true;
     });
     if (!put)
@@ -193,7 +220,7 @@ async function assertSigned(
 }
 
 async function restoredOf(bytes: Uint8Array, seq: number): Promise<RestoredEntry> {
-  const entry = entryOf({ bytes });
+  const entry = entryOf(bytes);
   if (entry.seq !== seq) throw new Error(`the stored entry ${entry.seq} stands at ${seq}`);
   return {
     seq,
@@ -204,8 +231,4 @@ async function restoredOf(bytes: Uint8Array, seq: number): Promise<RestoredEntry
     actionSeq: entry.actionSeq,
     time: entry.time,
   };
-}
-
-function entryOf({ bytes }: { readonly bytes: Uint8Array }): Entry {
-  return v.parse(EntrySchema, JSON.parse(new TextDecoder().decode(bytes)));
 }
