@@ -22,6 +22,7 @@ import { LEDGER_RULES, pushLedger, storeSecret } from '../testing/ledger-plugin.
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { answered, ask, decide, intend, look, send, story } from '../testing/writes.ts';
 import { readStory } from './action-story.ts';
+import { recoverLog } from './recover-log.ts';
 import { sealLog } from './seal-log.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -205,6 +206,46 @@ test(
     expect((await host.claim(instance, began.id)).status).toBe(404);
     const failed = { ...again, outcome: 'failed' };
     expect((await send(instance, 'operator', 'POST', path, failed)).status).toBe(200);
+    await verified();
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a recovery that was cut off after it had put entries back is ended by the next one',
+  async () => {
+    const done = await held();
+    const open = await held();
+    await backUp();
+    await succeed(done.order);
+    expect((await intend(instance, open.order, { rule: 'unkeyed' })).body.status).toBe('send');
+    await restore();
+    const { context } = composed();
+    const admin = (await context.directory.listKeys(null)).find(({ role }) => role === 'admin');
+    if (!admin) throw new Error('no administrator');
+    const { sealerStore } = context;
+    let units = 0;
+    const cut: typeof sealerStore = {
+      ...sealerStore,
+      // It freezes the log and puts entries back; then the connection is lost.
+      submit: (workspace, unit) => {
+        units += 1;
+        return units > 2
+          ? Promise.reject(new Error('cut off'))
+          : sealerStore.submit(workspace, unit);
+      },
+    };
+    const caller = { key: admin, trace: '0'.repeat(32) };
+    const wanted = { dryRun: false, rationale: 'the disk was lost' };
+    const failed = await recoverLog({ ...context, sealerStore: cut }, caller, LOCAL, wanted).catch(
+      (error: Error) => error.message,
+    );
+    expect(failed).toBe('cut off');
+    expect(await told(done.id)).toEqual(['running', 'succeeded']);
+    const { status, body } = await send(instance, 'admin', 'POST', '/evidence/recovery', wanted);
+    expect([status, body.state]).toEqual([200, 'none']);
+    expect(await told(done.id)).toEqual(['succeeded', 'succeeded']);
+    expect(await told(open.id)).toEqual(['outcome-unknown', 'outcome-unknown']);
     await verified();
   },
   TIMEOUT_MS,
