@@ -8,7 +8,7 @@ const frozen = {
 };
 const plan = { state: 'behind', dryRun: true, size: 5, storedSize: 9, entries: 4, frozen } as const;
 
-test('a dry run says what would be put back, and what is not', () => {
+test('a dry run says what would be put back, and that state is not', () => {
   const text = recoveryText(plan);
   expect(text).toContain('4 entries would be put back');
   expect(text).toContain('frozen since 2026-01-01T00:00:00.000Z (behind)');
