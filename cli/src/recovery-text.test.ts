@@ -12,7 +12,7 @@ test('a dry run says what would be put back, and that state is not', () => {
   const text = recoveryText(plan);
   expect(text).toContain('4 entries would be put back');
   expect(text).toContain('frozen since 2026-01-01T00:00:00.000Z (behind)');
-  expect(text).toContain('state stay those of the older database');
+  expect(text).toContain('All other state stays that of the older database');
   expect(recoveryText({ ...plan, dryRun: false })).toContain('4 entries were put back');
 });
 

@@ -23,6 +23,6 @@ export function recoveryText(plan: Recovery): string {
     : `${entries} entries were put back, byte for byte; the log takes entries again`;
   return [
     ...lines,
-    `${what}. Actions, approvals and all other state stay those of the older database.`,
+    `${what}. Holds and retention come back with them. Actions that they tell of end as they say, or are cancelled or wait for a person. All other state stays that of the older database.`,
   ].join('\n');
 }

@@ -6,11 +6,14 @@ import { type ActionOrder, ActionOrderSchema } from '@portarium/contracts/action
 import { toBase64 } from '@portarium/contracts/base64';
 import { digestOf } from '@portarium/contracts/digest';
 import type { ClaimRequest, WorkOrder } from '@portarium/contracts/internal-api';
+import { type ActionState, isSettled } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import { exampleAnswers } from '@portarium/contracts/manifest';
 import { encodeInput } from '@portarium/contracts/operation-value';
+import { leadsTo } from '@portarium/contracts/verify-life-cycle';
 import * as v from 'valibot';
 import { makeOrder } from './action-order.ts';
+import { entryOf } from './action-story.ts';
 import { contractDigest, currentDigest } from './approval-statement.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAttempt, failAction } from './end-attempt.ts';
@@ -79,6 +82,8 @@ async function take(
   if (action.state !== 'dispatched' && action.state !== 'running') {
     return success({ status: 'finished', state: action.state });
   }
+  const ended = await endedByLog(tx, action);
+  if (ended) return success({ status: 'finished', state: ended });
   const nowMs = context.clock.nowMs();
   const at = timeText(nowMs);
   const attempts = await tx.listAttempts(action.id);
@@ -119,6 +124,17 @@ async function take(
   const notAfter = attempts.length === 0 ? approval?.executeBefore : undefined;
   const attempt = await startAttempt(context, caller, tx, request, action, notAfter);
   return success({ status: 'run', action, attempt, plugin, journal });
+}
+
+/** The state of an action whose row goes on, and whose newest entry says that nothing follows: the row is older. */
+async function endedByLog(
+  tx: WriteTransaction,
+  { id, dryRun }: ActionRecord,
+): Promise<ActionState | undefined> {
+  const last = await tx.lastEntry(id);
+  if (!last) return undefined;
+  const state = leadsTo(entryOf(last.bytes), dryRun);
+  return state && isSettled(state) ? state : undefined;
 }
 
 /** How long after its lease a host could still be busy with a write that it was let send. */

@@ -9,6 +9,7 @@ import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import { type ActionState, assertTransition } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
 import { quorumReached } from '../domain/approval-rules.ts';
+import { entryOf } from './action-story.ts';
 import { currentDigest } from './approval-statement.ts';
 import { cancelLocked, RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
@@ -61,7 +62,8 @@ export async function decideApproval(
     const action = await tx.lockAction(found.action);
     const approval = await tx.findApproval(id);
     if (!action || !approval) throw new Error(`approval ${id} lost its action`);
-    const refused = await mayNotDecide(tx, caller, action, approval);
+    const refused =
+      (await mayNotDecide(tx, caller, action, approval)) ?? (await decidedByLog(tx, action));
     if (refused) return refused;
     if (wanted.digest !== approval.digest) {
       return failure('approval.stale', staleDetail(action, approval));
@@ -79,6 +81,28 @@ export async function decideApproval(
   });
   if (moved) deliverWake(context, workspace, found.action, wake);
   return done;
+}
+
+/** What can be the newest entry of an action that waits for people. */
+const WAITING: ReadonlySet<EntryType> = new Set<EntryType>([
+  'action.requested',
+  'policy.decided',
+  'approval.requested',
+  'approval.endorsed',
+]);
+
+/** An open approval of which the log tells more is a row that is older than the log. */
+async function decidedByLog(
+  tx: ReadTransaction,
+  { id }: ActionRecord,
+): Promise<Failure | undefined> {
+  const last = await tx.lastEntry(id);
+  const type = last && entryOf(last.bytes).type;
+  if (type === undefined || WAITING.has(type)) return undefined;
+  return failure(
+    'conflict',
+    `The newest entry of ${id} is ${type}: the database is older than its log. Cancel the action, and ask for a new one.`,
+  );
 }
 
 function staleDetail({ contract }: ActionRecord, { digest }: ApprovalRecord): string {

@@ -1,19 +1,24 @@
 /**
  * What an administrator does about a log that contradicts its checkpoint in the evidence store. Entries that the
- * database lost are put back byte for byte, so that the log goes on from there; rows of state are not. A
+ * database lost are put back byte for byte, so that the log goes on from there, and holds and retention with them; nothing
+ * that they tell of is done again. A
  * database with other entries than those that were signed is a fork, and is never made to look like none.
  */
 import { toHex } from '@portarium/contracts/digest';
 import { TILE_WIDTH } from '@portarium/contracts/entry-bundle';
-import { type Entry, EntrySchema, leafHash } from '@portarium/contracts/evidence-entry';
+import { leafHash } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { merkleRoot } from '@portarium/contracts/merkle';
 import { TileTree } from '@portarium/contracts/tile-tree';
 import * as v from 'valibot';
+import { entryOf } from './action-story.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { timeText } from './ports/clock.ts';
 import type { LogFreeze, RestoredEntry } from './ports/log-store.ts';
+import { replayKeep } from './replay-keep.ts';
 import { sealHeld } from './seal-log.ts';
+import { settleRecovered } from './settle-recovered.ts';
 import { newestStored, type StoredCheckpoint, storedEntries, storedTiles } from './stored-log.ts';
 
 /** Entries that one comparison takes into memory. */
@@ -48,41 +53,71 @@ export function recoverLog(
   context: Context,
   caller: Caller,
   workspace: WorkspaceId,
+  wanted: v.InferOutput<typeof RecoverSchema>,
+): Promise<Result<RecoveryPlan>> {
+  // A disposal decides by the holds that this puts back: none is under way meanwhile.
+  return context.keepLock.hold(workspace, () =>
+    context.logLock.hold(workspace, () => recover(context, caller, workspace, wanted)),
+  );
+}
+
+async function recover(
+  context: Context,
+  caller: Caller,
+  workspace: WorkspaceId,
   { dryRun, rationale }: v.InferOutput<typeof RecoverSchema>,
 ): Promise<Result<RecoveryPlan>> {
-  return context.logLock.hold(workspace, async () => {
-    const stored = await newestStored(context, workspace);
-    const plan = await planRecovery(context, workspace, stored);
-    if (dryRun) return success(plan);
-    if (plan.state === 'forked') return failure('conflict', forkSentence(plan));
-    if (plan.state === 'none' && !plan.frozen) {
-      return failure('conflict', 'The log agrees with the evidence store; there is nothing to do.');
-    }
-    if (stored && plan.state === 'behind') await putBack(context, workspace, stored, plan);
-    await context.sealerStore.submit(workspace, async (tx) => {
-      await tx.thawLog();
-      tx.append({
-        type: 'evidence.recovered',
-        actor: actorOf(caller),
-        subject: {},
-        data: {
-          state: plan.state,
-          from: plan.size,
-          entries: plan.entries,
-          storedSize: plan.storedSize,
-          storedRoot: `sha256:${toHex(stored?.checkpoint.root ?? (await merkleRoot([])))}`,
-          // What actions, approvals and the rest say is that of the older database.
-          stateRestored: false,
-          by: caller.key.owner,
-          rationale,
-          ...(plan.frozen ? { frozen: plan.frozen.reason } : {}),
-        },
-        trace: caller.trace,
-      });
+  const stored = await newestStored(context, workspace);
+  const plan = await planRecovery(context, workspace, stored);
+  if (dryRun) return success(plan);
+  if (plan.state === 'forked') return failure('conflict', forkSentence(plan));
+  if (plan.state === 'none' && !plan.frozen) {
+    return failure('conflict', 'The log agrees with the evidence store; there is nothing to do.');
+  }
+  if (!plan.frozen) await freeze(context, workspace, plan);
+  if (stored && plan.state === 'behind') await putBack(context, workspace, stored, plan);
+  // A recovery that was cut off had put some of them back before this one looked.
+  const from = Math.min(plan.size, plan.frozen?.size ?? plan.size);
+  const endOpen = await settleRecovered(context, workspace, from);
+  await context.sealerStore.submit(workspace, async (tx) => {
+    await tx.thawLog();
+    const actions = await endOpen(tx);
+    tx.append({
+      type: 'evidence.recovered',
+      actor: actorOf(caller),
+      subject: {},
+      data: {
+        state: plan.state,
+        from: plan.size,
+        entries: plan.entries,
+        storedSize: plan.storedSize,
+        storedRoot: `sha256:${toHex(stored?.checkpoint.root ?? (await merkleRoot([])))}`,
+        // What the rest of the rows say is that of the older database.
+        stateRestored: false,
+        // Those that were ended, or had ended, where their rows went on.
+        actions,
+        by: caller.key.owner,
+        rationale,
+        ...(plan.frozen ? { frozen: plan.frozen.reason } : {}),
+      },
+      trace: caller.trace,
     });
-    await sealHeld(context, workspace, { keep: true });
-    return success(plan);
   });
+  await sealHeld(context, workspace, { keep: true });
+  return success(plan);
+}
+
+/** Nothing goes on while entries are put back; and a recovery that is cut off knows where it began. */
+async function freeze(
+  { sealerStore, clock }: Context,
+  workspace: WorkspaceId,
+  { size, storedSize }: RecoveryPlan,
+): Promise<void> {
+  const detail = `the database holds ${size} entries, and ${storedSize} are signed`;
+  const at = timeText(clock.nowMs());
+  await sealerStore.submit(workspace, (tx) =>
+    tx.freezeLog({ reason: 'behind', detail, size, storedSize, at }),
+  );
 }
 
 function forkSentence({ at = 0, size, storedSize }: RecoveryPlan): string {
@@ -153,7 +188,14 @@ async function putBack(
         next += 1;
       }
     }
-    const put = await context.sealerStore.submit(workspace, (tx) => tx.restoreEntries(restored));
+    const put = await context.sealerStore.submit(workspace, async (tx) => {
+      if (!(await tx.restoreEntries(restored))) return false;
+      await replayKeep(
+        tx,
+        restored.map((one) => entryOf(one.bytes)),
+      );
+      return true;
+    });
     if (!put)
       throw new Error(`the log of ${workspace} changed while it was recovered; run it again`);
   }
@@ -178,7 +220,7 @@ async function assertSigned(
 }
 
 async function restoredOf(bytes: Uint8Array, seq: number): Promise<RestoredEntry> {
-  const entry: Entry = v.parse(EntrySchema, JSON.parse(new TextDecoder().decode(bytes)));
+  const entry = entryOf(bytes);
   if (entry.seq !== seq) throw new Error(`the stored entry ${entry.seq} stands at ${seq}`);
   return {
     seq,

@@ -6,6 +6,7 @@ import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
 import { assertTransition } from '@portarium/contracts/life-cycle';
 import { PLATFORM_LIMITS } from '@portarium/contracts/limits';
 import * as v from 'valibot';
+import { readStory } from './action-story.ts';
 import { RationaleSchema } from './cancel-action.ts';
 import { afterLeaseMs } from './claim-attempt.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
@@ -15,6 +16,7 @@ import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
 import { type Precondition, unmet } from './precondition.ts';
+import { journalFollows } from './rows-follow.ts';
 import { journalDigest, storeJournal } from './store-journal.ts';
 import { submitAs } from './submit-as.ts';
 
@@ -83,6 +85,11 @@ async function whyNot(
   if (outcome !== 'dispatched') return undefined;
   if (state === 'waiting-manual') {
     return failure('conflict', 'A person carries this action out; no sandbox ever does.');
+  }
+  if (!journalFollows(await tx.listJournal(id), await readStory(tx, id))) {
+    const detail =
+      'Calls that it made are lost from its journal, and would be made again; resolve it, and ask for a new action.';
+    return failure('conflict', detail);
   }
   const attempts = await tx.listAttempts(id);
   if (attempts.length >= PLATFORM_LIMITS.attempts) {

@@ -30,13 +30,15 @@ export async function rotateLogKey(
   { rationale }: v.InferOutput<typeof RotateLogKeySchema>,
 ): Promise<Result<readonly LogKey[]>> {
   const { signer } = context;
-  if (signer.keys().some(({ state }) => state === 'retiring')) {
-    return failure(
-      'conflict',
-      'The handover before is not done: some log has no checkpoint of both keys yet. Ask again in a minute.',
-    );
-  }
-  await context.logLock.hold(INSTANCE_WORKSPACE, async () => {
+  const refused = await context.logLock.hold(INSTANCE_WORKSPACE, async () => {
+    if (signer.keys().some(({ state }) => state === 'retiring')) {
+      return failure(
+        'conflict',
+        'The handover before is not done: some log has no checkpoint of both keys yet. Ask again in a minute.',
+      );
+    }
+    // An entry more of the same handover would break the chain of keys for ever.
+    if (await adoptNamed(context)) return undefined;
     const { from, to } = await signer.prepareNext();
     const statement = await statementOf(context, from, to);
     await context.sealerStore.submit(INSTANCE_WORKSPACE, async (tx) => {
@@ -48,10 +50,24 @@ export async function rotateLogKey(
         trace: caller.trace,
       });
     });
-    await signer.adoptNext(await handoverTime(context, to));
+    if (!(await adoptNamed(context))) throw new Error(`no entry hands over to ${to}`);
+    return undefined;
   });
+  if (refused) return refused;
   await finishRotation(context);
   return success(signer.keys());
+}
+
+/**
+ * Adopts the next key if the log has its handover; under the lock of the instance's log.
+ * @returns whether it did
+ */
+async function adoptNamed(context: Context): Promise<boolean> {
+  const next = context.signer.keys().find(({ state }) => state === 'next');
+  const at = next && (await handoverTime(context, next.verifierKey));
+  if (at === undefined) return false;
+  await context.signer.adoptNext(at);
+  return true;
 }
 
 /** Current and next key about each other, over the log of the instance as it is now. */
@@ -64,12 +80,10 @@ async function statementOf(context: Context, from: string, to: string): Promise<
   return context.signer.signHandover(rotationText({ origin, size, root, from, to }));
 }
 
-/** The time of the entry that names `to`. @throws Error when there is none */
-async function handoverTime(context: Context, to: string): Promise<string> {
+/** The time of the entry that names `to`; undefined when there is none. */
+async function handoverTime(context: Context, to: string): Promise<string | undefined> {
   const entries = await context.sealerStore.read(INSTANCE_WORKSPACE, (tx) => tx.keyRotations());
-  const entry = entries.map(entryOf).findLast(({ data }) => data.to === to);
-  if (!entry) throw new Error(`no entry hands over to ${to}`);
-  return entry.time;
+  return entries.map(entryOf).find(({ data }) => data.to === to)?.time;
 }
 
 function entryOf({ bytes }: LogEntryRecord) {
@@ -79,11 +93,9 @@ function entryOf({ bytes }: LogEntryRecord) {
 /** Goes on with a handover that a crash cut off; does nothing when there is none. */
 export async function resumeRotation(context: Context): Promise<void> {
   const { signer } = context;
-  const next = signer.keys().find(({ state }) => state === 'next');
-  if (next) {
-    const at = await handoverTime(context, next.verifierKey).catch(() => undefined);
-    // Without an entry nobody was handed over to: whoever asks for a rotation again takes that key.
-    if (at !== undefined) await signer.adoptNext(at);
+  // Without an entry nobody was handed over to: whoever asks for a rotation again takes that key.
+  if (signer.keys().some(({ state }) => state === 'next')) {
+    await context.logLock.hold(INSTANCE_WORKSPACE, () => adoptNamed(context));
   }
   if (signer.keys().some(({ state }) => state === 'retiring')) await finishRotation(context);
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WorkspaceId } from '@portarium/contracts/ids';
+import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import { openNote } from '@portarium/contracts/signed-note';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { resumeRotation } from '../application/rotate-log-key.ts';
@@ -143,6 +143,31 @@ test('the entry in the log of the instance holds what both keys signed over that
   expect([report.verdict, report.findings]).toEqual(['verified', []]);
 });
 
+test('a rotation asked for again after its entry was written appends no second one, and the bundle verifies', async () => {
+  const { context } = instance.composed;
+  const rotations = async () =>
+    (await context.sealerStore.read(INSTANCE_WORKSPACE, (tx) => tx.keyRotations())).length;
+  const before = await rotations();
+  const { from, to } = await context.signer.prepareNext();
+  // Nothing can be written to the vault: the entry is there, and the key is not adopted.
+  const aside = join(instance.configuration.PORTARIUM_VAULT_DIR, 'vault.json.part');
+  await mkdir(aside);
+  expect((await rotate()).status).toBe(500);
+  expect([await rotations(), context.signer.keys()[0]?.state]).toEqual([before + 1, 'next']);
+  await rm(aside, { recursive: true });
+  expect((await rotate()).status).toBe(200);
+  const states = context.signer.keys().map(({ verifierKey, state }) => [verifierKey, state]);
+  expect(states.slice(0, 2)).toEqual([
+    [to, 'current'],
+    [from, 'retired'],
+  ]);
+  for (const pin of [from, to]) {
+    const report = await verifyBundle(await exported(), { pin });
+    expect([report.verdict, report.findings]).toEqual(['verified', []]);
+  }
+  expect(await rotations()).toBe(before + 1);
+}, 60_000);
+
 test('a rotation that was cut off at any step goes on after a restart', async () => {
   const { signer } = instance.composed.context;
   const { from, to } = await signer.prepareNext();
@@ -162,9 +187,7 @@ test('a rotation that was cut off at any step goes on after a restart', async ()
   await resumeRotation(instance.composed.context);
   expect((await keys()).map(({ state }) => state)).toEqual([
     'current',
-    'retired',
-    'retired',
-    'retired',
+    ...Array(4).fill('retired'),
   ]);
   expect((await openNote(await checkpoint(QUIET), [next.from, next.to])).ok).toBe(true);
 }, 60_000);

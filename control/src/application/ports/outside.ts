@@ -101,7 +101,7 @@ export interface LogSigner {
   prepareNext(): Promise<{ readonly from: string; readonly to: string }>;
   /** The note of current and next key over `text`. */
   signHandover(text: string): Promise<string>;
-  /** The next key becomes the current one; the one before signs on beside it. */
+  /** The next key becomes the current one; the one before signs on beside it. Rejects when there is no next key. */
   adoptNext(at: string): Promise<void>;
   /** Destroys the private part of every key that has handed over. */
   retire(): Promise<void>;

@@ -127,6 +127,8 @@ export interface ReadTransaction
   lastWord(action: ActionId): Promise<Word | undefined>;
   /** First and last sequence number of the action's entries. */
   entryRange(action: ActionId): Promise<{ readonly from: number; readonly to: number } | undefined>;
+  /** The newest entry of the action. */
+  lastEntry(action: ActionId): Promise<LogEntryRecord | undefined>;
   /** Entries with `seq > after`, in order. */
   listEntries(filter: {
     readonly after: number;

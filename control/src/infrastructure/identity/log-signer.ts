@@ -88,6 +88,8 @@ export async function openLogSigner(vault: SealedVault, instance: string): Promi
       return signWith(both, text);
     },
     async adoptNext(at) {
+      // Else the current key would retire, and nobody would be there to sign.
+      if (!inState('next')) throw new Error('there is no next key to adopt');
       await change(
         stored().map((key) => {
           if (key.state === 'next') return { ...key, state: 'current', validFrom: at };

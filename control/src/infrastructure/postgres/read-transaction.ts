@@ -234,12 +234,18 @@ const WORDS = [
 function readLog(
   tx: TransactionSql,
   workspace: WorkspaceId,
-): Pick<ReadTransaction, 'entryRange' | 'lastWord' | 'listEntries' | 'listEvents'> {
+): Pick<ReadTransaction, 'entryRange' | 'lastEntry' | 'lastWord' | 'listEntries' | 'listEvents'> {
   return {
     async entryRange(action) {
       const [row] =
         await tx`SELECT min(seq) AS first, max(seq) AS last FROM log_entries WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)}`;
       return row?.first == null ? undefined : { from: Number(row.first), to: Number(row.last) };
+    },
+    async lastEntry(action) {
+      const [row] = await tx`
+        SELECT seq, hash, bytes FROM log_entries WHERE workspace_id = ${workspace} AND action_id = ${uuidOf(action)}
+        ORDER BY action_seq DESC LIMIT 1`;
+      return row && logEntryOf(row);
     },
     async lastWord(action) {
       const [row] = await tx`
