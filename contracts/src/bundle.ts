@@ -16,7 +16,7 @@ import {
 } from './bundle-layout.ts';
 import { bundleReadme } from './bundle-readme.ts';
 import { canonicalBytes } from './canonical-json.ts';
-import { parseCheckpoint } from './checkpoint.ts';
+import { checkpointOfNote } from './checkpoint.ts';
 import { type Digest, digestOf, toHex } from './digest.ts';
 import { encodeEntryBundle, entryBundlePath, TILE_WIDTH, type TileFile } from './entry-bundle.ts';
 import { leafHashes } from './evidence-entry.ts';
@@ -325,7 +325,7 @@ function parseEntry(bytes: Uint8Array): EntryObject {
 }
 
 function sizeOf(note: string): number {
-  const checkpoint = parseCheckpoint(note.slice(0, note.lastIndexOf('\n\n') + 1));
+  const checkpoint = checkpointOfNote(note);
   if (!checkpoint) throw new RangeError('the checkpoint is not the signed note of a checkpoint');
   return checkpoint.size;
 }

@@ -1,5 +1,6 @@
 /** Checkpoints (C2SP tlog-checkpoint): the text that a log signs about its size and root. */
 import { fromBase64, toBase64 } from './base64.ts';
+import { noteText } from './signed-note.ts';
 
 export interface Checkpoint {
   /** `<instance>/<workspace>`. */
@@ -33,4 +34,9 @@ export function parseCheckpoint(text: string): Checkpoint | undefined {
   if (!/^(0|[1-9]\d{0,15})$/.test(size) || !Number.isSafeInteger(Number(size))) return undefined;
   const bytes = fromBase64(root);
   return bytes?.length === 32 ? { origin, size: Number(size), root: bytes } : undefined;
+}
+
+/** The checkpoint that a signed note holds, whoever signed it; undefined when it holds none. */
+export function checkpointOfNote(note: string): Checkpoint | undefined {
+  return parseCheckpoint(noteText(note));
 }

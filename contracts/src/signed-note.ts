@@ -116,7 +116,7 @@ export async function cosignNote(
   privateKey: CryptoKey,
   publicKey: Uint8Array,
 ): Promise<string> {
-  const text = note.slice(0, note.lastIndexOf('\n\n') + 1);
+  const text = noteText(note);
   const own = await signNote(text, name, privateKey, publicKey);
   return `${note}${own.slice(text.length + 1)}`;
 }
@@ -155,6 +155,11 @@ interface SignatureLine {
   readonly name: string;
   readonly hash: Uint8Array;
   readonly signature: Uint8Array;
+}
+
+/** The text of a note, whoever signed it, or nobody. */
+export function noteText(note: string): string {
+  return note.slice(0, note.lastIndexOf('\n\n') + 1);
 }
 
 /** Text and signature lines of a note, or what is wrong with it. */

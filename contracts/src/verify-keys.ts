@@ -15,7 +15,7 @@ import {
   RotationsSchema,
 } from './key-rotation.ts';
 import { verifyConsistency, verifyInclusion } from './merkle.ts';
-import { openNote } from './signed-note.ts';
+import { noteText, openNote } from './signed-note.ts';
 import { readCanonical, strictText } from './verify-entries.ts';
 import type { Findings } from './verify-report.ts';
 
@@ -122,7 +122,7 @@ async function readHandover(encoded: string, origin: string): Promise<Handover |
   }
   const { workspace, data, seq, time } = parsed.output;
   const note = typeof data.statement === 'string' ? data.statement : '';
-  const statement = parseRotationText(note.slice(0, note.lastIndexOf('\n\n') + 1));
+  const statement = parseRotationText(noteText(note));
   if (workspace !== INSTANCE_WORKSPACE || statement?.origin !== origin || statement.size > seq) {
     return 'a rotation states nothing about the log of this instance';
   }

@@ -25,8 +25,8 @@ export const TREE_DEFENCES: readonly Defence[] = [
   {
     name: 'the comparison with the stored checkpoint',
     file: SEALER,
-    source: 'const older = [stored?.checkpoint, record && checkpointOf(record.note)];',
-    without: 'const older = [record && checkpointOf(record.note)];',
+    source: 'const older = [stored?.checkpoint, record && checkpointOfNote(record.note)];',
+    without: 'const older = [record && checkpointOfNote(record.note)];',
     also: {
       file: SEALER,
       source: 'if (stored) await assertContains(',

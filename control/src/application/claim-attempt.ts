@@ -13,7 +13,6 @@ import { encodeInput } from '@portarium/contracts/operation-value';
 import { leadsTo } from '@portarium/contracts/verify-life-cycle';
 import * as v from 'valibot';
 import { makeOrder } from './action-order.ts';
-import { entryOf } from './action-story.ts';
 import { contractDigest, currentDigest } from './approval-statement.ts';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { endAttempt, failAction } from './end-attempt.ts';
@@ -24,6 +23,7 @@ import { timeText } from './ports/clock.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 import type { ActionRecord, AttemptRecord, PluginRecord } from './ports/records.ts';
 import type { WriteTransaction } from './ports/workspace-store.ts';
+import { entryOf } from './read-entries.ts';
 import { type StoredJournal, storeJournal } from './store-journal.ts';
 import { expireApproval, isOverdue, voidApproval, voidUnused } from './void-approval.ts';
 

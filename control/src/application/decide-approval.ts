@@ -9,7 +9,6 @@ import type { ApprovalId, WorkspaceId } from '@portarium/contracts/ids';
 import { type ActionState, assertTransition } from '@portarium/contracts/life-cycle';
 import * as v from 'valibot';
 import { quorumReached } from '../domain/approval-rules.ts';
-import { entryOf } from './action-story.ts';
 import { currentDigest } from './approval-statement.ts';
 import { cancelLocked, RationaleSchema } from './cancel-action.ts';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
@@ -21,6 +20,7 @@ import { type ApprovalRecord, type ApprovalState, DECISIONS } from './ports/appr
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction, WriteTransaction } from './ports/workspace-store.ts';
+import { entryOf } from './read-entries.ts';
 import { submitAs } from './submit-as.ts';
 import { expireApproval, isOverdue } from './void-approval.ts';
 

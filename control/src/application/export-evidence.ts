@@ -11,7 +11,6 @@ import {
   writeBundle,
 } from '@portarium/contracts/bundle';
 import type { BundleRequest } from '@portarium/contracts/bundle-layout';
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import { encodeTile, tilePath } from '@portarium/contracts/entry-bundle';
 import type { Entry } from '@portarium/contracts/evidence-entry';
@@ -25,12 +24,12 @@ import { failure, type Result, success } from './failure.ts';
 import { readTilesOf } from './log-tree.ts';
 import type { LogKey } from './ports/outside.ts';
 import type { LogEntryRecord } from './ports/records.ts';
+import type { ReadTransaction } from './ports/workspace-store.ts';
 import { auditPaths } from './prove-entry.ts';
+import { appendedEntry, eachEntry } from './read-entries.ts';
 import { readRotations } from './rotate-log-key.ts';
 import { signedCheckpoint } from './signed-checkpoint.ts';
 
-/** Entries that one read takes. */
-const PAGE = 500;
 /** What a file adds to its bytes: its header, and half a block on average. */
 const FILE_OVERHEAD = 768;
 
@@ -142,11 +141,11 @@ async function disposalsIn(
   if (told.length === 0) return [];
   const named = new Set<string>();
   for await (const bytes of entryBytes(context, workspace, { ...part, disposals: [] })) {
-    for (const { digest } of parse(bytes).artifacts) named.add(digest);
+    for (const { digest } of appendedEntry(bytes).artifacts) named.add(digest);
   }
   const all = told
     .filter(({ seq }) => seq < size)
-    .map((record) => ({ record, entry: { ...parse(record.bytes) } }));
+    .map((record) => ({ record, entry: { ...appendedEntry(record.bytes) } }));
   const wantedSeqs = disposalsOf([...named], all);
   return all.flatMap(({ record }) =>
     record.seq >= after && wantedSeqs.has(record.seq) ? [record] : [],
@@ -160,21 +159,14 @@ async function* entryBytes(
   { first, end, action, disposals }: Selection,
 ): AsyncGenerator<Uint8Array> {
   const beside = action === undefined ? [] : [...disposals];
-  for (let after = first - 1; ; ) {
-    const filter = { after, limit: PAGE, ...(action === undefined ? {} : { action }) };
-    const page = await context.store.read(workspace, (tx) => tx.listEntries(filter));
-    for (const { seq, bytes } of page) {
-      if (seq >= end) break;
-      for (; (beside[0]?.seq ?? end) < seq; beside.shift()) yield beside[0]?.bytes ?? bytes;
-      yield bytes;
-    }
-    const last = page.at(-1);
-    if (!last || last.seq >= end) {
-      for (const disposal of beside) yield disposal.bytes;
-      return;
-    }
-    after = last.seq;
+  const list: ReadTransaction['listEntries'] = (page) =>
+    context.store.read(workspace, (tx) => tx.listEntries(page));
+  for await (const { seq, bytes } of eachEntry(list, { after: first - 1, action })) {
+    if (seq >= end) break;
+    for (; (beside[0]?.seq ?? end) < seq; beside.shift()) yield beside[0]?.bytes ?? bytes;
+    yield bytes;
   }
+  for (const disposal of beside) yield disposal.bytes;
 }
 
 /** About how large the bundle will be; modules that a version names, few and small, are left aside. */
@@ -188,7 +180,7 @@ async function bytesOf(
   for await (const bytes of entryBytes(context, workspace, selection)) {
     // One action's entries are files of their own, with a proof each.
     sum += bytes.length + (selection.action === undefined ? 2 : 4 * FILE_OVERHEAD);
-    for (const { digest, bytes: size } of wanted(parse(bytes), selection)) {
+    for (const { digest, bytes: size } of wanted(appendedEntry(bytes), selection)) {
       if (!seen.has(digest)) sum += size + FILE_OVERHEAD;
       seen.add(digest);
     }
@@ -198,10 +190,6 @@ async function bytesOf(
     (all, { bytes }) => all + bytes.length + 4 * FILE_OVERHEAD,
     sum,
   );
-}
-
-function parse(bytes: Uint8Array): Entry {
-  return parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry;
 }
 
 function wanted({ artifacts }: Entry, { withoutBodies }: Selection): Entry['artifacts'] {
@@ -253,7 +241,7 @@ async function proofOf(
   }
   const sequence: number[] = [];
   for await (const bytes of entryBytes(context, workspace, selection)) {
-    sequence.push(parse(bytes).seq);
+    sequence.push(appendedEntry(bytes).seq);
   }
   const proofs = await context.store.read(workspace, (tx) => auditPaths(tx, sequence, size));
   return { proofs };

@@ -1,9 +1,8 @@
 /** Whether evidence says that an artifact was disposed of: then it is right that it is not there. */
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
-import type { Entry } from '@portarium/contracts/evidence-entry';
 import { disposedDigests } from '@portarium/contracts/verify-disposals';
 import type { ReadTransaction } from './ports/workspace-store.ts';
+import { appendedEntry } from './read-entries.ts';
 
 /**
  * Reads every disposal of the workspace: for artifacts that are missed, not for each.
@@ -16,8 +15,6 @@ export async function isDisposed(
 ): Promise<boolean> {
   const entries = (await tx.disposals())
     .filter(({ seq }) => seq > named)
-    .map(({ bytes }) => ({
-      entry: parseStrictJson(new TextDecoder().decode(bytes)) as unknown as Entry,
-    }));
+    .map(({ bytes }) => ({ entry: appendedEntry(bytes) }));
   return disposedDigests(entries).has(digest);
 }

@@ -4,7 +4,7 @@
  */
 import { canonicalText, type JsonValue } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf } from '@portarium/contracts/digest';
-import { type Actor, EntrySchema } from '@portarium/contracts/evidence-entry';
+import type { Actor } from '@portarium/contracts/evidence-entry';
 import { INSTANCE_WORKSPACE } from '@portarium/contracts/ids';
 import * as v from 'valibot';
 import { actorOf, type Caller, type Context, SYSTEM_ACTOR } from './context.ts';
@@ -13,6 +13,7 @@ import { LOCK_CHECKS, LOCK_MEANINGS, type LockCheck, runLockBattery } from './lo
 import { timeText } from './ports/clock.ts';
 import type { LockProbe, ObjectStore, StoreKind } from './ports/object-store.ts';
 import { InfraError } from './ports/workspace-store.ts';
+import { entryOf } from './read-entries.ts';
 import { submitAs, type Unit } from './submit-as.ts';
 
 type ProbeContext = Pick<Context, 'store' | 'objects' | 'clock' | 'version'>;
@@ -141,7 +142,7 @@ export async function storeVerdict(
   const store = await storeDigest(context.objects);
   const found = await context.store.read(INSTANCE_WORKSPACE, (tx) => tx.lastStoreProbe(store));
   if (!found) return { probed: undefined };
-  const { time, data } = v.parse(EntrySchema, JSON.parse(new TextDecoder().decode(found.bytes)));
+  const { time, data } = entryOf(found.bytes);
   const { passed, failed } = v.parse(ProbedSchema, data);
   const known = new Set([...passed, ...failed]);
   // A battery of an older version may have tried less.

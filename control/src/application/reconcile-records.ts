@@ -1,5 +1,4 @@
 /** State, events and artifacts against the log: what differs is told, and never changed. */
-import { parseStrictJson } from '@portarium/contracts/canonical-json';
 import type { Digest } from '@portarium/contracts/digest';
 import { type Entry, EntrySchema } from '@portarium/contracts/evidence-entry';
 import type { ActionId } from '@portarium/contracts/ids';
@@ -11,10 +10,9 @@ import { isDisposed } from './is-disposed.ts';
 import { timeText } from './ports/clock.ts';
 import type { ActionRecord } from './ports/records.ts';
 import type { ReadTransaction } from './ports/workspace-store.ts';
+import { appendedEntry, eachEntry } from './read-entries.ts';
 import { CheckFailed, type CheckRun, type Cursors } from './reconciliation-run.ts';
 
-/** Entries of one action that are read at a time. */
-const PAGE = 1_000;
 const LAST = 'sha256:~';
 
 /** `action.state`: rows whose state is not that of their entries. @returns the next cursor */
@@ -49,24 +47,20 @@ async function difference(
 ): Promise<string | undefined> {
   if (!action) return undefined;
   const entries: Entry[] = [];
-  for (let after = -1; ; ) {
-    const rows = await tx.listEntries({ after, limit: PAGE, action: action.id });
-    for (const { bytes, seq } of rows) {
-      const entry = entryOf(bytes);
-      if (!entry) return `entry ${seq} of it can not be read`;
-      entries.push(entry);
-    }
-    after = rows.at(-1)?.seq ?? after;
-    if (rows.length < PAGE) break;
+  const list: ReadTransaction['listEntries'] = (page) => tx.listEntries(page);
+  for await (const { bytes, seq } of eachEntry(list, { action: action.id })) {
+    const entry = readableEntry(bytes);
+    if (!entry) return `entry ${seq} of it can not be read`;
+    entries.push(entry);
   }
   const told = stateOfStory(entries);
   if (told === undefined) return `is ${action.state}, and no entry tells of it`;
   return told === action.state ? undefined : `is ${action.state}; its entries say ${told}`;
 }
 
-function entryOf(bytes: Uint8Array): Entry | undefined {
+function readableEntry(bytes: Uint8Array): Entry | undefined {
   try {
-    return v.parse(EntrySchema, parseStrictJson(new TextDecoder().decode(bytes)));
+    return v.parse(EntrySchema, appendedEntry(bytes));
   } catch {
     return undefined;
   }

@@ -5,17 +5,17 @@
  */
 import { getLogger } from '@logtape/logtape';
 import { toBase64 } from '@portarium/contracts/base64';
-import { parseCheckpoint } from '@portarium/contracts/checkpoint';
-import { EntrySchema } from '@portarium/contracts/evidence-entry';
+import { checkpointOfNote } from '@portarium/contracts/checkpoint';
 import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import { parseRotationText, type Rotations, rotationText } from '@portarium/contracts/key-rotation';
+import { noteText } from '@portarium/contracts/signed-note';
 import * as v from 'valibot';
 import { actorOf, type Caller, type Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
 import { logTree } from './log-tree.ts';
 import type { LogKey } from './ports/outside.ts';
-import type { LogEntryRecord } from './ports/records.ts';
 import { LogFrozenError } from './ports/workspace-store.ts';
+import { entryOf } from './read-entries.ts';
 import { sealHeld, sealLog } from './seal-log.ts';
 
 const log = getLogger(['portarium', 'sealer']);
@@ -73,8 +73,7 @@ async function adoptNamed(context: Context): Promise<boolean> {
 /** Current and next key about each other, over the log of the instance as it is now. */
 async function statementOf(context: Context, from: string, to: string): Promise<string> {
   const record = await sealHeld(context, INSTANCE_WORKSPACE);
-  const signed =
-    record && parseCheckpoint(record.note.slice(0, record.note.lastIndexOf('\n\n') + 1));
+  const signed = record && checkpointOfNote(record.note);
   if (!signed) throw new Error('the log of the instance is empty');
   const { origin, size, root } = signed;
   return context.signer.signHandover(rotationText({ origin, size, root, from, to }));
@@ -83,11 +82,7 @@ async function statementOf(context: Context, from: string, to: string): Promise<
 /** The time of the entry that names `to`; undefined when there is none. */
 async function handoverTime(context: Context, to: string): Promise<string | undefined> {
   const entries = await context.sealerStore.read(INSTANCE_WORKSPACE, (tx) => tx.keyRotations());
-  return entries.map(entryOf).find(({ data }) => data.to === to)?.time;
-}
-
-function entryOf({ bytes }: LogEntryRecord) {
-  return v.parse(EntrySchema, JSON.parse(new TextDecoder().decode(bytes)));
+  return entries.map(({ bytes }) => entryOf(bytes)).find(({ data }) => data.to === to)?.time;
 }
 
 /** Goes on with a handover that a crash cut off; does nothing when there is none. */
@@ -123,7 +118,7 @@ async function overlap(context: Context, workspace: WorkspaceId): Promise<void> 
   await context.logLock.hold(workspace, async () => {
     const record = await sealHeld(context, workspace);
     if (!record) return;
-    const root = parseCheckpoint(record.note.slice(0, record.note.lastIndexOf('\n\n') + 1))?.root;
+    const root = checkpointOfNote(record.note)?.root;
     if (!root) throw new Error(`the checkpoint of ${workspace} is malformed`);
     const note = await context.signer.sign(workspace, record.size, root);
     if (note === record.note) return;
@@ -147,8 +142,8 @@ export async function readRotations(context: Context): Promise<Rotations | undef
     const rotations: Rotations['rotations'] = [];
     for (const { seq, bytes } of await tx.keyRotations()) {
       if (seq >= record.size) continue;
-      const statement = String(entryOf({ seq, bytes, hash: 'sha256:' }).data.statement);
-      const stated = parseRotationText(statement.slice(0, statement.lastIndexOf('\n\n') + 1));
+      const statement = String(entryOf(bytes).data.statement);
+      const stated = parseRotationText(noteText(statement));
       rotations.push({
         entry: toBase64(bytes),
         inclusion: text(await tree.inclusion(seq)),

@@ -4,7 +4,7 @@
  * stored: such a log is frozen.
  */
 import { getLogger } from '@logtape/logtape';
-import { type Checkpoint, parseCheckpoint } from '@portarium/contracts/checkpoint';
+import { type Checkpoint, checkpointOfNote } from '@portarium/contracts/checkpoint';
 import { TILE_WIDTH } from '@portarium/contracts/entry-bundle';
 import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import { verifyConsistency } from '@portarium/contracts/merkle';
@@ -172,7 +172,7 @@ async function sign(
 ): Promise<Pick<CheckpointRecord, 'size' | 'note' | 'range' | 'tiled'>> {
   const { stored, record, size } = from;
   const { tree, tiled } = from.built;
-  const older = [stored?.checkpoint, record && checkpointOf(record.note)];
+  const older = [stored?.checkpoint, record && checkpointOfNote(record.note)];
   for (const checkpoint of older) {
     if (checkpoint && checkpoint.size <= tree.size) {
       await assertContains(tree, checkpoint, { size, storedSize: stored?.checkpoint.size ?? 0 });
@@ -204,10 +204,6 @@ async function assertContains(
   );
 }
 
-function checkpointOf(note: string): Checkpoint | undefined {
-  return parseCheckpoint(note.slice(0, note.lastIndexOf('\n\n') + 1));
-}
-
 /** Nothing new to sign: what is signed has to agree with what is stored all the same, once. */
 async function agree(
   context: SealContext,
@@ -220,7 +216,7 @@ async function agree(
   const sizes = { size: record.size, storedSize: stored?.checkpoint.size ?? 0 };
   await context.sealerStore.read(workspace, async (tx) => {
     const tree = logTree(tx, record.size);
-    const own = checkpointOf(record.note);
+    const own = checkpointOfNote(record.note);
     if (own) await assertContains(tree, own, sizes);
     if (stored) await assertContains(tree, stored.checkpoint, sizes);
   });
@@ -242,7 +238,7 @@ async function keepCheckpoint(
   await storeCheckpoint(context, workspace, record.note, partial);
   knownOf(context.objects).delete(workspace);
   const kept = await lastStored(context, workspace);
-  const own = checkpointOf(record.note);
+  const own = checkpointOfNote(record.note);
   if (kept && own && kept.checkpoint.size === own.size) {
     const { size } = own;
     const same = kept.note === record.note || Buffer.compare(kept.checkpoint.root, own.root) === 0;

@@ -3,7 +3,11 @@
  * of their size. Nobody can take them back, so a database is held against them.
  */
 import { getLogger } from '@logtape/logtape';
-import { type Checkpoint, parseCheckpoint } from '@portarium/contracts/checkpoint';
+import {
+  type Checkpoint,
+  checkpointOfNote,
+  parseCheckpoint,
+} from '@portarium/contracts/checkpoint';
 import {
   decodeEntryBundle,
   entryBundlePath,
@@ -80,7 +84,7 @@ export async function storeCheckpoint(
   note: string,
   partial: readonly TarFile[],
 ): Promise<void> {
-  const size = parseCheckpoint(note.slice(0, note.lastIndexOf('\n\n') + 1))?.size ?? 0;
+  const size = checkpointOfNote(note)?.size ?? 0;
   const files = [{ path: 'checkpoint', bytes: new TextEncoder().encode(note) }, ...partial];
   const path = `${FOLDER}/${nameOf(size)}`;
   try {

@@ -2,7 +2,7 @@
  * Background verification of a workspace's log: its end whenever it grows, all of it in rounds, a sample of its
  * artifacts each day. Everything in bounded steps; where it has got to is kept, and so is what it finds.
  */
-import { parseCheckpoint } from '@portarium/contracts/checkpoint';
+import { checkpointOfNote } from '@portarium/contracts/checkpoint';
 import { toHex } from '@portarium/contracts/digest';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { WATCH_LIMITS } from '@portarium/contracts/limits';
@@ -139,7 +139,7 @@ async function checkCheckpoints(
     }
   }
   if (record && record.size <= size) {
-    const note = parseCheckpoint(record.note.slice(0, record.note.lastIndexOf('\n\n') + 1));
+    const note = checkpointOfNote(record.note);
     const mine = await rootOf(context, workspace, record.size);
     if (note && mine !== toHex(note.root)) {
       findings.add(
