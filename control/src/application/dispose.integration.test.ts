@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
 import { connect } from '../infrastructure/postgres/connect.ts';
+import { childEnvironment } from '../testing/child-environment.ts';
 import { disposalSuite } from '../testing/disposal-suite.ts';
 import {
   dispose,
@@ -53,11 +54,7 @@ for (const [what, count] of [
     async () => {
       const action = await endedAction(instance);
       await pastRetention();
-      const env = Object.fromEntries(
-        Object.entries({ ...process.env, ...instance.configuration }).flatMap(([name, value]) =>
-          value === undefined ? [] : [[name, String(value)]],
-        ),
-      );
+      const env = childEnvironment({ ...process.env, ...instance.configuration });
       const args = [process.execPath, CHILD, what, String(count)];
       const child = Bun.spawn(args, { env, stdout: 'pipe', stderr: 'pipe' });
       await child.exited;
@@ -86,11 +83,7 @@ test(
   async () => {
     const action = await endedAction(instance);
     await pastRetention();
-    const env = Object.fromEntries(
-      Object.entries({ ...process.env, ...instance.configuration }).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, String(value)]],
-      ),
-    );
+    const env = childEnvironment({ ...process.env, ...instance.configuration });
     const child = Bun.spawn([process.execPath, CHILD, 'seal', '1'], { env, stderr: 'pipe' });
     await child.exited;
     await placeHold(instance, { kind: 'action', action: action.id });

@@ -8,6 +8,7 @@ import { entryBundles, hashTiles } from '@portarium/contracts/entry-bundle';
 import { leafHash } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
+import { childEnvironment } from '../testing/child-environment.ts';
 import { fillLog } from '../testing/fill-log.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { sealLog } from './seal-log.ts';
@@ -40,7 +41,7 @@ afterAll(() => instance[Symbol.asyncDispose](), 30_000);
 
 /** A sealer in a process of its own. @returns how it ended */
 async function child(workspace: WorkspaceId, what: string, when: string, count: number) {
-  const env = { ...process.env, ...variables() };
+  const env = { ...process.env, ...childEnvironment(instance.configuration) };
   const args = [process.execPath, CHILD, workspace, what, when, String(count)];
   const running = Bun.spawn(args, { env, stdout: 'pipe', stderr: 'pipe' });
   const [out, err] = await Promise.all([
@@ -49,14 +50,6 @@ async function child(workspace: WorkspaceId, what: string, when: string, count: 
   ]);
   await running.exited;
   return { signal: running.signalCode, out, err };
-}
-
-function variables(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(instance.configuration).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, String(value)]],
-    ),
-  );
 }
 
 async function filesBelow(folder: string): Promise<readonly string[]> {

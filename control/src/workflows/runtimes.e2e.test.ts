@@ -12,6 +12,7 @@ import {
   bundleProgram,
   type ControlBundle,
 } from '../../../scripts/bundle-control.ts';
+import { childEnvironment } from '../testing/child-environment.ts';
 import { pushLedger, storeSecret } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';
 import { ask, decide } from '../testing/writes.ts';
@@ -64,10 +65,7 @@ for (const runtime of RUNTIMES) {
     async () => {
       const { file, args } = command(runtime, 'control/src/main.ts', bundle.main, 'worker');
       const { PATH = '', HOME = '' } = process.env;
-      const settings = Object.entries(instance.configuration).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, String(value)]],
-      );
-      const env = { PATH, HOME, ...Object.fromEntries(settings) };
+      const env = { PATH, HOME, ...childEnvironment(instance.configuration) };
       const worker = spawn(file, args, {
         cwd: REPOSITORY_ROOT,
         env: { ...env, PORTARIUM_WORKFLOW_BUNDLE: bundle.workflows },
