@@ -37,6 +37,7 @@ test('operations, attributes, credentials and limits are told in a sentence', ()
     { kind: 'effect-changed', name: 'pay', before: 'destructive', after: 'write' },
     { kind: 'attributes-dropped', name: 'pay', fields: ['amount'] },
     { kind: 'limit-raised', name: 'egressCalls', before: 1, after: 9 },
+    { kind: 'retention-shortened', name: 'pay', before: 'forensic', after: 'compliance' },
   ] as const;
   expect(
     titles.map((growth) =>
@@ -47,6 +48,7 @@ test('operations, attributes, credentials and limits are told in a sentence', ()
     { title: 'Operation pay is called write, and was called destructive', lines: [] },
     { title: 'Policies can not count on these inputs of pay any more: amount', lines: [] },
     { title: 'Limit egressCalls is raised from 1 to 9', lines: [] },
+    { title: 'What pay leaves behind is kept as compliance, and was kept as forensic', lines: [] },
   ]);
   const [before, after] = [
     { kind: 'bearer', host: 'a.test' },

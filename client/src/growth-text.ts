@@ -27,6 +27,8 @@ function titleOf({ kind, name, fields = [], before, after }: Growth): string {
       return `Operation ${name} is called ${text(after)}, and was called ${text(before)}`;
     case 'attributes-dropped':
       return `Policies can not count on these inputs of ${name} any more: ${fields.join(', ')}`;
+    case 'retention-shortened':
+      return `What ${name} leaves behind is kept as ${text(after)}, and was kept as ${text(before)}`;
     case 'credential-added':
       return `New credential ${name}`;
     case 'credential-changed':

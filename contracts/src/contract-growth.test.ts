@@ -160,6 +160,8 @@ test('a rule with a new id is new, even when another covers it: budgets go by ru
 });
 
 test.each<[string, string, object, string[]]>([
+  ['what goes earlier', 'look', { retention: 'operational' }, ['retention-shortened look']],
+  ['what is kept for longer', 'refund', { retention: 'forensic' }, []],
   ['a read that writes', 'look', { effect: 'write' }, ['effect-changed look']],
   ['a write that destroys', 'refund', { effect: 'destructive' }, ['effect-changed refund']],
   ['a destructive one called a write', 'wipe', { effect: 'write' }, ['effect-changed wipe']],

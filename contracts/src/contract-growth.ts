@@ -6,10 +6,11 @@ import * as v from 'valibot';
 import { canonicalText, type JsonValue } from './canonical-json.ts';
 import { type Digest, DigestSchema, digestOf } from './digest.ts';
 import type { EgressRule } from './egress-rule.ts';
+import { RETENTION_CLASSES, type RetentionClass } from './evidence-entry.ts';
 import { WorkspaceIdSchema } from './ids.ts';
 import type { Effect } from './life-cycle.ts';
 import { effectiveLimits } from './limits.ts';
-import type { Manifest } from './manifest.ts';
+import { type Manifest, retentionOf } from './manifest.ts';
 import { plainRecord } from './plain-record.ts';
 import { widenedFields } from './rule-growth.ts';
 
@@ -21,6 +22,8 @@ export const GROWTH_KINDS = [
   'effect-changed',
   /** Policies see fewer of the input's attributes, or can not count on them. */
   'attributes-dropped',
+  /** What its actions leave behind may go earlier. */
+  'retention-shortened',
   'credential-added',
   'credential-changed',
   'limit-raised',
@@ -74,6 +77,7 @@ interface Operation {
   readonly effect: Effect;
   readonly encoding: string;
   readonly input: Readonly<Record<string, unknown>>;
+  readonly retention?: RetentionClass | undefined;
 }
 
 interface Slot {
@@ -129,9 +133,22 @@ function operationGrowth(before: readonly Operation[], after: readonly Operation
         ? []
         : [{ kind: 'effect-changed' as const, name, before: was.effect, after: effect }]),
       ...(fields.length === 0 ? [] : [{ kind: 'attributes-dropped' as const, name, fields }]),
+      ...(place(now) >= place(was)
+        ? []
+        : [
+            {
+              kind: 'retention-shortened' as const,
+              name,
+              before: retentionOf(was),
+              after: retentionOf(now),
+            },
+          ]),
     ];
   });
 }
+
+/** Classes stand in the order of their length. */
+const place = (operation: Operation) => RETENTION_CLASSES.indexOf(retentionOf(operation));
 
 /** Attributes that policies no longer see, may miss, or see other values of. */
 function droppedAttributes(before: Operation, after: Operation): string[] {

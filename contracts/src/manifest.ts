@@ -1,6 +1,7 @@
 /** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
 import * as v from 'valibot';
 import { CREDENTIAL_KINDS } from './credential-placement.ts';
+import { RETENTION_CLASSES, type RetentionClass } from './evidence-entry.ts';
 import { type ExampleAnswer, ExampleAnswerSchema } from './example-answer.ts';
 import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
@@ -35,7 +36,7 @@ const NewVersionSchema = v.pipe(
 /** A JSON Schema as an object; admission checks that it stays in the bounded subset. */
 const jsonSchema = plainRecord(v.string(), v.unknown());
 
-export const OperationSchema = v.strictObject({
+const operationFields = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-zA-Z][a-zA-Z0-9]{0,62}$/, 'expected letters and digits')),
   export: v.pipe(v.string(), v.regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,126}$/, 'expected an export name')),
   effect: v.picklist(EFFECTS),
@@ -57,7 +58,26 @@ export const OperationSchema = v.strictObject({
     ),
     [],
   ),
+  /** How long what its actions leave behind is kept: 30, 365 or 2,555 days, or longer where a workspace says so. */
+  retention: v.optional(v.picklist(RETENTION_CLASSES)),
 });
+
+export const OperationSchema = v.pipe(
+  operationFields,
+  v.forward(
+    v.partialCheck(
+      [['effect'], ['retention']],
+      ({ effect, retention }) => effect === 'read' || retention !== 'operational',
+      'what a write did is kept for 365 days at least; leave retention out, or name compliance or forensic',
+    ),
+    ['retention'],
+  ),
+);
+
+/** The class of what an action of the operation leaves behind. */
+export function retentionOf({ retention }: Pick<Operation, 'retention'>): RetentionClass {
+  return retention ?? 'compliance';
+}
 
 export type Operation = v.InferOutput<typeof OperationSchema>;
 

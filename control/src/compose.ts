@@ -7,6 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type CheckedStore, createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
+import { createModuleKeeper } from './application/keep-module.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { RetentionOf } from './application/ports/object-store.ts';
 import { forgetStored, sealLog } from './application/seal-log.ts';
@@ -116,6 +117,7 @@ export async function compose(
     fixedActions: createFixedActions(store),
     directory: createDirectory(sql),
     objects,
+    keepModule: createModuleKeeper({ objects, clock }),
     retentionOf,
     catalogue,
     destroyStore,

@@ -61,13 +61,13 @@ async function storeOfLost(
   context: Context,
   { workspace, action: id }: ClaimRequest,
 ): Promise<StoredJournal | undefined> {
-  const journal = await context.store.read(workspace, async (tx) => {
+  const lost = await context.store.read(workspace, async (tx) => {
     const last = (await tx.listAttempts(id)).at(-1);
-    if (!last || last.verdict !== null) return [];
-    if (Date.parse(last.leaseUntil) > context.clock.nowMs()) return [];
-    return tx.listJournal(id);
+    if (!last || last.verdict !== null) return undefined;
+    if (Date.parse(last.leaseUntil) > context.clock.nowMs()) return undefined;
+    return { action: await tx.findAction(id), journal: await tx.listJournal(id) };
   });
-  return storeJournal(context, workspace, id, journal);
+  return lost && storeJournal(context, workspace, lost.action, lost.journal);
 }
 
 async function take(

@@ -1,6 +1,7 @@
 /** What every use case works with: the ports, wired once by the composition root. */
 import type { Actor } from '@portarium/contracts/evidence-entry';
 import type { FixedActions } from './fixed-actions.ts';
+import type { KeepModule } from './keep-module.ts';
 import type { Catalogue } from './ports/catalogue.ts';
 import type { ReadCertificate } from './ports/certificates.ts';
 import type { Clock, Ids } from './ports/clock.ts';
@@ -30,6 +31,7 @@ export interface Context {
   readonly directory: Directory;
   readonly fixedActions: FixedActions;
   readonly objects: ObjectStore;
+  readonly keepModule: KeepModule;
   /** How long the store keeps what is written. */
   readonly retentionOf: RetentionOf;
   /** Which artifacts may go. */

@@ -11,7 +11,8 @@ import { outputProblem } from '@portarium/contracts/operation-value';
 import type { Ticket } from '@portarium/contracts/ticket';
 import type { InferOutput } from 'valibot';
 import type { Context } from './context.ts';
-import type { AttemptError } from './ports/records.ts';
+import { keepArtifact } from './keep-artifact.ts';
+import type { ActionRecord, AttemptError } from './ports/records.ts';
 
 type Outcome = InferOutput<typeof OutcomeSchema>;
 
@@ -24,6 +25,7 @@ export interface Judged {
 export async function judgeOutcome(
   context: Context,
   ticket: Ticket,
+  { retention }: Pick<ActionRecord, 'retention'>,
   operation: Operation,
   outcome: Outcome,
 ): Promise<Judged> {
@@ -49,7 +51,7 @@ export async function judgeOutcome(
   }
   const problem = outputProblem(operation, output);
   if (problem) return { error: { code: 'output.invalid', message: problem } };
-  const digest = await context.objects.put(ticket.workspace, output, 'compliance');
   const mediaType = operation.encoding === 'json' ? 'application/json' : 'application/octet-stream';
-  return { artifact: { digest, bytes: output.length, mediaType, retention: 'compliance' } };
+  const named = { mediaType, retention };
+  return { artifact: await keepArtifact(context, ticket.workspace, output, named) };
 }

@@ -35,5 +35,5 @@ export async function keepWithheld(
     }
     return all;
   });
-  for (const bytes of found) await context.objects.put(workspace, bytes, 'compliance');
+  for (const bytes of found) await context.objects.put(workspace, bytes, action.retention);
 }

@@ -20,6 +20,7 @@ import { makeOrder } from './action-order.ts';
 import { contractDigest, statementOf } from './approval-statement.ts';
 import type { Context } from './context.ts';
 import { failure, type Result, success } from './failure.ts';
+import { keepArtifact } from './keep-artifact.ts';
 import type { ApprovalRecord } from './ports/approval-store.ts';
 import type { ActionRecord, PluginRecord } from './ports/records.ts';
 
@@ -67,10 +68,9 @@ export async function planNarrowing(
   const narrowed = { ...action, contract, contractDigest: await contractDigest(contract) };
   const { bytes } = makeOrder(workspace, narrowed, plugin, operation);
   const statement = statementOf(workspace, narrowed, approval.executeBefore);
-  const keep = async (kept: Uint8Array, mediaType: string): Promise<Artifact> => {
-    const digest = await context.objects.put(workspace, kept, 'compliance');
-    return { digest, bytes: kept.length, mediaType, retention: 'compliance' };
-  };
+  const { retention } = action;
+  const keep = (kept: Uint8Array, mediaType: string) =>
+    keepArtifact(context, workspace, kept, { mediaType, retention });
   return success({
     narrows: approval.digest,
     digest: await approvalDigest(statement),

@@ -1,11 +1,7 @@
 /** Asks people for their agreement to an action: the statement, who may decide, and until when. */
-import {
-  type ApprovalStatement,
-  approvalDigest,
-  STATEMENT_MEDIA_TYPE,
-} from '@portarium/contracts/approval-statement';
+import { type ApprovalStatement, approvalDigest } from '@portarium/contracts/approval-statement';
 import { canonicalBytes } from '@portarium/contracts/canonical-json';
-import type { Digest } from '@portarium/contracts/digest';
+import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { statementOf } from './approval-statement.ts';
 import { type Context, SYSTEM_ACTOR } from './context.ts';
@@ -53,8 +49,8 @@ export async function planApproval(
 export async function insertApproval(
   tx: WriteTransaction,
   action: ActionRecord,
-  { approval, statement }: PlannedApproval,
-  digest: Digest,
+  approval: ApprovalRecord,
+  statement: Artifact,
 ): Promise<void> {
   await tx.insertApproval(approval);
   tx.append({
@@ -67,14 +63,7 @@ export async function insertApproval(
       roles: approval.roles,
       decideBefore: approval.decideBefore,
     },
-    artifacts: [
-      {
-        digest,
-        bytes: statement.length,
-        mediaType: STATEMENT_MEDIA_TYPE,
-        retention: 'compliance',
-      },
-    ],
+    artifacts: [statement],
     trace: action.trace,
   });
 }

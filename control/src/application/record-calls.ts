@@ -123,7 +123,7 @@ export function tell(
               digest: bodyDigest,
               bytes: bodyBytes,
               mediaType: 'application/octet-stream',
-              retention: 'compliance',
+              retention: action.retention,
             },
           ],
         }),

@@ -191,11 +191,11 @@ async function prepare(
   const calls = await judgeCalls(action, attempt.id, early.known, outcome.calls, bodies.value);
   if (!calls.ok) return calls;
   if (action.dryRun) await keepWithheld(context, ticket, action, outcome.calls, bodies.value);
-  const judged = await judgeOutcome(context, ticket, early.operation, outcome);
+  const judged = await judgeOutcome(context, ticket, action, early.operation, outcome);
   const stored = await storeJournal(
     context,
     ticket.workspace,
-    ticket.action,
+    action,
     calls.value.journal,
     bodies.value,
   );

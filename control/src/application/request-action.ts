@@ -3,6 +3,7 @@
  * event in one transaction. Dispatch follows the commit and is repeated by the sweeper.
  */
 import { ORDER_MEDIA_TYPE } from '@portarium/contracts/action-order';
+import { STATEMENT_MEDIA_TYPE } from '@portarium/contracts/approval-statement';
 import type { JsonValue } from '@portarium/contracts/canonical-json';
 import { type Digest, digestOf, digestOfJson } from '@portarium/contracts/digest';
 import type { EgressContract } from '@portarium/contracts/egress-rule';
@@ -10,7 +11,7 @@ import type { Artifact } from '@portarium/contracts/evidence-entry';
 import { type ActionId, ActionIdSchema, type WorkspaceId } from '@portarium/contracts/ids';
 import { isFinal } from '@portarium/contracts/life-cycle';
 import { type AttemptLimits, effectiveLimits, PLATFORM_LIMITS } from '@portarium/contracts/limits';
-import { type Operation, PluginReferenceSchema } from '@portarium/contracts/manifest';
+import { type Operation, PluginReferenceSchema, retentionOf } from '@portarium/contracts/manifest';
 import { encodeInput } from '@portarium/contracts/operation-value';
 import * as v from 'valibot';
 import { effectiveTier, initialState } from '../domain/initial-state.ts';
@@ -23,6 +24,7 @@ import { type Drawn, drawPlugin } from './draw-plugin.ts';
 import { dryMark } from './dry-mark.ts';
 import { excludedPeople } from './excluded-people.ts';
 import { type Failure, failure, type Result, success } from './failure.ts';
+import { keepArtifact } from './keep-artifact.ts';
 import { insertApproval, planApproval } from './open-approval.ts';
 import type { ApprovalRules } from './ports/approval-store.ts';
 import { timeText } from './ports/clock.ts';
@@ -136,12 +138,14 @@ export async function requestAction(
       ? await planApproval(context, workspace, action, planned.value.rules, planned.value.excluded)
       : undefined;
   // All of them are durable before the row that names them; none waits for another.
-  const keep = (bytes: Uint8Array) => context.objects.put(workspace, bytes, 'compliance');
-  const [statementDigest, moduleBytes] = await Promise.all([
-    approval && keep(approval.statement),
-    moduleSize(context, workspace, plugin),
-    keep(input),
-    keep(order),
+  const { retention } = action;
+  const keep = (bytes: Uint8Array, mediaType: string) =>
+    keepArtifact(context, workspace, bytes, { mediaType, retention });
+  const [statement, ...artifacts] = await Promise.all([
+    approval && keep(approval.statement, STATEMENT_MEDIA_TYPE),
+    keep(input, 'application/octet-stream'),
+    keep(order, ORDER_MEDIA_TYPE),
+    context.keepModule(workspace, plugin.moduleDigest, retention),
   ]);
   const stored = await submitAs(context, caller, workspace, async (tx) => {
     // Refused before anything is claimed or changed: what is answered as a failure is committed too.
@@ -164,27 +168,8 @@ export async function requestAction(
     await tx.insertAction(action);
     if (hasWorkflow(action)) await tx.queueDispatch(action.id);
     const drawn = planned.value.rollout;
-    appendRequest(tx, caller, action, { decision, idempotencyKey, drawn }, [
-      {
-        digest: inputDigest,
-        bytes: input.length,
-        mediaType: 'application/octet-stream',
-        retention: 'compliance',
-      },
-      {
-        digest: orderDigest,
-        bytes: order.length,
-        mediaType: ORDER_MEDIA_TYPE,
-        retention: 'compliance',
-      },
-      {
-        digest: plugin.moduleDigest,
-        bytes: moduleBytes,
-        mediaType: 'application/wasm',
-        retention: 'compliance',
-      },
-    ]);
-    if (approval && statementDigest) await insertApproval(tx, action, approval, statementDigest);
+    appendRequest(tx, caller, action, { decision, idempotencyKey, drawn }, artifacts);
+    if (approval && statement) await insertApproval(tx, action, approval.approval, statement);
     return success({ action, replayed: false });
   });
   if (stored.ok && !stored.value.replayed && hasWorkflow(action)) {
@@ -382,16 +367,6 @@ async function cancelReplaced(
   await tx.queueDispatch(replaced.id, context.ids.randomHex(16));
 }
 
-/** Versions that were uploaded before their report said so are measured. */
-async function moduleSize(
-  context: Context,
-  workspace: WorkspaceId,
-  { admission, moduleDigest }: PluginRecord,
-): Promise<number> {
-  if (typeof admission.moduleBytes === 'number') return admission.moduleBytes;
-  return (await context.objects.get(workspace, moduleDigest))?.length ?? 0;
-}
-
 /** The exact bytes that the guest will read. */
 function inputBytes(operation: Operation, input: unknown): Result<Uint8Array> {
   const encoded = encodeInput(operation, input);
@@ -436,6 +411,7 @@ async function newAction(
     dryRun: wanted.dryRun,
     dryRunOf: null,
     credentials,
+    retention: retentionOf(operation),
     fence: 0,
     outputDigest: null,
     error: null,

@@ -36,8 +36,11 @@ export async function resolveAction(
   expected?: Precondition,
 ): Promise<Result<null>> {
   const wake = context.ids.randomHex(16);
-  const before = await context.store.read(workspace, (tx) => tx.listJournal(id));
-  const stored = await storeJournal(context, workspace, id, before);
+  const before = await context.store.read(workspace, async (tx) => ({
+    action: await tx.findAction(id),
+    journal: await tx.listJournal(id),
+  }));
+  const stored = await storeJournal(context, workspace, before.action, before.journal);
   const done = await submitAs(context, caller, workspace, async (tx): Promise<Result<null>> => {
     const action = await tx.lockAction(id);
     if (!action) return failure('not-found', `The workspace has no action ${id}.`);

@@ -4,7 +4,7 @@
  */
 import { type Digest, digestOf } from '@portarium/contracts/digest';
 import type { Artifact } from '@portarium/contracts/evidence-entry';
-import type { ActionId, WorkspaceId } from '@portarium/contracts/ids';
+import type { WorkspaceId } from '@portarium/contracts/ids';
 import {
   BODIES_MEDIA_TYPE,
   bodiesBytes,
@@ -13,6 +13,8 @@ import {
   journalBytes,
 } from '@portarium/contracts/journal-artifact';
 import type { Context } from './context.ts';
+import type { FixedAction } from './fixed-actions.ts';
+import { keepArtifact } from './keep-artifact.ts';
 import type { JournalRecord } from './ports/journal-store.ts';
 
 export interface StoredJournal {
@@ -20,6 +22,9 @@ export interface StoredJournal {
   readonly digest: Digest;
   readonly artifacts: readonly Artifact[];
 }
+
+/** What it has to be known of an action for its journal to be kept. */
+type StoredOf = Pick<FixedAction, 'id' | 'retention'>;
 
 export function journalDigest(journal: readonly JournalRecord[]): Promise<Digest> {
   return digestOf(bytesOf(journal));
@@ -29,17 +34,16 @@ export function journalDigest(journal: readonly JournalRecord[]): Promise<Digest
 export async function storeJournal(
   context: Pick<Context, 'objects' | 'store'>,
   workspace: WorkspaceId,
-  action: ActionId,
+  action: StoredOf | undefined,
   journal: readonly JournalRecord[],
   reported: ReadonlyMap<Digest, Uint8Array> = new Map(),
 ): Promise<StoredJournal | undefined> {
-  if (journal.length === 0) return undefined;
-  const put = async (bytes: Uint8Array, mediaType: string): Promise<Artifact> => {
-    const digest = await context.objects.put(workspace, bytes, 'compliance');
-    return { digest, bytes: bytes.length, mediaType, retention: 'compliance' };
-  };
+  if (!action || journal.length === 0) return undefined;
+  const { retention } = action;
+  const put = (bytes: Uint8Array, mediaType: string) =>
+    keepArtifact(context, workspace, bytes, { mediaType, retention });
   const artifact = await put(bytesOf(journal), JOURNAL_MEDIA_TYPE);
-  const bodies = await readBodies(context, workspace, action, journal, reported);
+  const bodies = await readBodies(context, workspace, action.id, journal, reported);
   const artifacts = [artifact];
   if (bodies.size > 0) artifacts.push(await put(bodiesBytes(bodies), BODIES_MEDIA_TYPE));
   return { digest: artifact.digest, artifacts };
@@ -52,7 +56,7 @@ function bytesOf(journal: readonly JournalRecord[]): Uint8Array {
 async function readBodies(
   context: Pick<Context, 'store'>,
   workspace: WorkspaceId,
-  action: ActionId,
+  action: FixedAction['id'],
   journal: readonly JournalRecord[],
   reported: ReadonlyMap<Digest, Uint8Array>,
 ): Promise<ReadonlyMap<Digest, Uint8Array>> {

@@ -1,6 +1,7 @@
 /** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
 import type { Digest } from '@portarium/contracts/digest';
 import type { EgressContract, OperatorRule } from '@portarium/contracts/egress-rule';
+import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type {
   ActionId,
   AttemptId,
@@ -101,6 +102,8 @@ export interface ActionRecord {
   readonly dryRunOf: ActionId | null;
   /** What the contract's slots stood for when the action was requested. */
   readonly credentials: readonly SlotCredential[];
+  /** Of everything that it leaves behind: its operation's, when it was requested. */
+  readonly retention: RetentionClass;
   /** The newest attempt's fence; 0 before the first. */
   readonly fence: number;
   readonly outputDigest: Digest | null;

@@ -59,6 +59,7 @@ export const ACTION_COLUMNS = [
   'dry_run',
   'dry_run_of',
   'credentials',
+  'retention',
   'fence',
   'output_digest',
   'error',

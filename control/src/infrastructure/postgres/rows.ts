@@ -96,6 +96,7 @@ export function actionOf(row: Row): ActionRecord {
     dryRun: row.dry_run as boolean,
     dryRunOf: row.dry_run_of == null ? null : idFromUuid('action', text(row, 'dry_run_of')),
     credentials: row.credentials as ActionRecord['credentials'],
+    retention: text(row, 'retention') as ActionRecord['retention'],
     fence: Number(row.fence),
     outputDigest: maybe(row, 'output_digest') as Digest | null,
     error: (row.error ?? null) as ActionRecord['error'],

@@ -137,12 +137,12 @@ function writeActions(
     async insertAction(action) {
       await tx`
         INSERT INTO actions (workspace_id, id, state, tier, plugin, version, plugin_digest, operation, effect, input_digest, contract_digest,
-          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, dry_run, dry_run_of, credentials, fence, trace, error, created_at, finished_at)
+          contract, limits, seed, labels, requested_by, policy_version, order_digest, replaces, dry_run, dry_run_of, credentials, retention, fence, trace, error, created_at, finished_at)
         VALUES (${workspace}, ${uuidOf(action.id)}, ${action.state}, ${action.tier}, ${action.plugin}, ${action.version}, ${action.pluginDigest},
           ${action.operation}, ${action.effect}, ${action.inputDigest}, ${action.contractDigest}, ${json(action.contract)}, ${json(action.limits)},
           ${action.seed}, ${json(action.labels)}, ${uuidOf(action.requestedBy)}, ${action.policyVersion},
           ${action.orderDigest}, ${action.replaces === null ? null : uuidOf(action.replaces)}, ${action.dryRun},
-          ${action.dryRunOf === null ? null : uuidOf(action.dryRunOf)}, ${json(action.credentials)}, ${action.fence}, ${action.trace},
+          ${action.dryRunOf === null ? null : uuidOf(action.dryRunOf)}, ${json(action.credentials)}, ${action.retention}, ${action.fence}, ${action.trace},
           ${action.error === null ? null : json(action.error)}, ${action.createdAt}, ${action.finishedAt})`;
     },
     async queueDispatch(action, wake) {

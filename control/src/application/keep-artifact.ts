@@ -1,0 +1,16 @@
+/** Writes what an entry is about to name: durable before it is named, under the class that it is named with. */
+import type { Artifact, RetentionClass } from '@portarium/contracts/evidence-entry';
+import type { WorkspaceId } from '@portarium/contracts/ids';
+import type { Context } from './context.ts';
+
+/** @throws InfraError when the store does not keep it */
+export async function keepArtifact(
+  { objects }: Pick<Context, 'objects'>,
+  workspace: WorkspaceId,
+  bytes: Uint8Array,
+  named: { readonly mediaType: string; readonly retention: RetentionClass },
+): Promise<Artifact> {
+  const { mediaType, retention } = named;
+  const digest = await objects.put(workspace, bytes, retention);
+  return { digest, bytes: bytes.length, mediaType, retention };
+}
