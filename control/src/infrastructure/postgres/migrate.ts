@@ -116,13 +116,16 @@ async function prepare(sql: Sql, runtimeUrl: string): Promise<void> {
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portarium_destroy') THEN
         CREATE ROLE portarium_destroy NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
       END IF;
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portarium_tenants') THEN
+        CREATE ROLE portarium_tenants NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+      END IF;
     END $roles$;
     GRANT portarium_destroy TO portarium_runtime WITH INHERIT FALSE, SET TRUE;
     ALTER ROLE portarium_runtime PASSWORD ${literal};
     GRANT portarium_schema TO CURRENT_USER;
     CREATE SCHEMA IF NOT EXISTS portarium AUTHORIZATION portarium_schema;
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-    GRANT USAGE ON SCHEMA portarium TO portarium_runtime, portarium_destroy;
+    GRANT USAGE ON SCHEMA portarium TO portarium_runtime, portarium_destroy, portarium_tenants;
     ALTER ROLE portarium_runtime SET search_path = portarium;
     SET ROLE portarium_schema;
     SET search_path = portarium;
