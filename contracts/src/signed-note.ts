@@ -32,6 +32,8 @@ export type OpenedNote =
       readonly text: string;
       /** The keys, of those given, whose signatures verify; at least one. */
       readonly signedBy: readonly VerifierKey[];
+      /** Signature lines of none of the keys given. */
+      readonly strangers: number;
     }
   | {
       readonly ok: false;
@@ -133,6 +135,7 @@ export async function openNote(note: string, verifierKeys: readonly string[]): P
   }
   const message = encoder.encode(parsed.text);
   const signedBy: VerifierKey[] = [];
+  let strangers = parsed.signatures.length;
   for (const key of keys) {
     const own = parsed.signatures.filter(
       (line) => line.name === key.name && toHex(line.hash) === toHex(key.hash),
@@ -144,11 +147,12 @@ export async function openNote(note: string, verifierKeys: readonly string[]): P
       }
     }
     if (own.length > 0) signedBy.push(key);
+    strangers -= own.length;
   }
   if (signedBy.length === 0) {
     return { ok: false, reason: 'unsigned', error: 'no signature of a given key is on the note' };
   }
-  return { ok: true, text: parsed.text, signedBy };
+  return { ok: true, text: parsed.text, signedBy, strangers };
 }
 
 interface SignatureLine {

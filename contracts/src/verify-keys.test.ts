@@ -106,6 +106,21 @@ test('an overlap checkpoint of both keys verifies under either, with and without
   }
 });
 
+test('every bit of the checkpoint over the handovers counts, also in the line of the key that handed over', async () => {
+  const { checkpoint: byOne, ...rest } = await rotationsOf([first, second], [3]);
+  const { name, privateKey, publicKey } = first;
+  const checkpoint = await cosignNote(byOne, name, privateKey, publicKey);
+  const given = (note: string) => ({ ...rest, checkpoint: note });
+  const honestly = await exported({ signers: [second], rotations: given(checkpoint) });
+  expect(await verdictOf(honestly, first)).toEqual(['verified', []]);
+  for (let at = checkpoint.indexOf('— '); at < checkpoint.length; at++) {
+    const other = String.fromCharCode(checkpoint.charCodeAt(at) ^ 1);
+    const changed = `${checkpoint.slice(0, at)}${other}${checkpoint.slice(at + 1)}`;
+    const bundle = await exported({ signers: [second], rotations: given(changed) });
+    expect([at, (await verdictOf(bundle, first))[0]]).toEqual([at, 'falsified']);
+  }
+});
+
 test('a handover that the old key did not sign, or not the new one, or only one of them, is refused', async () => {
   const lies: Lie[] = [
     { oldSigner: foreign },

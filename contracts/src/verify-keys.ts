@@ -139,8 +139,12 @@ async function proofProblem(
   chain: readonly Handover[],
 ): Promise<string | undefined> {
   const newest = chain.at(-1)?.statement.to ?? '';
-  const opened = await openNote(bundle.checkpoint, [newest]);
-  const signed = opened.ok ? parseCheckpoint(opened.text) : undefined;
+  // Signed by keys of the instance and by nobody else: a line that says nothing may have said something.
+  const all = [...new Set(chain.flatMap(({ statement }) => [statement.from, statement.to]))];
+  const opened = await openNote(bundle.checkpoint, all);
+  const own = opened.ok && opened.strangers === 0 ? opened : undefined;
+  const byNewest = (await openNote(bundle.checkpoint, [newest])).ok;
+  const signed = own && byNewest ? parseCheckpoint(own.text) : undefined;
   if (signed?.origin !== bundle.origin) {
     return 'no checkpoint of the instance’s log, signed by the newest key, holds the rotations';
   }

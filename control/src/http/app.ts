@@ -161,8 +161,6 @@ function patternMatches(pattern: string, path: string): boolean {
   const want = pattern.split('/');
   const got = path.split('/');
   // A last parameter with a pattern of its own takes further segments.
-  const fits = want.at(-1)?.endsWith('{.+}')
-    ? want.length <= got.length
-    : want.length === got.length;
+  const fits = want.at(-1)?.endsWith('+}') ? want.length <= got.length : want.length === got.length;
   return fits && want.every((segment, i) => segment.startsWith(':') || segment === got[i]);
 }

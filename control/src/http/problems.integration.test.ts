@@ -180,6 +180,14 @@ const CASES: readonly (readonly [
   ],
   ['an unknown path', 404, 'not-found', 'GET', '/v1/nothing', { role: 'admin' }],
   ['an id of the wrong kind', 404, 'not-found', 'GET', `${ACTIONS}/key_1`, { role: 'admin' }],
+  [
+    'a tile with a line end in its path',
+    404,
+    'not-found',
+    'GET',
+    '/v1/workspaces/local/evidence/log/tile/y%0D%0Ax%E2%80%A8',
+    { role: 'auditor' },
+  ],
   ['an unknown method', 405, 'method.not-allowed', 'PATCH', ACTIONS, { role: 'admin' }],
   ['no key', 401, 'auth.missing', 'GET', ACTIONS, {}],
   [

@@ -33,8 +33,8 @@ export function route<const O extends Operation>(
 ): void {
   const { method, permission, params = {}, headers = [], query } = operation as Operation;
   const { body, maxBytes, free, instanceLog = false } = operation as Operation;
-  // A tile's path has slashes.
-  const path = operation.path.replace('{tile}', ':tile{.+}').replaceAll(/\{(\w+)\}/g, ':$1');
+  // A tile's path has slashes; whatever stands there is this route's to refuse, line ends as well.
+  const path = operation.path.replace('{tile}', ':tile{[\\s\\S]+}').replaceAll(/\{(\w+)\}/g, ':$1');
   app[method](path, async (exchange) => {
     const { caller, workspace } = operation.path.includes('{ws}')
       ? await allowInWorkspace(context, exchange, permission, instanceLog)
