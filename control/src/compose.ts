@@ -6,6 +6,7 @@ import { INSTANCE_WORKSPACE, type WorkspaceId } from '@portarium/contracts/ids';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type CheckedStore, createCheckedStore } from './application/checked-store.ts';
 import { type Context, SYSTEM_ACTOR } from './application/context.ts';
+import { readDatabaseUrl } from './application/database-secret.ts';
 import { createFixedActions } from './application/fixed-actions.ts';
 import { createModuleKeeper } from './application/keep-module.ts';
 import type { Clock } from './application/ports/clock.ts';
@@ -27,6 +28,11 @@ import { connect, type Sql } from './infrastructure/postgres/connect.ts';
 import { createDirectory } from './infrastructure/postgres/directory.ts';
 import { createLogLock } from './infrastructure/postgres/log-lock.ts';
 import { createRateTokens } from './infrastructure/postgres/rate-tokens.ts';
+import {
+  createPlaces,
+  createTiers,
+  type Places,
+} from './infrastructure/postgres/tenancy/places.ts';
 import { createWorkspaceStore } from './infrastructure/postgres/workspace-store.ts';
 import { createWatchMetrics } from './infrastructure/telemetry/watch-metrics.ts';
 import { createDispatcher, type TemporalDispatcher } from './infrastructure/temporal/dispatcher.ts';
@@ -40,6 +46,7 @@ export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.
 export interface Composed {
   readonly context: Context;
   readonly sql: Sql;
+  readonly places: Places;
   readonly signals: CommitSignals;
   readonly dispatcher: TemporalDispatcher;
   readonly publisher: EventPublisher;
@@ -71,10 +78,21 @@ export async function compose(
   );
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
+  const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
+    max: POOL_SIZE,
+    name: 'portarium-control',
+  });
   const destroySql = connect(configuration.PORTARIUM_DATABASE_URL, {
     ...{ max: DESTROY_POOL_SIZE, name: 'portarium-destroy', role: 'portarium_destroy' },
   });
-  const catalogue = createCatalogue(destroySql);
+  const tenancy = {
+    instance: sql,
+    tiers: createTiers(sql),
+    readUrl: (workspace: WorkspaceId, secret: string) => readDatabaseUrl(vault, workspace, secret),
+  };
+  const places = createPlaces({ ...tenancy, shared: sql, role: 'runtime' });
+  const destroyPlaces = createPlaces({ ...tenancy, shared: destroySql, role: 'destroy' });
+  const catalogue = createCatalogue(destroyPlaces);
   const retentionOf =
     retention ??
     createRetention(clock, async (workspace) => {
@@ -83,10 +101,6 @@ export async function compose(
     });
   const objects = await openObjectStore(evidenceStoreOf(configuration), clock, retentionOf);
   const keyring = await openKeyring(sealed, configuration.PORTARIUM_INSTANCE, clock);
-  const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
-    max: POOL_SIZE,
-    name: 'portarium-control',
-  });
   const dispatcher = createDispatcher(
     configuration.PORTARIUM_TEMPORAL_ADDRESS,
     configuration.PORTARIUM_TEMPORAL_NAMESPACE,
@@ -97,11 +111,11 @@ export async function compose(
   const reconciliationLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'reconciliation');
   const keepLock = createLogLock(configuration.PORTARIUM_DATABASE_URL, 'keep');
   const onClock = (alarm: ClockAlarm) => tellClock(store, alarm);
-  const sealerStore = createWorkspaceStore(sql, ids, onClock);
+  const sealerStore = createWorkspaceStore(places, ids, onClock);
   const check = (workspace: WorkspaceId) =>
     sealLog({ sealerStore, objects, clock, logLock, signer: keyring.signer }, workspace);
   const store: CheckedStore = createCheckedStore(sealerStore, check);
-  const destroyStore = createCheckedStore(createWorkspaceStore(destroySql, ids, onClock), check);
+  const destroyStore = createCheckedStore(createWorkspaceStore(destroyPlaces, ids, onClock), check);
   const forgetChecks = () => {
     forgetStored(objects);
     store.forget();
@@ -115,7 +129,7 @@ export async function compose(
     store,
     sealerStore,
     fixedActions: createFixedActions(store),
-    directory: createDirectory(sql),
+    directory: createDirectory(sql, places),
     objects,
     keepModule: createModuleKeeper({ objects, clock }),
     retentionOf,
@@ -144,6 +158,7 @@ export async function compose(
   return {
     context,
     sql,
+    places,
     signals,
     dispatcher,
     publisher,
@@ -158,6 +173,8 @@ export async function compose(
         verificationLock.close(),
         reconciliationLock.close(),
         keepLock.close(),
+        places.close(),
+        destroyPlaces.close(),
         destroySql.end({ timeout: 5 }),
         sql.end({ timeout: 5 }),
       ]);

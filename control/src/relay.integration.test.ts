@@ -77,7 +77,7 @@ async function tell(of: WorkspaceId, count: number): Promise<ActionId> {
 test('a consumer gets each event once, in the order of the log, as a CloudEvent', async () => {
   const own = await workspace('relay-order');
   const action = await tell(own, 10);
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   const events = await consume(own, 10);
   expect(events).toHaveLength(10);
   expect(events.map(({ seq }) => seq)).toEqual(
@@ -95,9 +95,9 @@ test('a consumer gets each event once, in the order of the log, as a CloudEvent'
 test('events that a relay published and could not mark are dropped as duplicates when they are sent again', async () => {
   const own = await workspace('relay-again');
   await tell(own, 5);
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   await instance.composed.sql`UPDATE outbox SET published_at = NULL WHERE workspace_id = ${own}`;
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   const events = await consume(own, 5);
   expect(events).toHaveLength(5);
   expect(new Set(events.map(({ id }) => id)).size).toBe(5);
@@ -106,7 +106,7 @@ test('events that a relay published and could not mark are dropped as duplicates
 test('two relays at once publish everything once and in order', async () => {
   const own = await workspace('relay-two');
   await tell(own, 20);
-  const run = () => publishAll(instance.composed.sql, instance.composed.publisher);
+  const run = () => publishAll(instance.composed);
   await Promise.all([run(), run(), run()]);
   await run();
   const sequence = (await consume(own, 20)).map(({ seq }) => seq);

@@ -21,8 +21,8 @@ import { resumeRotation } from './application/rotate-log-key.ts';
 import { sealLog } from './application/seal-log.ts';
 import { appendCutOff } from './application/try-module.ts';
 import { watchLog } from './application/watch-log.ts';
+import type { Composed } from './compose.ts';
 import type { EventPublisher } from './infrastructure/nats/publisher.ts';
-import type { CommitSignals } from './infrastructure/postgres/commit-signals.ts';
 import type { Sql } from './infrastructure/postgres/connect.ts';
 import {
   asOnlyRelay,
@@ -30,6 +30,7 @@ import {
   type OutboxEvent,
   unpublished,
 } from './infrastructure/postgres/outbox.ts';
+import { inOwnDatabases } from './infrastructure/postgres/tenancy/own-databases.ts';
 
 const log = getLogger(['portarium', 'relay']);
 
@@ -51,13 +52,10 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-export function startRelay(parts: {
-  readonly context: Context;
-  readonly sql: Sql;
-  readonly publisher: EventPublisher;
-  readonly signals: CommitSignals;
-}): Relay {
-  const { context, sql, publisher, signals } = parts;
+export function startRelay(
+  parts: Pick<Composed, 'context' | 'sql' | 'places' | 'publisher' | 'signals'>,
+): Relay {
+  const { context, signals } = parts;
   const dirty = new Set<WorkspaceId>();
   const unverified = new Set<WorkspaceId>();
   let pending = false;
@@ -92,7 +90,7 @@ export function startRelay(parts: {
       'publish',
       () => {
         pending = false;
-        return publishAll(sql, publisher);
+        return publishAll(parts);
       },
       nextCommit,
     ),
@@ -209,17 +207,27 @@ function loop(
 }
 
 /** Publishes everything that waits, each workspace in the order of its log. */
-export async function publishAll(sql: Sql, publisher: EventPublisher): Promise<void> {
+export async function publishAll({
+  sql,
+  places,
+  publisher,
+}: Pick<Composed, 'sql' | 'places' | 'publisher'>): Promise<void> {
   await asOnlyRelay(sql, async () => {
-    for (;;) {
-      const events = await unpublished(sql, BATCH);
-      if (events.length === 0) return;
-      for (const [workspace, own] of byWorkspace(events)) {
-        for (const event of own) await publisher.publish(event.subject, event.id, event.envelope);
-        await markPublished(sql, workspace, own.at(-1)?.seq ?? -1);
-      }
-    }
+    await publishFrom(sql, publisher);
+    // A workspace with a database of its own has its outbox there.
+    await inOwnDatabases(sql, places, (own) => publishFrom(own, publisher));
   });
+}
+
+async function publishFrom(sql: Sql, publisher: EventPublisher): Promise<void> {
+  for (;;) {
+    const events = await unpublished(sql, BATCH);
+    if (events.length === 0) return;
+    for (const [workspace, own] of byWorkspace(events)) {
+      for (const event of own) await publisher.publish(event.subject, event.id, event.envelope);
+      await markPublished(sql, workspace, own.at(-1)?.seq ?? -1);
+    }
+  }
 }
 
 function byWorkspace(events: readonly OutboxEvent[]): Map<string, OutboxEvent[]> {

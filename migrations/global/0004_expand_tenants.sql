@@ -6,7 +6,9 @@
 -- `provisioning`: its schema or database is being made; `deprovisioned`: it is gone, and its id is never given again.
 ALTER TABLE workspaces ADD COLUMN state text NOT NULL DEFAULT 'active'
   CHECK (state IN ('provisioning', 'active', 'deprovisioned'));
-GRANT UPDATE (name, state, created_at) ON workspaces TO portarium_runtime;
+-- Tier C: the secret of the vault with the address of its database.
+ALTER TABLE workspaces ADD COLUMN database_secret uuid;
+GRANT UPDATE (name, state, created_at, database_secret) ON workspaces TO portarium_runtime;
 
 -- The workspace whose role acts: null for the roles of the instance.
 CREATE FUNCTION own_workspace() RETURNS text LANGUAGE sql STABLE AS $$
@@ -36,5 +38,5 @@ GRANT SELECT (id, workspace_id, name, owner, created_by, role, created_at, expir
 GRANT INSERT, UPDATE (revoked_at) ON api_keys TO portarium_tenants;
 GRANT SELECT, INSERT ON outbox TO portarium_tenants;
 GRANT SELECT, INSERT, UPDATE ON dispatch_queue TO portarium_tenants;
-GRANT SELECT, UPDATE (name, state, created_at) ON workspaces TO portarium_tenants;
+GRANT SELECT ON workspaces TO portarium_tenants;
 GRANT SELECT, UPDATE (told) ON migration_journal TO portarium_tenants;

@@ -11,7 +11,7 @@ export function deliverWake(
 ): void {
   context.dispatcher
     .wake(workspace, action, wake)
-    .then(() => context.directory.dispatched(action, wake))
+    .then(() => context.directory.dispatched(workspace, action, wake))
     // The row in the dispatch queue stays; the sweeper reports what it can not deliver.
     .catch(() => undefined);
 }

@@ -32,10 +32,10 @@ export async function deliverDispatch(
     if (wake === null) await dispatcher.start(workspace, action, true);
     else await dispatcher.wake(workspace, action, wake);
   } catch (error) {
-    await directory.postpone(action, wake, POSTPONED_MS);
+    await directory.postpone(workspace, action, wake, POSTPONED_MS);
     throw error;
   }
-  await directory.dispatched(action, wake);
+  await directory.dispatched(workspace, action, wake);
   log.info('told Temporal of {action}, which a crash or an outage had left behind', { action });
 }
 

@@ -61,7 +61,7 @@ afterAll(async () => {
 beforeEach(async () => {
   skewMs = 0;
   // No relay runs here.
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
 });
 
 async function askEcho(): Promise<ActionId> {
@@ -121,7 +121,7 @@ async function succeed(action: ActionId): Promise<void> {
 
 test('where all agrees nothing is repaired and nothing left over', async () => {
   await succeed(await askEcho());
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   const done = await reconciled();
   expect(done).toMatchObject({ dryRun: false, findings: [] });
   expect(done.checks.find(({ check }) => check === 'action.state')?.looked).toBeGreaterThan(0);
@@ -195,7 +195,7 @@ test('an attempt whose lease lapsed is told of until a host takes the action ove
   const action = await askEcho();
   const { attempt } = await claimed(instance, action);
   skewMs = 20 * MINUTE;
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   expect(left(await reconciled())).toContain(`attempt.lapsed ${attempt}`);
   await succeed(action);
   expect(left(await reconciled())).not.toContain(`attempt.lapsed ${attempt}`);
@@ -230,7 +230,7 @@ test('a state that its entries contradict is told once, with an event, and goes 
   const attributes = { source: 'reconciliation', 'portarium.workspace': WS };
   await measured('portarium.watch.findings', attributes, 1);
   await setState('succeeded');
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   expect(left(await reconciled())).toEqual([]);
   await measured('portarium.watch.findings', attributes, 0);
 }, 120_000);
@@ -299,7 +299,7 @@ test('events that nobody publishes are told of until somebody does', async () =>
   await succeed(await askEcho());
   skewMs = 10 * MINUTE;
   expect(left(await reconciled())).toContain('event.unpublished');
-  await publishAll(instance.composed.sql, instance.composed.publisher);
+  await publishAll(instance.composed);
   expect(left(await reconciled())).not.toContain('event.unpublished');
 }, 120_000);
 

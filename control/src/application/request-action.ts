@@ -211,7 +211,7 @@ async function dispatch(
 ): Promise<void> {
   try {
     await context.dispatcher.start(workspace, id, state !== 'dispatched');
-    await context.directory.dispatched(id, null);
+    await context.directory.dispatched(workspace, id, null);
   } catch {
     // The row in the dispatch queue stays; the sweeper reports what it can not start.
   }

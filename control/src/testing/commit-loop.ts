@@ -13,6 +13,7 @@ import { MIGRATIONS } from '../compose.ts';
 import { systemClock, systemIds } from '../infrastructure/identity/system.ts';
 import { connect, type Sql, type TransactionSql } from '../infrastructure/postgres/connect.ts';
 import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { sharedPlaces } from '../infrastructure/postgres/tenancy/places.ts';
 import { createWorkspaceStore } from '../infrastructure/postgres/workspace-store.ts';
 
 interface Database {
@@ -173,7 +174,7 @@ async function main(): Promise<void> {
       CREATE TABLE raw_heads (LIKE portarium.log_heads INCLUDING ALL);
       INSERT INTO raw_heads (workspace_id, size, time) VALUES ('bench-0', 0, now())`);
     const sql = connect(runtimeUrl, { max: POOL_SIZE, name: 'bench' });
-    parts = { store: createWorkspaceStore(sql, ids), owner };
+    parts = { store: createWorkspaceStore(sharedPlaces(sql), ids), owner };
     await entries(parts.store, INSTANCE_WORKSPACE, 1);
     console.log('ready');
   }

@@ -9,6 +9,7 @@ import { SYSTEM_ACTOR } from '../application/context.ts';
 import { InfraError, type WriteTransaction } from '../application/ports/workspace-store.ts';
 import { systemClock, systemIds } from '../infrastructure/identity/system.ts';
 import { connect } from '../infrastructure/postgres/connect.ts';
+import { sharedPlaces } from '../infrastructure/postgres/tenancy/places.ts';
 import { createWorkspaceStore } from '../infrastructure/postgres/workspace-store.ts';
 
 export interface LogWriterOptions {
@@ -35,7 +36,7 @@ const DIGEST = `sha256:${'0'.repeat(64)}` as const;
 const options = JSON.parse(process.argv[2] ?? '{}') as LogWriterOptions;
 const workspace = options.workspace as WorkspaceId;
 const store = createWorkspaceStore(
-  connect(options.url, { max: 4, name: 'log-writer' }),
+  sharedPlaces(connect(options.url, { max: 4, name: 'log-writer' })),
   systemIds(systemClock),
 );
 let state = options.seed;

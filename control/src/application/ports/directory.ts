@@ -9,6 +9,9 @@ export interface WorkspaceRecord {
   readonly createdAt: string;
 }
 
+/** `provisioning`: its schema or database was made, and nobody has created it; `deprovisioned`: its id is used up. */
+export type WorkspaceState = 'provisioning' | 'active' | 'deprovisioned';
+
 export interface KeyRecord {
   readonly id: KeyId;
   /** Null for a key that reaches every workspace. */
@@ -33,8 +36,20 @@ export interface DueDispatch {
 }
 
 export interface Directory {
+  /** One that is active. */
   findWorkspace(id: WorkspaceId): Promise<WorkspaceRecord | undefined>;
-  /** By id; all of them without a page. */
+  /** What stands under an id, whatever its state. */
+  lookUpWorkspace(
+    id: WorkspaceId,
+  ): Promise<
+    | { readonly state: WorkspaceState; readonly tenancyTier: WorkspaceRecord['tenancyTier'] }
+    | undefined
+  >;
+  /** Says in which secret of the vault the address of its database is. */
+  setDatabaseSecret(id: WorkspaceId, secret: string): Promise<void>;
+  /** From `provisioning`; does nothing to one that is active. */
+  activateWorkspace(workspace: WorkspaceRecord): Promise<void>;
+  /** Active ones, by id; all of them without a page. */
   listWorkspaces(page?: {
     readonly limit: number;
     /** Only ids behind this one. */
@@ -50,9 +65,14 @@ export interface Directory {
   /** What was queued more than `olderThanMs` ago and has not been delivered. */
   dueDispatches(olderThanMs: number, workspace?: WorkspaceId): Promise<readonly DueDispatch[]>;
   /** Takes it out of the queue, unless a newer wake stands there by now. */
-  dispatched(action: ActionId, wake: string | null): Promise<void>;
+  dispatched(workspace: WorkspaceId, action: ActionId, wake: string | null): Promise<void>;
   /** Leaves it in the queue for at least `ms` more. */
-  postpone(action: ActionId, wake: string | null, ms: number): Promise<void>;
+  postpone(
+    workspace: WorkspaceId,
+    action: ActionId,
+    wake: string | null,
+    ms: number,
+  ): Promise<void>;
   /** Resolves when the database answers; rejects with `InfraError` otherwise. */
   ping(): Promise<void>;
 }

@@ -162,8 +162,10 @@ async function store(
   const events = appended.flatMap(({ entry }) =>
     PUBLISHED.has(entry.type) ? [outboxRow(workspace, entry, ids)] : [],
   );
-  const actions = [...new Set(appended.flatMap(({ entry }) => entry.subject.action ?? []))];
-  const notice = JSON.stringify({ w: workspace, a: actions.slice(0, MAX_NOTIFIED) });
+  const notice = commitNotice(
+    workspace,
+    appended.map(({ entry }) => entry),
+  );
   await tx`
     WITH entries AS (
       INSERT INTO log_entries (workspace_id, seq, hash, type, action_id, action_seq, bytes)
@@ -180,6 +182,15 @@ async function store(
       UPDATE log_heads SET size = ${head.size}, hash = ${head.hash}, time = ${head.time} WHERE workspace_id = ${workspace}
     )
     SELECT pg_notify(${COMMIT_CHANNEL}, ${notice})`;
+}
+
+/** What is told on {@link COMMIT_CHANNEL} of a commit with these entries. */
+export function commitNotice(
+  workspace: WorkspaceId,
+  entries: readonly { readonly subject: { readonly action?: string | undefined } }[],
+): string {
+  const actions = [...new Set(entries.flatMap(({ subject }) => subject.action ?? []))];
+  return JSON.stringify({ w: workspace, a: actions.slice(0, MAX_NOTIFIED) });
 }
 
 function outboxRow(workspace: WorkspaceId, entry: Entry, ids: Ids) {

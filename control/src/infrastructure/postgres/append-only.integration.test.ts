@@ -4,6 +4,7 @@ import { tellMigrations } from '../../application/tell-migrations.ts';
 import { startTestLog, type TestLog } from '../../testing/test-log.ts';
 import { systemClock, systemIds } from '../identity/system.ts';
 import { connect, type Sql, type TransactionSql } from './connect.ts';
+import { sharedPlaces } from './tenancy/places.ts';
 import { createWorkspaceStore } from './workspace-store.ts';
 
 let log: TestLog;
@@ -13,7 +14,9 @@ beforeAll(async () => {
   log = await startTestLog();
   runtime = connect(log.runtimeUrl, { max: 1, name: 'test' });
   owner = connect(log.ownerUrl, { max: 1, name: 'test' });
-  await tellMigrations({ store: createWorkspaceStore(runtime, systemIds(systemClock)) });
+  await tellMigrations({
+    store: createWorkspaceStore(sharedPlaces(runtime), systemIds(systemClock)),
+  });
   // Somebody to whom an administrator granted everything that can be granted.
   await owner.unsafe(`
     CREATE ROLE meddler NOLOGIN BYPASSRLS;

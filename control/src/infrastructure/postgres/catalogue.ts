@@ -5,17 +5,19 @@ import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { PluginNameSchema } from '@portarium/contracts/plugin-name';
 import * as v from 'valibot';
 import type { Catalogue, DisposalOrder, DueArtifact } from '../../application/ports/catalogue.ts';
-import { type Sql, type TransactionSql, toInfraError } from './connect.ts';
+import { type TransactionSql, toInfraError } from './connect.ts';
 import type { Row } from './rows.ts';
+import type { Places } from './tenancy/places.ts';
 
 /** Entries that one transaction reads. */
 const PAGE = 1_000;
 
-export function createCatalogue(sql: Sql): Catalogue {
+export function createCatalogue(places: Places): Catalogue {
   async function bound<T>(workspace: WorkspaceId, work: (tx: TransactionSql) => Promise<T>) {
     try {
+      const { sql, bind } = await places.of(workspace);
       const { value } = await sql.begin(async (tx) => {
-        await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
+        await bind(tx);
         return { value: await work(tx) };
       });
       return value;

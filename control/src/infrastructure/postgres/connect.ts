@@ -17,12 +17,18 @@ const RECONNECT_SECONDS = 0.1;
  */
 export function connect(
   url: string,
-  options: { readonly max: number; readonly name: string; readonly role?: string },
+  options: {
+    readonly max: number;
+    readonly name: string;
+    readonly role?: string;
+    /** Until a connection that nobody uses is closed; 60 when left out. */
+    readonly idleSeconds?: number;
+  },
 ): Sql {
   return postgres(url, {
     max: options.max,
     connect_timeout: 5,
-    idle_timeout: 60,
+    idle_timeout: options.idleSeconds ?? 60,
     backoff: () => RECONNECT_SECONDS,
     onnotice: () => {},
     connection: {
@@ -35,13 +41,14 @@ export function connect(
 }
 
 const UNAVAILABLE = /^(08|53|57014|57P|ECONN|EPIPE|ETIMEDOUT|CONNECT|CONNECTION_)/;
-const RUN_AGAIN = new Set(['40001', '40P01']);
+/** The last: a statement was prepared before a migration changed what it gives. */
+const RUN_AGAIN = new Set(['40001', '40P01', '0A000']);
 
 function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
-/** Whether the database asks for the transaction to be run once more (deadlock, serialisation). */
+/** Whether the transaction is to be run once more (deadlock, serialisation, a changed table). */
 export function asksForRerun(error: unknown): boolean {
   return RUN_AGAIN.has(codeOf(error));
 }

@@ -10,6 +10,7 @@ import { MIGRATIONS } from '../../compose.ts';
 import { systemClock, systemIds } from '../identity/system.ts';
 import { connect } from './connect.ts';
 import { migrate } from './migrate.ts';
+import { sharedPlaces } from './tenancy/places.ts';
 import { createWorkspaceStore } from './workspace-store.ts';
 
 async function scratch(): Promise<
@@ -130,7 +131,9 @@ test('the log of the instance tells of each migration once, and of those of befo
   const owner = connect(target.ownerUrl, { max: 1, name: 'test' });
   const runtime = connect(target.runtimeUrl, { max: 4, name: 'test' });
   // As Control Planes do that start together.
-  const stores = [1, 2, 3].map(() => createWorkspaceStore(runtime, systemIds(systemClock)));
+  const stores = [1, 2, 3].map(() =>
+    createWorkspaceStore(sharedPlaces(runtime), systemIds(systemClock)),
+  );
   const tell = () => Promise.all(stores.map((store) => tellMigrations({ store })));
   const told = async () => {
     const rows =

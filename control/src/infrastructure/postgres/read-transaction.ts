@@ -6,7 +6,7 @@ import type { LogLine, ReadTransaction } from '../../application/ports/workspace
 import type { KeyRole } from '../../domain/permissions.ts';
 import { readApprovals } from './approval-tables.ts';
 import { readCandidates } from './candidate-tables.ts';
-import type { TransactionSql } from './connect.ts';
+import type { Sql, TransactionSql } from './connect.ts';
 import { readCredentials } from './credential-tables.ts';
 import { readJournal } from './journal-tables.ts';
 import { readKeep } from './keep-tables.ts';
@@ -82,7 +82,13 @@ const ATTEMPT_COLUMNS = [
   'usage',
 ];
 
-export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): ReadTransaction {
+/** @param instance where keys are, when that is another database than the workspace’s */
+export function readTransaction(
+  tx: TransactionSql,
+  workspace: WorkspaceId,
+  instance?: Sql,
+): ReadTransaction {
+  const keys = instance ?? tx;
   return {
     async findPlugin(name, version) {
       const [row] =
@@ -191,7 +197,8 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
       );
     },
     async findKeyPeople(id) {
-      const [row] = await tx`SELECT owner, created_by, role FROM api_keys WHERE id = ${uuidOf(id)}`;
+      const [row] =
+        await keys`SELECT owner, created_by, role FROM api_keys WHERE id = ${uuidOf(id)}`;
       return (
         row && {
           owner: row.owner as string,
@@ -201,7 +208,7 @@ export function readTransaction(tx: TransactionSql, workspace: WorkspaceId): Rea
       );
     },
     async isKeyLive(id, at) {
-      const [row] = await tx`
+      const [row] = await keys`
         SELECT 1 FROM api_keys
         WHERE id = ${uuidOf(id)} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${at})`;
       return row !== undefined;

@@ -11,6 +11,7 @@ import type {
 } from '../../application/ports/workspace-store.ts';
 import { startTestInstance, type TestInstance } from '../../testing/test-instance.ts';
 import { connect, type Sql } from './connect.ts';
+import { sharedPlaces } from './tenancy/places.ts';
 import { createWorkspaceStore } from './workspace-store.ts';
 
 const LOCAL = 'local' as WorkspaceId;
@@ -389,7 +390,7 @@ test('units that wait for a database that is away are told so, however many ther
   const away = new URL(instance.runtimeUrl);
   away.port = '9';
   const sql = connect(away.href, { max: 2, name: 'test-away' });
-  const store = createWorkspaceStore(sql, instance.composed.context.ids);
+  const store = createWorkspaceStore(sharedPlaces(sql), instance.composed.context.ids);
   const submit = () =>
     store
       .submit(LOCAL, async (tx) => tx.append(draft('never')))

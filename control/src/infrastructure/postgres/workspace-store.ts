@@ -1,5 +1,5 @@
 /**
- * `WorkspaceStore` on PostgreSQL, tenancy tier A: shared tables under forced row-level security. Units
+ * `WorkspaceStore` on PostgreSQL, in every tenancy tier: the place of a workspace says how it is bound. Units
  * that wait for one workspace share a transaction, and while it appends and commits the next one runs its
  * units already. A unit that is alone is a plain transaction.
  */
@@ -11,16 +11,11 @@ import {
   type WorkspaceStore,
   type WriteTransaction,
 } from '../../application/ports/workspace-store.ts';
-import { appendEntries, type Sent } from './append-entries.ts';
+import { appendEntries, COMMIT_CHANNEL, commitNotice, type Sent } from './append-entries.ts';
 import { type ClockAlarm, createClockWatch } from './clock-watch.ts';
-import {
-  asksForRerun,
-  isDatabaseError,
-  type Sql,
-  type TransactionSql,
-  toInfraError,
-} from './connect.ts';
+import { asksForRerun, isDatabaseError, type TransactionSql, toInfraError } from './connect.ts';
 import { readTransaction } from './read-transaction.ts';
+import type { Place, Places } from './tenancy/places.ts';
 import { writeTransaction } from './write-transaction.ts';
 
 const MAX_RUNS = 5;
@@ -63,7 +58,7 @@ interface Batch {
 
 /** @param alarm told when the database's clock was moved */
 export function createWorkspaceStore(
-  sql: Sql,
+  places: Places,
   ids: Ids,
   alarm: (alarm: ClockAlarm) => void = () => undefined,
 ): WorkspaceStore {
@@ -101,8 +96,9 @@ export function createWorkspaceStore(
   ): Promise<void> {
     const batch: Batch = { taken: [], ran: [], over: false };
     try {
-      const { sent } = await sql.begin(async (tx) => {
-        const drafts = await runUnits(tx, workspace, queue, batch);
+      const place = await places.of(workspace);
+      const { sent, drafts } = await place.sql.begin(async (tx) => {
+        const drafts = await runUnits(tx, place, workspace, queue, batch);
         unitsOver();
         // The commit goes behind the statement that appends, without waiting for its answer. Where nothing is
         // appended, the answer to this is waited for: the commit of a transaction that failed says nothing.
@@ -110,9 +106,14 @@ export function createWorkspaceStore(
           drafts.length === 0
             ? { stored: Promise.resolve(await tx.unsafe('SELECT 1')) }
             : await appendEntries(tx, workspace, drafts, parts);
-        return { sent };
+        return { sent, drafts };
       });
       await sent.stored;
+      // Who waits for commits listens at the instance’s database; polling is the net.
+      if (place.instance && drafts.length > 0) {
+        const notice = commitNotice(workspace, drafts);
+        ahead(place.instance`SELECT pg_notify(${COMMIT_CHANNEL}, ${notice})`);
+      }
       for (const { waiting, value } of batch.ran) waiting.resolve(value);
     } catch (error) {
       batch.over = true;
@@ -124,15 +125,22 @@ export function createWorkspaceStore(
 
   return {
     async read(workspace, query) {
-      try {
-        const result = await sql.begin('READ ONLY', async (tx) => {
-          const bound = bind(tx, workspace);
-          const [value] = await Promise.all([query(readTransaction(tx, workspace)), bound]);
-          return { value };
-        });
-        return result.value;
-      } catch (error) {
-        throw toInfraError(error);
+      for (let run = 1; ; run++) {
+        try {
+          const { sql, bind, instance } = await places.of(workspace);
+          const result = await sql.begin('READ ONLY', async (tx) => {
+            const bound = bind(tx);
+            const [value] = await Promise.all([
+              query(readTransaction(tx, workspace, instance)),
+              bound,
+            ]);
+            return { value };
+          });
+          return result.value;
+        } catch (error) {
+          if (run < MAX_RUNS && asksForRerun(error)) continue;
+          throw toInfraError(error);
+        }
       }
     },
 
@@ -155,13 +163,14 @@ export function createWorkspaceStore(
  */
 async function runUnits(
   tx: TransactionSql,
+  { bind, instance }: Place,
   workspace: WorkspaceId,
   queue: Waiting[],
   batch: Batch,
 ): Promise<EntryDraft[]> {
   const { taken, ran } = batch;
   const drafts: EntryDraft[] = [];
-  ahead(bind(tx, workspace));
+  ahead(bind(tx));
   let savepoint = false;
   for (let next = queue[0]; next && mayJoin(next, taken); next = queue[0]) {
     queue.shift();
@@ -173,7 +182,7 @@ async function runUnits(
     const own: EntryDraft[] = [];
     const scope = scopeOf(tx, batch);
     try {
-      const value = await next.unit(writeTransaction(scope.tx, workspace, own));
+      const value = await next.unit(writeTransaction(scope.tx, workspace, own, instance));
       ran.push({ waiting: next, value });
       drafts.push(...own);
     } catch (error) {
@@ -229,9 +238,4 @@ function scopeOf(tx: TransactionSql, batch: Batch): { readonly tx: TransactionSq
       open = false;
     },
   };
-}
-
-/** Binds the transaction, and nothing beyond it, to the workspace; the policies read this setting. */
-async function bind(tx: TransactionSql, workspace: WorkspaceId): Promise<void> {
-  await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
 }

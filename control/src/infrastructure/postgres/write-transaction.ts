@@ -5,7 +5,7 @@ import type { ActionState } from '@portarium/contracts/life-cycle';
 import type { EntryDraft, WriteTransaction } from '../../application/ports/workspace-store.ts';
 import { writeApprovals } from './approval-tables.ts';
 import { writeCandidates } from './candidate-tables.ts';
-import type { TransactionSql } from './connect.ts';
+import type { Sql, TransactionSql } from './connect.ts';
 import { writeCredentials } from './credential-tables.ts';
 import { writeJournal } from './journal-tables.ts';
 import { writeKeep } from './keep-tables.ts';
@@ -28,11 +28,13 @@ export function writeTransaction(
   tx: TransactionSql,
   workspace: WorkspaceId,
   drafts: EntryDraft[],
+  instance?: Sql,
 ): WriteTransaction {
   const json = (value: unknown) => tx.json(value as Json);
   return {
-    ...readTransaction(tx, workspace),
+    ...readTransaction(tx, workspace, instance),
     ...writeInstance(tx),
+    ...(instance ? writeKeysOf(tx, instance) : {}),
     append(entry) {
       drafts.push(entry);
     },
@@ -95,7 +97,7 @@ export function writeTransaction(
 
 /** Rows of the instance that must be there together with their evidence. */
 function writeInstance(
-  tx: TransactionSql,
+  tx: Sql | TransactionSql,
 ): Pick<WriteTransaction, 'insertWorkspace' | 'insertKey' | 'revokeKey'> {
   return {
     async insertWorkspace(workspace) {
@@ -114,6 +116,45 @@ function writeInstance(
         UPDATE api_keys SET revoked_at = ${at}
         WHERE id = ${uuidOf(id)} AND workspace_id IS NOT DISTINCT FROM ${scope} AND revoked_at IS NULL RETURNING id`;
       return rows.length === 1;
+    },
+  };
+}
+
+/** For a secret that is not here: no hash is all zeros. */
+const NO_SECRET = new Uint8Array(32);
+
+/**
+ * Keys of a workspace whose database is not the instance’s (tier C). The key itself is in the instance’s database, by a
+ * statement of its own; what stands here, without its secret, comes and goes with the entries of the transaction. A key
+ * whose transaction is lost is one whose secret nobody was told; one whose revocation is lost is revoked, and told by the
+ * next request to revoke it.
+ */
+function writeKeysOf(
+  tx: TransactionSql,
+  instance: Sql,
+): Pick<WriteTransaction, 'insertKey' | 'revokeKey' | 'isKeyLive'> {
+  const [here, there] = [writeInstance(tx), writeInstance(instance)];
+  return {
+    async insertKey(key, secretHash) {
+      await there.insertKey(key, secretHash);
+      await here.insertKey(key, NO_SECRET);
+    },
+    async revokeKey(scope, id, at) {
+      const known = await there.revokeKey(scope, id, at);
+      return (await here.revokeKey(scope, id, at)) || known;
+    },
+    async isKeyLive(id, at) {
+      const [row] = await instance`
+        SELECT workspace_id, name, owner, created_by, role, created_at, expires_at, revoked_at,
+          revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${at}) AS live
+        FROM api_keys WHERE id = ${uuidOf(id)}`;
+      if (!row) return false;
+      // Holds by person, and what others use, go by the keys that have acted here.
+      await tx`
+        INSERT INTO api_keys (id, workspace_id, name, owner, created_by, role, secret_hash, created_at, expires_at, revoked_at)
+        VALUES (${uuidOf(id)}, ${row.workspace_id}, ${row.name}, ${row.owner}, ${row.created_by}, ${row.role}, ${NO_SECRET}, ${row.created_at}, ${row.expires_at}, ${row.revoked_at})
+        ON CONFLICT (id) DO NOTHING`;
+      return row.live as boolean;
     },
   };
 }
