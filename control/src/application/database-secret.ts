@@ -1,12 +1,12 @@
 /** The address of a workspace’s own database (tier C), login and all: a secret of the vault. */
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
-import type { Context } from './context.ts';
+import type { Ids } from './ports/clock.ts';
 import type { Vault } from './ports/vault.ts';
 import { InfraError } from './ports/workspace-store.ts';
 
 /** @returns the secret’s name, as a UUID */
 export async function keepDatabaseUrl(
-  { vault, ids }: Pick<Context, 'vault' | 'ids'>,
+  { vault, ids }: { readonly vault: Vault; readonly ids: Ids },
   workspace: WorkspaceId,
   url: string,
 ): Promise<string> {

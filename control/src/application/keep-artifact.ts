@@ -1,11 +1,11 @@
 /** Writes what an entry is about to name: durable before it is named, under the class that it is named with. */
 import type { Artifact, RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
-import type { Context } from './context.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 
 /** @throws InfraError when the store does not keep it */
 export async function keepArtifact(
-  { objects }: Pick<Context, 'objects'>,
+  { objects }: { readonly objects: Pick<ObjectStore, 'put'> },
   workspace: WorkspaceId,
   bytes: Uint8Array,
   named: { readonly mediaType: string; readonly retention: RetentionClass },

@@ -5,8 +5,9 @@
 import type { Digest } from '@portarium/contracts/digest';
 import type { Artifact, RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
-import type { Context } from './context.ts';
 import { keepArtifact } from './keep-artifact.ts';
+import type { Clock } from './ports/clock.ts';
+import type { ObjectStore } from './ports/object-store.ts';
 import { InfraError } from './ports/workspace-store.ts';
 
 /** @throws InfraError when the store does not have it, or does not keep it */
@@ -21,7 +22,10 @@ const AGAIN_MS = 6 * 60 * 60 * 1_000;
 /** Modules that are remembered; one that is not is read and kept once more. */
 const MOST = 10_000;
 
-export function createModuleKeeper(context: Pick<Context, 'objects' | 'clock'>): KeepModule {
+export function createModuleKeeper(context: {
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+}): KeepModule {
   const kept = new Map<string, { readonly untilMs: number; readonly module: Promise<Artifact> }>();
 
   async function keep(workspace: WorkspaceId, digest: Digest, retention: RetentionClass) {
