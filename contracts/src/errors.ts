@@ -121,8 +121,8 @@ export const API_ERRORS = {
   ],
   'tenancy.unavailable': [
     422,
-    'That tenancy tier is not available on this instance',
-    'Use tenancyTier A.',
+    'That workspace has no schema or database yet',
+    'Make it first, where the owner of the database logs in: portarium workspace create ID --tier B|C does both.',
   ],
   'rate.limited': [429, 'Too many requests', 'Wait for Retry-After seconds.'],
   internal: [500, 'A defect on our side', 'Report the trace id; sending it again may help.'],

@@ -40,3 +40,5 @@ GRANT SELECT, INSERT ON outbox TO portarium_tenants;
 GRANT SELECT, INSERT, UPDATE ON dispatch_queue TO portarium_tenants;
 GRANT SELECT ON workspaces TO portarium_tenants;
 GRANT SELECT, UPDATE (told) ON migration_journal TO portarium_tenants;
+-- In a database of its own the runtime role is another than where the journal was made.
+GRANT SELECT, UPDATE (told) ON migration_journal TO portarium_runtime;

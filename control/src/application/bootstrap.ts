@@ -20,7 +20,7 @@ export const LOCAL_WORKSPACE = 'local' as WorkspaceId;
  * Creates what is missing and new keys for all roles.
  */
 export async function bootstrap(
-  context: Pick<Context, 'clock' | 'ids' | 'directory' | 'store' | 'secrets'>,
+  context: Pick<Context, 'clock' | 'ids' | 'directory' | 'store' | 'secrets' | 'vault'>,
 ): Promise<Bootstrap> {
   if ((await context.directory.findWorkspace(LOCAL_WORKSPACE)) === undefined) {
     await createWorkspace(context, undefined, {

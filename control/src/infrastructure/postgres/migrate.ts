@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type Sql } from './connect.ts';
+import { type MigrationTarget, sqlFor } from './tenancy/migration-target.ts';
 
 export interface Migration {
   /** `global` or `tenant`. */
@@ -95,6 +96,39 @@ export async function migrate(options: MigrateOptions): Promise<readonly Migrati
     await sql.end({ timeout: 5 });
   }
 }
+
+/** Applies what the journal of the target lacks; its schema is there. */
+export async function migrateTarget(
+  target: MigrationTarget,
+  options: Pick<MigrateOptions, 'folder' | 'toolVersion'>,
+): Promise<void> {
+  const sql = connect(target.ownerUrl, { max: 1, name: 'portarium-migrate' });
+  try {
+    await sql`SELECT pg_advisory_lock(hashtextextended(${`portarium/migrate/${target.name}`}, 0))`;
+    await sql.unsafe(`SET ROLE portarium_schema; SET search_path = portarium; ${JOURNAL}`);
+    await sql.unsafe(`SET search_path = ${target.schema}, portarium`);
+    for (const { files, journal } of target.sets) {
+      const all = await readMigrations(options.folder, files);
+      const done = await checkJournal(sql, journal, all);
+      for (const migration of all.slice(done)) {
+        if (migration.phase !== 'expand') break;
+        const own = { ...migration, target: journal, sql: sqlFor(target, migration.sql) };
+        await applyOne(sql, own, options.toolVersion);
+      }
+    }
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+const JOURNAL = `
+    CREATE TABLE IF NOT EXISTS portarium.migration_journal (
+      target text NOT NULL, version integer NOT NULL, name text NOT NULL, phase text NOT NULL,
+      checksum text NOT NULL, started_at timestamptz NOT NULL, finished_at timestamptz,
+      duration_ms double precision, success boolean NOT NULL, tool_version text NOT NULL,
+      told boolean NOT NULL DEFAULT false,
+      PRIMARY KEY (target, version)
+    );`;
 
 async function prepare(sql: Sql, runtimeUrl: string): Promise<void> {
   const runtime = new URL(runtimeUrl);
