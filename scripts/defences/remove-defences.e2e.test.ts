@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lendServices } from '@portarium/local/testing/shared-services';
 import { DEFENCES } from './defences.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,6 +18,8 @@ const TESTABLE = DEFENCES.filter(({ name, needs }) => {
 
 /** A copy of the sources, in which a defence can be taken out without anybody noticing here. */
 let copy = '';
+/** One set of servers for all runs: a run starts none of its own. */
+let lent: Readonly<Record<string, string>> = {};
 beforeAll(async () => {
   copy = await mkdtemp(join(tmpdir(), 'portarium-defences-'));
   for (const name of await readdir(ROOT)) {
@@ -27,6 +30,7 @@ beforeAll(async () => {
     });
   }
   await linkModules();
+  lent = await lendServices();
 }, TIMEOUT_MS);
 afterAll(async () => {
   if (copy !== '') await rm(copy, { recursive: true, force: true });
@@ -53,7 +57,7 @@ async function runTests(
   const pattern = watching.map(escaped).join('|');
   const child = Bun.spawn([process.execPath, 'test', tests, '--test-name-pattern', pattern], {
     cwd: copy,
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...lent, ...environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

@@ -4,7 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { type RunningServices, startServices } from '../start-services.ts';
+import {
+  type RunningServices,
+  type ServiceAddresses,
+  type ServiceName,
+  startServices,
+} from '../start-services.ts';
 import { type RunningStack, startStack } from '../start-stack.ts';
 import { replayStack } from './replay-stack.ts';
 
@@ -18,8 +23,31 @@ async function folder(): Promise<string> {
   return path;
 }
 
+/** Services of another process that this one is to use: what {@link lendServices} gives. */
+const LENT = 'PORTARIUM_TEST_SERVICES';
+type Lent = ServiceAddresses & { readonly pids: Partial<Record<ServiceName, number>> };
+
+/** Variables with which test runs that are children of this process use its services, and start none. */
+export async function lendServices(): Promise<Readonly<Record<string, string>>> {
+  const { postgres: addresses, temporal, nats, pidOf } = await sharedServices();
+  const pids = { postgres: pidOf('postgres'), temporal: pidOf('temporal'), nats: pidOf('nats') };
+  return { [LENT]: JSON.stringify({ postgres: addresses, temporal, nats, pids }) };
+}
+
+function borrowed(text: string): RunningServices {
+  const { pids, ...addresses } = JSON.parse(text) as Lent;
+  return {
+    ...addresses,
+    status: () => [],
+    pidOf: (part) => pids[part],
+    stop: async () => undefined,
+  };
+}
+
 /** PostgreSQL, Temporal and NATS. */
 export function sharedServices(): Promise<RunningServices> {
+  const lent = process.env[LENT];
+  if (lent !== undefined) services ??= Promise.resolve(borrowed(lent));
   services ??= folder().then((dataDir) => startServices({ dataDir }));
   return services;
 }
