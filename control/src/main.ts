@@ -19,7 +19,7 @@ import {
   readVaultConfiguration,
 } from './configuration.ts';
 import { openStoreProbe } from './infrastructure/objects/open-store.ts';
-import { migrate } from './infrastructure/postgres/migrate.ts';
+import { migrate } from './infrastructure/postgres/migrations/migrate.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
 import { ROLES, type Role, serve } from './serve.ts';
@@ -59,11 +59,17 @@ async function runMigrations(configuration: Configuration): Promise<void> {
     runtimeUrl: configuration.PORTARIUM_DATABASE_URL,
     folder: MIGRATIONS,
     toolVersion: VERSION,
-    onApplied: ({ target, name }, ms) =>
-      console.error(`applied ${target}/${name} in ${ms.toFixed(0)} ms`),
+    onProgress: ({ target, applied: own }) => {
+      for (const { migration, ms } of own) {
+        console.error(`applied ${target}/${migration.name} in ${ms.toFixed(0)} ms`);
+      }
+    },
   });
   console.log(
-    JSON.stringify({ ok: true, applied: applied.map(({ target, name }) => `${target}/${name}`) }),
+    JSON.stringify({
+      ok: true,
+      applied: applied.map(({ target, migration }) => `${target}/${migration.name}`),
+    }),
   );
 }
 

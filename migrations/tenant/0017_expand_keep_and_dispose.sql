@@ -89,7 +89,7 @@ CREATE VIEW artifacts_on_hold WITH (security_invoker = true) AS
     WHEN 'person' THEN EXISTS (
       SELECT FROM (
         SELECT h.value AS id
-        UNION ALL SELECT 'key_' || replace(k.id::text, '-', '') FROM api_keys k WHERE k.owner = h.value
+        UNION ALL SELECT 'key_' || replace(k.id::text, '-', '') FROM portarium.api_keys k WHERE k.owner = h.value
       ) p
       WHERE p.id = n.actor OR EXISTS (
         SELECT FROM action_marks m
@@ -111,8 +111,8 @@ GRANT INSERT, UPDATE, DELETE ON held_artifacts TO portarium_destroy;
 GRANT SELECT, INSERT ON log_entries TO portarium_destroy;
 GRANT SELECT, INSERT, UPDATE ON log_heads TO portarium_destroy;
 GRANT SELECT ON log_freezes, actions, plugins TO portarium_destroy;
-GRANT SELECT (id, workspace_id, owner, expires_at, revoked_at) ON api_keys TO portarium_destroy;
-GRANT INSERT ON outbox TO portarium_destroy;
+GRANT SELECT (id, workspace_id, owner, expires_at, revoked_at) ON portarium.api_keys TO portarium_destroy;
+GRANT INSERT ON portarium.outbox TO portarium_destroy;
 
 -- An order is what excuses a missing artifact: nobody else gives one. Recovery puts entries back as they were.
 CREATE FUNCTION refuse_disposal() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -12,7 +12,7 @@ import type { WorkspaceStore } from '../application/ports/workspace-store.ts';
 import { MIGRATIONS } from '../compose.ts';
 import { systemClock, systemIds } from '../infrastructure/identity/system.ts';
 import { connect, type Sql, type TransactionSql } from '../infrastructure/postgres/connect.ts';
-import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { migrate } from '../infrastructure/postgres/migrations/migrate.ts';
 import { sharedPlaces } from '../infrastructure/postgres/tenancy/places.ts';
 import { createWorkspaceStore } from '../infrastructure/postgres/workspace-store.ts';
 

@@ -1,7 +1,7 @@
 /** Makes workspaces of tiers B and C in a test instance, as `portarium workspace create` does. */
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import { MIGRATIONS } from '../compose.ts';
-import { migrateTarget } from '../infrastructure/postgres/migrate.ts';
+import { migrateTarget } from '../infrastructure/postgres/migrations/migrate-targets.ts';
 import { provisionWorkspace } from '../infrastructure/postgres/tenancy/provision.ts';
 import type { TestInstance } from './test-instance.ts';
 

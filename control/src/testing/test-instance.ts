@@ -13,7 +13,7 @@ import { type Composed, compose, MIGRATIONS } from '../compose.ts';
 import { type Configuration, ratesOf, readConfiguration } from '../configuration.ts';
 import type { Api } from '../http/api.ts';
 import { createApp } from '../http/app.ts';
-import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { migrate } from '../infrastructure/postgres/migrations/migrate.ts';
 import { ModuleHost } from './module-host.ts';
 
 export interface TestInstance extends AsyncDisposable {

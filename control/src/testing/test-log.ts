@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startServices } from '@portarium/local/start-services';
 import postgres from 'postgres';
 import { MIGRATIONS } from '../compose.ts';
-import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { migrate } from '../infrastructure/postgres/migrations/migrate.ts';
 
 export interface TestLog extends AsyncDisposable {
   readonly ownerUrl: string;

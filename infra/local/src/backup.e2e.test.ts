@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { verifyBundle } from '@portarium/contracts/verify-bundle';
-import { migrate } from '@portarium/control/infrastructure/postgres/migrate';
+import { migrate } from '@portarium/control/infrastructure/postgres/migrations/migrate';
 import postgres from 'postgres';
 import { backupStack } from './backup-stack.ts';
 import { dataFolderAt } from './data-folder.ts';

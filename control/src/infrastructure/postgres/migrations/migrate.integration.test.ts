@@ -5,13 +5,17 @@ import { join } from 'node:path';
 import { entryDataProblem } from '@portarium/contracts/entry-data';
 import type { Entry } from '@portarium/contracts/evidence-entry';
 import { freshDatabase } from '@portarium/local/testing/shared-services';
-import { tellMigrations } from '../../application/tell-migrations.ts';
-import { MIGRATIONS } from '../../compose.ts';
-import { systemClock, systemIds } from '../identity/system.ts';
-import { connect } from './connect.ts';
+import { tellMigrations } from '../../../application/tell-migrations.ts';
+import { MIGRATIONS } from '../../../compose.ts';
+import { systemClock, systemIds } from '../../identity/system.ts';
+import { connect } from '../connect.ts';
+import { sharedPlaces } from '../tenancy/places.ts';
+import { createWorkspaceStore } from '../workspace-store.ts';
 import { migrate } from './migrate.ts';
-import { sharedPlaces } from './tenancy/places.ts';
-import { createWorkspaceStore } from './workspace-store.ts';
+
+/** A file with the header that every Expand has. */
+const expand = (sql: string) =>
+  `-- phase: expand\n-- description: a test\n-- reversible: yes\n-- lock-budget-ms: 500\n\n${sql}\n`;
 
 async function scratch(): Promise<
   {
@@ -35,7 +39,7 @@ async function scratch(): Promise<
         folder,
         toolVersion: 'test',
       });
-      return applied.map((migration) => migration.name);
+      return applied.map(({ migration }) => migration.name);
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   };
@@ -54,7 +58,7 @@ test('migrations are applied once, also by two that start together, and the jour
 test('a file that changed after it was applied stops with its name', async () => {
   await using target = await scratch();
   await target.run();
-  await writeFile(join(target.folder, 'global/0001_expand_foundation.sql'), 'SELECT 1;');
+  await writeFile(join(target.folder, 'global/0001_expand_foundation.sql'), expand('SELECT 1;'));
   await expect(target.run()).rejects.toThrow(
     'global/0001_expand_foundation.sql changed after it was applied',
   );
@@ -62,7 +66,7 @@ test('a file that changed after it was applied stops with its name', async () =>
 
 test('a gap in the versions stops with the file that follows it', async () => {
   await using target = await scratch();
-  await writeFile(join(target.folder, 'tenant/0099_expand_late.sql'), 'SELECT 1;');
+  await writeFile(join(target.folder, 'tenant/0099_expand_late.sql'), expand('SELECT 1;'));
   await expect(target.run()).rejects.toThrow('tenant/0099_expand_late.sql');
 });
 
@@ -79,10 +83,10 @@ test('a migration that fails leaves nothing of itself behind', async () => {
   const next = (await readdir(join(target.folder, 'tenant'))).length + 1;
   const name = `${String(next).padStart(4, '0')}_expand_broken.sql`;
   const file = join(target.folder, 'tenant', name);
-  await writeFile(file, 'CREATE TABLE half (id int); SELECT nothing_like_this();');
+  await writeFile(file, expand('CREATE TABLE half (id int); SELECT nothing_like_this();'));
   await expect(target.run()).rejects.toThrow(`tenant/${name}`);
   await Bun.sleep(50);
-  await writeFile(file, 'CREATE TABLE half (id int);');
+  await writeFile(file, expand('CREATE TABLE half (id int);'));
   expect(await target.run()).toContain(name);
 });
 
