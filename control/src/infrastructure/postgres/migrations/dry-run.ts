@@ -1,0 +1,69 @@
+/**
+ * Runs what is pending for real and takes it back: one transaction for each target, which ends with its rollback. Says
+ * which locks each file took and for how long; they are real, and hold others up for as long.
+ */
+import { sqlFor } from '../tenancy/migration-target.ts';
+import { type EachOptions, eachTarget } from './each-target.ts';
+import { pendingOf } from './journal.ts';
+import { MigrationError } from './migration-files.ts';
+import { preamble } from './run-migration.ts';
+
+export interface Lock {
+  readonly relation: string;
+  readonly mode: string;
+}
+
+export interface DryRun {
+  readonly target: string;
+  readonly name: string;
+  /** Of the file’s own statements. */
+  readonly ms: number;
+  /** On tables and indexes that were there before; held until the end of the transaction. */
+  readonly locks: readonly Lock[];
+  /** Left out: what runs without a transaction can not be taken back. */
+  readonly skipped?: true;
+}
+
+/** @throws MigrationError with the file that would fail */
+export async function dryRunMigrations(options: EachOptions): Promise<readonly DryRun[]> {
+  const runs: DryRun[] = [];
+  await eachTarget(options, async ({ sql, target, files, journal }) => {
+    const { expand } = pendingOf(target.name, files, journal);
+    if (expand.length === 0) return;
+    const known = new Set<string>();
+    await sql.unsafe('BEGIN');
+    try {
+      for (const migration of expand) {
+        const about = { target: target.name, name: migration.name };
+        if (!migration.transaction) {
+          runs.push({ ...about, ms: 0, locks: [], skipped: true });
+          continue;
+        }
+        await sql.unsafe(preamble({ target, migration }));
+        const started = performance.now();
+        await sql.unsafe(sqlFor(target, migration.sql)).catch((error) => {
+          const { message } = error as Error;
+          throw new MigrationError(
+            `${target.name}: ${migration.folder}/${migration.name} would fail: ${message}`,
+            { cause: error },
+          );
+        });
+        const ms = performance.now() - started;
+        const held = await sql`
+          SELECT DISTINCT l.relation::regclass::text AS relation, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+          WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace
+            AND l.mode NOT IN ('AccessShareLock') AND NOT EXISTS (
+              SELECT FROM pg_class n WHERE n.oid = c.oid AND n.xmin = pg_current_xact_id()::xid AND n.relfilenode <> 0 AND n.reltuples = -1)
+          ORDER BY 1, 2`;
+        const locks = held
+          .map(({ relation, mode }) => ({ relation: relation as string, mode: mode as string }))
+          .filter(({ relation, mode }) => !known.has(`${relation} ${mode}`));
+        for (const { relation, mode } of locks) known.add(`${relation} ${mode}`);
+        runs.push({ ...about, ms, locks });
+      }
+    } finally {
+      await sql.unsafe('ROLLBACK');
+    }
+  });
+  return runs;
+}
