@@ -40,6 +40,7 @@ export async function dryRunMigrations(options: EachOptions): Promise<readonly D
           continue;
         }
         await sql.unsafe(preamble({ target, migration }));
+        const before = await sql`SELECT oid FROM pg_class`;
         const started = performance.now();
         await sql.unsafe(sqlFor(target, migration.sql)).catch((error) => {
           const { message } = error as Error;
@@ -50,10 +51,10 @@ export async function dryRunMigrations(options: EachOptions): Promise<readonly D
         });
         const ms = performance.now() - started;
         const held = await sql`
-          SELECT DISTINCT l.relation::regclass::text AS relation, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-          WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace
-            AND l.mode NOT IN ('AccessShareLock') AND NOT EXISTS (
-              SELECT FROM pg_class n WHERE n.oid = c.oid AND n.xmin = pg_current_xact_id()::xid AND n.relfilenode <> 0 AND n.reltuples = -1)
+          SELECT DISTINCT relation::regclass::text AS relation, mode FROM pg_locks
+          WHERE pid = pg_backend_pid() AND granted AND mode <> 'AccessShareLock'
+            AND relation = ANY(${before.map(({ oid }) => oid as number)}::oid[])
+            AND relation NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace)
           ORDER BY 1, 2`;
         const locks = held
           .map(({ relation, mode }) => ({ relation: relation as string, mode: mode as string }))
