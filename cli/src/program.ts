@@ -15,6 +15,7 @@ import { registerEvidence } from './commands/evidence.ts';
 import { registerHold } from './commands/hold.ts';
 import { registerKey } from './commands/key.ts';
 import { registerLimits } from './commands/limits.ts';
+import { registerMigrate } from './commands/migrate.ts';
 import { registerPlugin } from './commands/plugin.ts';
 import { registerPluginRules } from './commands/plugin-rules.ts';
 import { registerPublisher } from './commands/publisher.ts';
@@ -27,6 +28,7 @@ import { registerTest } from './commands/test.ts';
 import { registerUp } from './commands/up.ts';
 import { registerUsage } from './commands/usage.ts';
 import { registerVault } from './commands/vault.ts';
+import { registerWorkspace } from './commands/workspace.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 
 const REGISTRATIONS: readonly ((program: Command) => void)[] = [
@@ -52,7 +54,9 @@ const REGISTRATIONS: readonly ((program: Command) => void)[] = [
   registerHold,
   registerDispose,
   registerReplay,
+  registerWorkspace,
   registerKey,
+  registerMigrate,
   registerVault,
   registerBackup,
   registerTest,

@@ -24,6 +24,8 @@ export class Workspaces {
     readonly id: string;
     readonly name: string;
     readonly tenancyTier: 'A' | 'B' | 'C';
+    /** Tier C: the login to its database. */
+    readonly databaseUrl?: string;
   }): Promise<Workspace> {
     const call = { method: 'POST', path: '/v1/workspaces', json: workspace } as const;
     return this.#transport.json(call, WorkspaceSchema);

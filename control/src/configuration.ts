@@ -36,7 +36,7 @@ export const ConfigurationSchema = v.object({
   ),
   PORTARIUM_DATABASE_OWNER_URL: v.pipe(
     v.optional(v.string()),
-    v.description('Connection of the owner; only `migrate` reads it.'),
+    v.description('Connection of the owner; only `migrate` and `provision` read it.'),
     v.metadata({ type: 'address' }),
   ),
   PORTARIUM_HTTP_HOST: v.pipe(
@@ -353,7 +353,7 @@ export function ratesOf(configuration: Configuration) {
   };
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws Error that names each variable that is missing or wrong */
 export function readConfiguration(environment: Environment): Configuration {
@@ -365,6 +365,18 @@ export function readVaultConfiguration(
   environment: Environment,
 ): v.InferOutput<typeof VaultConfigurationSchema> {
   return read(VaultConfigurationSchema, environment);
+}
+
+const DatabaseConfigurationSchema = v.object({
+  PORTARIUM_DATABASE_URL: ConfigurationSchema.entries.PORTARIUM_DATABASE_URL,
+  PORTARIUM_DATABASE_OWNER_URL: v.string('is missing; this step needs the owner of the database'),
+});
+
+/** What steps read that need the owner. @throws Error that names each variable that is missing or wrong */
+export function readDatabaseConfiguration(
+  environment: Environment,
+): v.InferOutput<typeof DatabaseConfigurationSchema> {
+  return read(DatabaseConfigurationSchema, environment);
 }
 
 /** @throws Error that names each variable that is missing or wrong */

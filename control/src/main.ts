@@ -10,7 +10,7 @@ import {
 import * as v from 'valibot';
 import { bootstrap } from './application/bootstrap.ts';
 import { batteryOf, withMeaning } from './application/probe-store.ts';
-import { compose, MIGRATIONS, VERSION } from './compose.ts';
+import { compose } from './compose.ts';
 import {
   type Configuration,
   evidenceStoreOf,
@@ -19,12 +19,14 @@ import {
   readVaultConfiguration,
 } from './configuration.ts';
 import { openStoreProbe } from './infrastructure/objects/open-store.ts';
-import { migrate } from './infrastructure/postgres/migrations/migrate.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
+import { runMigrateStep } from './migrate-step.ts';
+import { runProvisionStep } from './provision-step.ts';
 import { ROLES, type Role, serve } from './serve.ts';
 
-const USAGE = 'usage: main.ts all | api | worker | relay | migrate | bootstrap | rewrap | probe';
+const USAGE =
+  'usage: main.ts all | api | worker | relay | migrate | provision | bootstrap | rewrap | probe';
 
 async function main(role: string | undefined): Promise<void> {
   await configure({
@@ -40,37 +42,13 @@ async function main(role: string | undefined): Promise<void> {
   });
   if (role === 'rewrap') return runRewrap();
   if (role === 'probe') return runProbe();
+  if (role === 'migrate') return runMigrateStep(process.argv.slice(3), process.env);
+  if (role === 'provision') return runProvisionStep(process.argv.slice(3), process.env);
   const configuration = readConfiguration(process.env);
-  if (role === 'migrate') await runMigrations(configuration);
-  else if (role === 'bootstrap') await runBootstrap(configuration);
+  if (role === 'bootstrap') await runBootstrap(configuration);
   else if (role === 'all') await runRoles(configuration, ROLES);
   else if (v.is(v.picklist(ROLES), role)) await runRoles(configuration, [role]);
   else throw new Error(USAGE);
-}
-
-async function runMigrations(configuration: Configuration): Promise<void> {
-  const ownerUrl = configuration.PORTARIUM_DATABASE_OWNER_URL;
-  if (ownerUrl === undefined)
-    throw new Error(
-      'PORTARIUM_DATABASE_OWNER_URL is missing; migrations need the owner of the schema',
-    );
-  const applied = await migrate({
-    ownerUrl,
-    runtimeUrl: configuration.PORTARIUM_DATABASE_URL,
-    folder: MIGRATIONS,
-    toolVersion: VERSION,
-    onProgress: ({ target, applied: own }) => {
-      for (const { migration, ms } of own) {
-        console.error(`applied ${target}/${migration.name} in ${ms.toFixed(0)} ms`);
-      }
-    },
-  });
-  console.log(
-    JSON.stringify({
-      ok: true,
-      applied: applied.map(({ target, migration }) => `${target}/${migration.name}`),
-    }),
-  );
 }
 
 /** Writes the first keys, unless the file is there already: then the instance has been bootstrapped. */
@@ -120,7 +98,8 @@ async function runRoles(configuration: Configuration, roles: readonly Role[]): P
 }
 
 main(process.argv[2]).then(
-  () => process.exit(0),
+  // What a step set as its exit code.
+  () => process.exit(),
   (error) => {
     console.error(error instanceof Error ? error.message : String(error));
     process.exit(1);

@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { getLogger } from '@logtape/logtape';
 import { keepProbed } from './application/keep-probed.ts';
 import { lookAtAction } from './application/look-action.ts';
-import { type Composed, cacheFolder, compose } from './compose.ts';
+import { type Composed, cacheFolder, compose, MIGRATIONS, VERSION } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
 import { assertNoneFrozen, assertVerified } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
+import { keepLease } from './infrastructure/postgres/migrations/leases.ts';
+import { readAllMigrations } from './infrastructure/postgres/migrations/migrate-targets.ts';
 import { startMetrics } from './infrastructure/telemetry/metrics.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';
@@ -32,6 +34,11 @@ export async function serve(
   const endpoint = configuration.OTEL_EXPORTER_OTLP_ENDPOINT;
   const telemetry = endpoint === undefined ? undefined : startMetrics(endpoint);
   const composed = await compose(configuration);
+  const lease = await keepLease(composed.sql, {
+    role: [...roles].join('+'),
+    version: VERSION,
+    files: await readAllMigrations(MIGRATIONS),
+  });
   let stopping = false;
   const isStopping = () => stopping;
   const worker = roles.has('worker') ? keepWorker(configuration, composed, isStopping) : undefined;
@@ -44,6 +51,7 @@ export async function serve(
       composed.stopWaiting();
       await server?.stop();
       await Promise.all([worker?.stop(), relay?.stop()]);
+      await lease.stop();
       await composed.close();
       await telemetry?.close();
     },

@@ -47,7 +47,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 
 /** Connection URL; both passwords are hexadecimal, so nothing needs escaping. */
 export function postgresUrl(
-  ports: Ports,
+  ports: Pick<Ports, 'postgres'>,
   user: string,
   password: string,
   database: string,

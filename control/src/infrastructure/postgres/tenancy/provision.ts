@@ -61,9 +61,12 @@ async function reserve(owner: Sql, workspace: WorkspaceId, tier: 'B' | 'C'): Pro
       `there was a workspace ${workspace}, whose log goes by that name for good; choose another id`,
     );
   }
+  // What it has is in use: another password would take it away from whoever uses it.
+  if (row?.state === 'active')
+    throw new ProvisionError(`there is a workspace ${workspace} already`);
   if (row?.tenancy_tier !== tier) {
     throw new ProvisionError(
-      `there is a workspace ${workspace} of tier ${row?.tenancy_tier}; choose another id`,
+      `${workspace} was begun in tier ${row?.tenancy_tier}; end that, or choose another id`,
     );
   }
 }
