@@ -22,11 +22,11 @@ import { openStoreProbe } from './infrastructure/objects/open-store.ts';
 import { readMasterKeys } from './infrastructure/vault/master-keys.ts';
 import { openSealedVault } from './infrastructure/vault/sealed-vault.ts';
 import { runMigrateStep } from './migrate-step.ts';
-import { runProvisionStep } from './provision-step.ts';
 import { ROLES, type Role, serve } from './serve.ts';
+import { runWorkspaceStep, WORKSPACE_STEPS } from './workspace-steps.ts';
 
 const USAGE =
-  'usage: main.ts all | api | worker | relay | migrate | provision | bootstrap | rewrap | probe';
+  'usage: main.ts all | api | worker | relay | migrate | provision | workspace-backup | workspace-restore | bootstrap | rewrap | probe';
 
 async function main(role: string | undefined): Promise<void> {
   await configure({
@@ -43,7 +43,8 @@ async function main(role: string | undefined): Promise<void> {
   if (role === 'rewrap') return runRewrap();
   if (role === 'probe') return runProbe();
   if (role === 'migrate') return runMigrateStep(process.argv.slice(3), process.env);
-  if (role === 'provision') return runProvisionStep(process.argv.slice(3), process.env);
+  const step = WORKSPACE_STEPS[role ?? ''];
+  if (step) return runWorkspaceStep(step, process.argv.slice(3), process.env);
   const configuration = readConfiguration(process.env);
   if (role === 'bootstrap') await runBootstrap(configuration);
   else if (role === 'all') await runRoles(configuration, ROLES);

@@ -1,5 +1,7 @@
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REPOSITORY_ROOT } from '@portarium/local/repository';
 import type { RunningStack } from '@portarium/local/start-stack';
@@ -41,6 +43,33 @@ for (const tier of ['B', 'C'] as const) {
     expect(listed.items).toMatchObject([{ state: 'succeeded', operation: 'summarise' }]);
   });
 }
+
+test('a workspace is backed up, the backup is tried, and put in the place of what is there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'portarium-workspace-'));
+  try {
+    const file = join(folder, 'crew-b.backup');
+    const made = await cli('workspace', 'backup', 'crew-b', file);
+    expect([made.code, made.out]).toEqual([0, expect.stringContaining('crew-b is in')]);
+    const tried = await cli('workspace', 'restore', file, '--drill');
+    expect([tried.code, tried.out]).toEqual([0, expect.stringMatching(/entries verifies/)]);
+    const refused = await cli('workspace', 'restore', file);
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('say --replace')]);
+    const both = await cli('workspace', 'restore', file, '--drill', '--replace');
+    expect(both.code).toBe(2);
+    const put = await cli('workspace', 'restore', file, '--replace');
+    expect([put.code, put.err, put.out]).toEqual([
+      0,
+      expect.any(String),
+      expect.stringContaining('entries verifies'),
+    ]);
+    const listed = await json('action', 'list', '--workspace', 'crew-b');
+    expect(listed.items).toHaveLength(1);
+    const none = await cli('workspace', 'backup', 'nobody', join(folder, 'none'));
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining('no workspace nobody')]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 test('workspaces are listed with their tiers, and bad input is refused before anything is made', async () => {
   const { items } = await json('workspace', 'list');

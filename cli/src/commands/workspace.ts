@@ -3,12 +3,14 @@
  * the rest is the Control Plane's.
  */
 
+import { resolve } from 'node:path';
 import { WorkspaceIdSchema } from '@portarium/contracts/ids';
 import { runOwnerStep } from '@portarium/local/owner-step';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
-import { dataDirOf, usableEnvironment } from '../data-option.ts';
+import { type DataOption, dataDirOf, dataOption, usableEnvironment } from '../data-option.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
 import { print, printJson, table, tell } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -18,7 +20,9 @@ interface CreateOptions extends ConnectionOptions {
 }
 
 export function registerWorkspace(program: Command): void {
-  const workspace = program.command('workspace').description('make and list workspaces');
+  const workspace = program
+    .command('workspace')
+    .description('make, list, back up and restore workspaces');
   connectionOptions(
     workspace
       .command('create <id>')
@@ -32,6 +36,24 @@ export function registerWorkspace(program: Command): void {
           .default('A'),
       ),
   ).action(create);
+  workspace
+    .command('backup <id> <file>')
+    .description(
+      'write everything of a workspace that is in PostgreSQL into one file, as its owner; artifacts stay in the evidence store',
+    )
+    .addOption(dataOption())
+    .option('--json', 'print one line of JSON')
+    .action(backUp);
+  workspace
+    .command('restore <file>')
+    .description(
+      'put a backup back, complete or not at all; its log is held against the evidence store before its next entry',
+    )
+    .option('--replace', 'in the place of what is there now (tiers B and C)')
+    .option('--drill', 'into a database made for it, verify its log there, and leave nothing')
+    .addOption(dataOption())
+    .option('--json', 'print one line of JSON')
+    .action(restore);
   connectionOptions(workspace.command('list').description('list the workspaces')).action(list);
 }
 
@@ -60,6 +82,62 @@ async function create(id: string, options: CreateOptions): Promise<void> {
     print(
       `${created.id} is there, in tier ${created.tenancyTier}. Make its keys: portarium key create --workspace ${id}`,
     );
+}
+
+interface StepOptions extends DataOption {
+  readonly json?: true;
+}
+
+const step = (args: readonly string[], options: StepOptions) =>
+  runOwnerStep(args, {
+    ...{ dataDir: dataDirOf(options), environment: usableEnvironment(), onLine: tell },
+  });
+
+async function backUp(id: string, file: string, options: StepOptions): Promise<void> {
+  const path = resolve(file);
+  const made = await step(['workspace-backup', id, path], options);
+  if (options.json) return printJson(made);
+  const tables = made.tables as readonly { readonly rows: number }[];
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  print(
+    `${id} is in ${path}: ${rows} rows of ${tables.length} tables. Try it: portarium workspace restore ${file} --drill`,
+  );
+}
+
+interface Restored {
+  readonly ok: boolean;
+  readonly backup: { readonly workspace: string; readonly takenAt: string };
+  readonly entries: number;
+  readonly root: string;
+  readonly checkpoint?: { readonly size: number };
+  readonly problems: readonly string[];
+}
+
+async function restore(
+  file: string,
+  options: StepOptions & { readonly replace?: true; readonly drill?: true },
+): Promise<void> {
+  if (options.replace && options.drill) {
+    throw new UsageError('A drill replaces nothing: say --drill or --replace, not both.');
+  }
+  const flags = [...(options.replace ? ['--replace'] : []), ...(options.drill ? ['--drill'] : [])];
+  const done = await step(['workspace-restore', resolve(file), ...flags], options);
+  const { ok, backup, entries, root, checkpoint, problems } = done as unknown as Restored;
+  if (!ok) process.exitCode = EXIT_CODES.failed;
+  if (options.json) return printJson(done);
+  const agreed = checkpoint
+    ? `, its checkpoint of ${checkpoint.size} agrees`
+    : ', no checkpoint yet';
+  print(
+    ok
+      ? `${backup.workspace} as of ${backup.takenAt}: the log of ${entries} entries verifies${agreed}; root ${root}`
+      : `The log does not verify:\n${problems.join('\n')}`,
+  );
+  if (ok && !options.drill) {
+    print(
+      'If the evidence store knows more than this, nothing is written until: portarium evidence recover',
+    );
+  }
 }
 
 async function list(options: ConnectionOptions): Promise<void> {

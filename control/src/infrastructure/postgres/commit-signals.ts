@@ -11,7 +11,7 @@ export interface CommitSignals extends ActionSignals {
   stop(): Promise<void>;
 }
 
-/** @param onConnected called whenever it listens on a new connection */
+/** @param onConnected called whenever it listens on a new connection, or a workspace was restored */
 export async function listenForCommits(
   sql: Sql,
   onConnected: () => void = () => {},
@@ -23,7 +23,12 @@ export async function listenForCommits(
   const subscription = await sql.listen(
     COMMIT_CHANNEL,
     (payload) => {
-      const { w, a } = JSON.parse(payload) as { w: WorkspaceId; a: (ActionId | PluginId)[] };
+      const { w, a, restored } = JSON.parse(payload) as {
+        w: WorkspaceId;
+        a: (ActionId | PluginId)[];
+        restored?: true;
+      };
+      if (restored) onConnected();
       for (const listener of listeners) listener(w);
       for (const id of a) {
         for (const wake of waiting.get(`${w}/${id}`) ?? []) wake();
