@@ -19,6 +19,7 @@ import { installBubblewrap } from './tools/install-bubblewrap.ts';
 import { installChromium } from './tools/install-chromium.ts';
 import { installRustTarget } from './tools/install-rust-target.ts';
 import { installSchemathesis } from './tools/install-schemathesis.ts';
+import { installSquawk } from './tools/install-squawk.ts';
 
 const CHECKS = ['format', 'lint', 'types', 'boundaries', 'references'] as const;
 
@@ -72,6 +73,7 @@ async function installServers(): Promise<void> {
   await resolveServerBinary(VAULT_SERVER, { onProgress: progressLines() });
   await resolveServerBinary(MINIO_SERVER, { onProgress: progressLines() });
   installSchemathesis();
+  installSquawk();
   installBubblewrap();
   installChromium();
   installRustTarget();

@@ -244,7 +244,8 @@ const quarantined = v.variant('cause', [
 const publisher = { publisher: PublisherNameSchema, fingerprint: DigestSchema, by: text };
 
 const migration = v.looseObject({
-  target: v.picklist(['global', 'tenant']),
+  /** The last is a schema of its own, in the log of its workspace. */
+  target: v.pipe(v.string(), v.regex(/^(global|tenant|workspace\/[a-z][a-z0-9-]{1,38})$/)),
   version: counted,
   name: text,
   phase: text,

@@ -39,6 +39,11 @@ export const ConfigurationSchema = v.object({
     v.description('Connection of the owner; only `migrate` and `provision` read it.'),
     v.metadata({ type: 'address' }),
   ),
+  PORTARIUM_SQUAWK_BIN: v.pipe(
+    v.optional(v.string()),
+    v.description('squawk, which `migrate check` runs; only that reads it.'),
+    v.metadata({ type: 'file' }),
+  ),
   PORTARIUM_HTTP_HOST: v.pipe(
     v.optional(v.string(), '127.0.0.1'),
     v.description("Address that it listens on. Plain HTTP: loopback, or a network of one's own."),

@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { getLogger } from '@logtape/logtape';
 import { keepProbed } from './application/keep-probed.ts';
 import { lookAtAction } from './application/look-action.ts';
+import { tellWorkspaceMigrations } from './application/tell-migrations.ts';
 import { type Composed, cacheFolder, compose, MIGRATIONS, VERSION } from './compose.ts';
 import { type Configuration, publicListenerOf, ratesOf } from './configuration.ts';
 import { createApp } from './http/app.ts';
 import { assertNoneFrozen, assertVerified } from './http/health.ts';
 import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
+import { untoldWorkspaces } from './infrastructure/postgres/migration-tables.ts';
 import { keepLease } from './infrastructure/postgres/migrations/leases.ts';
 import { readAllMigrations } from './infrastructure/postgres/migrations/migrate-targets.ts';
 import { startMetrics } from './infrastructure/telemetry/metrics.ts';
@@ -42,6 +44,10 @@ export async function serve(
   let stopping = false;
   const isStopping = () => stopping;
   const worker = roles.has('worker') ? keepWorker(configuration, composed, isStopping) : undefined;
+  // A stop waits for the one that is being told.
+  const telling = roles.has('worker')
+    ? tellWorkspaceMigrations(composed.context, () => untoldWorkspaces(composed.sql))
+    : undefined;
   const relay = roles.has('relay') ? startRelay(composed) : undefined;
   if (roles.has('api')) void keepProbed(composed.context);
   const server = roles.has('api') ? await serveHttp(configuration, composed, worker) : undefined;
@@ -50,7 +56,7 @@ export async function serve(
       stopping = true;
       composed.stopWaiting();
       await server?.stop();
-      await Promise.all([worker?.stop(), relay?.stop()]);
+      await Promise.all([worker?.stop(), relay?.stop(), telling]);
       await lease.stop();
       await composed.close();
       await telemetry?.close();

@@ -1,4 +1,7 @@
-/** What the migration journal of the instance holds and its log does not repeat yet. */
+/**
+ * What the migration journal holds and a log does not repeat yet. That of the instance repeats what was applied to global and
+ * shared tables, that of a workspace of tier B or C what was applied to its own.
+ */
 
 export interface AppliedMigration {
   readonly target: string;

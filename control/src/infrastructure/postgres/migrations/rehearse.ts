@@ -1,4 +1,5 @@
 /** Tries every Contract before it may run: contract, rollback, contract again, on a database made for it. */
+import type { Sql } from '../connect.ts';
 import type { MigrationFiles } from './migrate-targets.ts';
 import { MIGRATION_FOLDERS, type Migration, MigrationError } from './migration-files.ts';
 import { catalogueOf, differenceOf, inScratchDatabase, runText } from './scratch-database.ts';
@@ -14,28 +15,41 @@ export async function rehearse(
 ): Promise<void> {
   if (wanted.length === 0) return;
   await inScratchDatabase(ownerUrl, async (sql) => {
-    const all = MIGRATION_FOLDERS.flatMap((folder) => files[folder]);
-    for (const file of all) if (file.phase === 'expand') await runText(sql, file, file.sql);
-    for (const file of all) {
-      if (file.phase !== 'contract') continue;
-      if (!wanted.includes(file)) {
-        await runText(sql, file, file.sql);
-        continue;
-      }
-      const before = await catalogueOf(sql);
-      await runText(sql, file, file.sql);
-      const after = await catalogueOf(sql);
-      await runText(sql, file, file.rollback ?? '');
-      same(
-        file,
-        'its rollback does not put back what it took away',
-        before,
-        await catalogueOf(sql),
-      );
-      await runText(sql, file, file.sql);
-      same(file, 'it does something else after its rollback', after, await catalogueOf(sql));
+    for (const file of inOrder(files)) {
+      if (file.phase === 'expand') await runText(sql, file, file.sql);
     }
+    await tryContracts(sql, files, wanted);
   });
+}
+
+/** Files as a new database takes them. */
+export const inOrder = (files: MigrationFiles) =>
+  MIGRATION_FOLDERS.flatMap((folder) => files[folder]);
+
+/**
+ * @param sql where every Expand is applied, and no Contract
+ * @param wanted those that are tried; the others run once
+ * @throws MigrationError with what a rollback does not put back
+ */
+export async function tryContracts(
+  sql: Sql,
+  files: MigrationFiles,
+  wanted: readonly Migration[],
+): Promise<void> {
+  for (const file of inOrder(files)) {
+    if (file.phase !== 'contract') continue;
+    if (!wanted.includes(file)) {
+      await runText(sql, file, file.sql);
+      continue;
+    }
+    const before = await catalogueOf(sql);
+    await runText(sql, file, file.sql);
+    const after = await catalogueOf(sql);
+    await runText(sql, file, file.rollback ?? '');
+    same(file, 'its rollback does not put back what it took away', before, await catalogueOf(sql));
+    await runText(sql, file, file.sql);
+    same(file, 'it does something else after its rollback', after, await catalogueOf(sql));
+  }
 }
 
 function same(

@@ -33,9 +33,15 @@ export async function inScratchDatabase<T>(
 }
 
 /** Runs statements of a file as its target would, with nothing in the journal. */
-export async function runText(sql: Sql, migration: Migration, text: string): Promise<void> {
-  const [target] = sharedTargets('postgres://unused');
-  if (!target) throw new Error('an instance has shared tables');
+export async function runText(
+  sql: Sql,
+  migration: Migration,
+  text: string,
+  schema = 'portarium',
+): Promise<void> {
+  const [shared] = sharedTargets('postgres://unused');
+  if (!shared) throw new Error('an instance has shared tables');
+  const target = { ...shared, schema };
   // Nobody else is there: an index need not be built beside others.
   const plain = text.replaceAll(/\bCONCURRENTLY\b/gi, '');
   try {
