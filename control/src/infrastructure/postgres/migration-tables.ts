@@ -24,7 +24,7 @@ export function writeMigrations(tx: TransactionSql): MigrationWrites {
           UPDATE migration_journal SET told = true WHERE success AND NOT told
           RETURNING target, version, name, phase, checksum, finished_at, tool_version
         )
-        SELECT * FROM taken ORDER BY finished_at, target, version`;
+        SELECT target, version, name, phase, checksum, finished_at, tool_version FROM taken ORDER BY finished_at, target, version`;
       return rows.map(migrationOf);
     },
   };
