@@ -169,15 +169,15 @@ async function store(
   await tx`
     WITH entries AS (
       INSERT INTO log_entries (workspace_id, seq, hash, type, action_id, action_seq, bytes)
-      SELECT ${workspace}, * FROM unnest(
+      SELECT ${workspace}, seq, hash, type, action_id, action_seq, bytes FROM unnest(
         ${column(({ entry }) => entry.seq)}::bigint[], ${column(({ hash }) => hash)}::text[], ${column(({ entry }) => entry.type)}::text[],
         ${column(({ entry }) => (entry.subject.action === undefined ? null : uuidOf(entry.subject.action)))}::uuid[],
-        ${column(({ entry }) => entry.actionSeq ?? null)}::integer[], ${tx.array(column(({ bytes }) => bytes) as never, BYTEA)})
+        ${column(({ entry }) => entry.actionSeq ?? null)}::integer[], ${tx.array(column(({ bytes }) => bytes) as never, BYTEA)}) AS new (seq, hash, type, action_id, action_seq, bytes)
     ), events AS (
       INSERT INTO outbox (workspace_id, seq, event_id, subject, envelope)
-      SELECT ${workspace}, * FROM unnest(
+      SELECT ${workspace}, seq, event_id, subject, envelope FROM unnest(
         ${events.map(({ seq }) => seq)}::bigint[], ${events.map(({ id }) => id)}::uuid[],
-        ${events.map(({ subject }) => subject)}::text[], ${events.map(({ envelope }) => envelope)}::text[])
+        ${events.map(({ subject }) => subject)}::text[], ${events.map(({ envelope }) => envelope)}::text[]) AS new (seq, event_id, subject, envelope)
     ), head AS (
       UPDATE log_heads SET size = ${head.size}, hash = ${head.hash}, time = ${head.time} WHERE workspace_id = ${workspace}
     )

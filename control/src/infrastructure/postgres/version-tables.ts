@@ -12,6 +12,11 @@ import type { TransactionSql } from './connect.ts';
 import { lockName } from './lock-name.ts';
 import type { JsonParameter, Row } from './rows.ts';
 
+const PUBLISHER_COLUMNS = [
+  ...['fingerprint', 'name', 'verifier_key', 'trusted_by', 'trusted_at'],
+  ...['revoked_by', 'revoked_at'],
+];
+
 /** Attempts that a report of crashes names. */
 const REPORTED_ATTEMPTS = 20;
 
@@ -24,7 +29,7 @@ export function readVersions(tx: TransactionSql, workspace: WorkspaceId): Versio
     },
     async listPublishers() {
       const rows =
-        await tx`SELECT * FROM publishers WHERE workspace_id = ${workspace} ORDER BY trusted_at, fingerprint`;
+        await tx`SELECT ${tx(PUBLISHER_COLUMNS)} FROM publishers WHERE workspace_id = ${workspace} ORDER BY trusted_at, fingerprint`;
       return rows.map(publisherOf);
     },
   };
@@ -90,13 +95,13 @@ function writePublishers(
     },
     async holdPublisher(fingerprint) {
       const [row] =
-        await tx`SELECT * FROM publishers WHERE workspace_id = ${workspace} AND fingerprint = ${fingerprint} FOR SHARE`;
+        await tx`SELECT ${tx(PUBLISHER_COLUMNS)} FROM publishers WHERE workspace_id = ${workspace} AND fingerprint = ${fingerprint} FOR SHARE`;
       return row && publisherOf(row);
     },
     async revokePublisher(fingerprint, by, at) {
       const [row] = await tx`
         UPDATE publishers SET revoked_by = ${by}, revoked_at = ${at}
-        WHERE workspace_id = ${workspace} AND fingerprint = ${fingerprint} AND revoked_at IS NULL RETURNING *`;
+        WHERE workspace_id = ${workspace} AND fingerprint = ${fingerprint} AND revoked_at IS NULL RETURNING ${tx(PUBLISHER_COLUMNS)}`;
       return row && publisherOf(row);
     },
     async signedBy(fingerprint) {

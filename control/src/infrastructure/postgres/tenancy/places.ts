@@ -9,7 +9,10 @@ import { tenantNames } from './names.ts';
 
 export interface Place {
   readonly sql: Sql;
-  /** Binds the transaction, and nothing beyond it, to the workspace; sent before it returns. */
+  /**
+   * Binds the transaction, and nothing beyond it, to the workspace. It is on its way when this returns: whatever is
+   * asked afterwards, waiting or not, comes behind it.
+   */
   bind(tx: TransactionSql): Promise<void>;
   /** In tier C: the database of the instance, where keys are and who waits for commits listens. */
   readonly instance?: Sql;
@@ -117,7 +120,7 @@ function sharedPlace(sql: Sql, workspace: WorkspaceId): Place {
   return {
     sql,
     async bind(tx) {
-      await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`;
+      await tx`SELECT set_config('portarium.workspace', ${workspace}, true)`.execute();
     },
   };
 }
@@ -131,7 +134,7 @@ function schemaPlace(sql: Sql, workspace: WorkspaceId, role: 'runtime' | 'destro
     async bind(tx) {
       await tx`
         SELECT set_config('role', ${own}, true), set_config('search_path', ${`${place}, portarium`}, true),
-          set_config('portarium.workspace', ${workspace}, true)`;
+          set_config('portarium.workspace', ${workspace}, true)`.execute();
     },
   };
 }

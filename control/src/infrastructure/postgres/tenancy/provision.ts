@@ -76,11 +76,18 @@ async function makeRoles(owner: Sql, workspace: WorkspaceId, login?: string): Pr
   const { runtimeRole, destroyRole } = tenantNames(workspace);
   const rights = 'NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS';
   for (const role of [runtimeRole, destroyRole]) {
-    const [found] = await owner`SELECT FROM pg_roles WHERE rolname = ${role}`;
+    const [found] = await owner`
+      SELECT rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication AS powerful
+      FROM pg_roles WHERE rolname = ${role}`;
+    if (found?.powerful) {
+      throw new ProvisionError(
+        `there is a role ${role} that may do more than a workspace; rename it, or choose another id`,
+      );
+    }
     if (!found) await owner.unsafe(`CREATE ROLE ${role} NOLOGIN ${rights}`);
   }
   if (login !== undefined) {
-    await owner.unsafe(`ALTER ROLE ${runtimeRole} LOGIN ${rights} PASSWORD '${login}'`);
+    await owner.unsafe(`ALTER ROLE ${runtimeRole} LOGIN PASSWORD '${login}'`);
     await owner.unsafe(`GRANT ${destroyRole} TO ${runtimeRole} WITH INHERIT FALSE, SET TRUE`);
     return;
   }
@@ -88,6 +95,28 @@ async function makeRoles(owner: Sql, workspace: WorkspaceId, login?: string): Pr
   // The login may become them for a transaction, and has none of their rights by itself.
   await owner.unsafe(
     `GRANT ${runtimeRole}, ${destroyRole} TO portarium_runtime WITH INHERIT FALSE, SET TRUE`,
+  );
+}
+
+/**
+ * PostgreSQL lets every login connect to a database: that of one workspace has no business in the database of
+ * all the others.
+ */
+async function closeInstance(owner: Sql): Promise<void> {
+  const look = async () => {
+    const [row] = await owner`
+      SELECT quote_ident(current_database()) AS name, quote_ident(current_user) AS me,
+        has_database_privilege('public', current_database(), 'CONNECT') AS open`;
+    return row as { readonly name: string; readonly me: string; readonly open: boolean };
+  };
+  const { name, me, open } = await look();
+  if (!open) return;
+  const close = `GRANT CONNECT ON DATABASE ${name} TO portarium_runtime, ${me}; REVOKE CONNECT ON DATABASE ${name} FROM PUBLIC`;
+  await owner.unsafe(close);
+  // Who may not do it is only warned.
+  if (!(await look()).open) return;
+  throw new ProvisionError(
+    `every login may connect to ${name}, so that of a workspace of tier C could too; have its owner run: ${close}`,
   );
 }
 
@@ -106,6 +135,7 @@ async function makeDatabase(
 ): Promise<string> {
   const { place, runtimeRole, destroyRole } = tenantNames(workspace);
   const password = randomBytes(24).toString('hex');
+  await closeInstance(owner);
   await makeRoles(owner, workspace, password);
   const [found] = await owner`SELECT FROM pg_database WHERE datname = ${place}`;
   if (!found) await owner.unsafe(`CREATE DATABASE ${place} TEMPLATE template0 ENCODING 'UTF8'`);
