@@ -3,7 +3,7 @@ import type { WorkspaceId } from '@portarium/contracts/ids';
 import { freshDatabase } from '@portarium/local/testing/shared-services';
 import { MIGRATIONS } from '../compose.ts';
 import { connect, type Sql } from '../infrastructure/postgres/connect.ts';
-import { migrate } from '../infrastructure/postgres/migrate.ts';
+import { migrate } from '../infrastructure/postgres/migrations/migrate.ts';
 import { type TenantNames, tenantNames } from '../infrastructure/postgres/tenancy/names.ts';
 import { provision } from './provision.ts';
 import type { TenantSchema } from './tenancy-catalogue.ts';

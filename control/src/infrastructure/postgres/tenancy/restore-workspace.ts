@@ -16,6 +16,7 @@ import { type RestoredLog, verifyRestored } from './verify-restored.ts';
 import {
   type BackupSummary,
   checkBackup,
+  columnsOf,
   copyIn,
   type WorkspacePlace,
 } from './workspace-backup.ts';
@@ -145,8 +146,9 @@ async function makeAnew(
   if (!own) return;
   // What the instance has in every database, beside the workspace's own rows.
   for (const table of ['migration_journal', 'workspaces', 'api_keys', 'outbox', 'dispatch_queue']) {
+    const columns = (await columnsOf(tx, schema, table)).join(', ');
     await tx.unsafe(
-      `INSERT INTO ${schema}.${table} SELECT old.* FROM ${beside(target)}.${table} old`,
+      `INSERT INTO ${schema}.${table} (${columns}) SELECT ${columns} FROM ${beside(target)}.${table}`,
     );
   }
 }

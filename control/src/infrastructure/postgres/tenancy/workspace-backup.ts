@@ -134,7 +134,8 @@ async function tenantTables(sql: Sql | TransactionSql, schema: string): Promise<
   return rows.map(({ tablename }) => assertPlain(tablename as string));
 }
 
-async function columnsOf(
+/** In their order; without those that are computed. */
+export async function columnsOf(
   sql: Sql | TransactionSql,
   schema: string,
   table: string,
