@@ -12,6 +12,7 @@ export const GLOBAL_TABLES: Readonly<Record<string, string | null>> = {
   dispatch_queue: 'workspace_id',
   migration_journal: 'target',
   rate_buckets: null,
+  schema_leases: null,
 };
 
 export interface Table {
