@@ -12,7 +12,7 @@ import { serveOutside } from './http/outside.ts';
 import { readConsoleFiles } from './infrastructure/console-files.ts';
 import { untoldWorkspaces } from './infrastructure/postgres/migration-tables.ts';
 import { keepLease } from './infrastructure/postgres/migrations/leases.ts';
-import { readAllMigrations } from './infrastructure/postgres/migrations/migrate-targets.ts';
+import { readAllMigrations } from './infrastructure/postgres/migrations/migration-files.ts';
 import { startMetrics } from './infrastructure/telemetry/metrics.ts';
 import { type RunningWorker, startWorker } from './infrastructure/temporal/worker.ts';
 import { type Listening, listen } from './listen.ts';

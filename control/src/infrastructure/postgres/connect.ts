@@ -23,12 +23,15 @@ export function connect(
     readonly role?: string;
     /** Until a connection that nobody uses is closed; 60 when left out. */
     readonly idleSeconds?: number;
+    /** Never closed by itself: what a session holds would be lost with it. */
+    readonly keep?: boolean;
   },
 ): Sql {
   return postgres(url, {
     max: options.max,
     connect_timeout: 5,
-    idle_timeout: options.idleSeconds ?? 60,
+    idle_timeout: options.keep ? 0 : (options.idleSeconds ?? 60),
+    ...(options.keep ? { max_lifetime: null } : {}),
     backoff: () => RECONNECT_SECONDS,
     onnotice: () => {},
     connection: {

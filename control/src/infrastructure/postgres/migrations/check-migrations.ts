@@ -5,11 +5,11 @@
 import type { Sql } from '../connect.ts';
 import { sqlFor } from '../tenancy/migration-target.ts';
 import { EXCEPTIONS, type Exception } from './check-exceptions.ts';
-import type { MigrationFiles } from './migrate-targets.ts';
 import {
   MIGRATION_FOLDERS,
   type Migration,
   MigrationError,
+  type MigrationFiles,
   readMigrations,
 } from './migration-files.ts';
 import { type Finding, fileOf, phaseFindings } from './phase-rules.ts';

@@ -10,7 +10,7 @@ import { contract, rollback } from './contract.ts';
 import { dryRunMigrations } from './dry-run.ts';
 import { keepLease } from './leases.ts';
 import { migrate } from './migrate.ts';
-import { readAllMigrations } from './migrate-targets.ts';
+import { readAllMigrations } from './migration-files.ts';
 import { migrationStatus } from './migration-status.ts';
 
 let folder = '';

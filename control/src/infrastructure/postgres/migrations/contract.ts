@@ -3,14 +3,12 @@
  * follows its Expand on the same target, and waits for processes that were made for an older schema.
  */
 import { connect } from '../connect.ts';
-import { sqlFor } from '../tenancy/migration-target.ts';
-import { type EachOptions, eachTarget, type TargetSet } from './each-target.ts';
+import { type EachOptions, lookAtTargets, type TargetSet, workOnTargets } from './each-target.ts';
 import { pendingOf } from './journal.ts';
 import { liveLeases, type SchemaLease } from './leases.ts';
-import { readAllMigrations } from './migrate-targets.ts';
-import { type Migration, MigrationError } from './migration-files.ts';
+import { type Migration, MigrationError, readAllMigrations } from './migration-files.ts';
 import { rehearse } from './rehearse.ts';
-import { noteFailure, preamble, runMigration } from './run-migration.ts';
+import { noteFailure, runMigration, runRollback } from './run-migration.ts';
 
 export interface ContractOptions extends EachOptions {
   readonly toolVersion: string;
@@ -32,22 +30,24 @@ export async function contract(options: ContractOptions): Promise<readonly Contr
     );
   }
   const wanted = new Set<Migration>();
-  const files = await readAllMigrations(options.folder);
-  await eachTarget(options, async (one) => {
+  const files = await lookAtTargets(options, (one) => {
     for (const file of pendingOf(one.target.name, one.files, one.journal).contract) {
       assertMayFollow(one, file);
-      const same = files[one.set.files][file.version - 1];
-      if (same) wanted.add(same);
+      wanted.add(file);
     }
   });
   const leases = await leasesOf(options.ownerUrl);
   for (const file of wanted) assertNobodyNeeds(file, leases);
   await rehearse(options.ownerUrl, files, [...wanted]);
   const done: Contracted[] = [];
-  await eachTarget(options, async (one) => {
-    const { sql, target, set, journal } = one;
+  await workOnTargets(options, files, async (one) => {
+    const { sql, target, set, journal, locks } = one;
+    const { toolVersion, onWait } = options;
     for (const migration of pendingOf(target.name, one.files, journal).contract) {
-      const run = { target, journal: set.journal, migration, toolVersion: options.toolVersion };
+      const run = { target, journal: set.journal, migration, toolVersion, locks, onWait };
+      // A workspace that came meanwhile waits for the next run: what was not wanted was not rehearsed.
+      if (!wanted.has(migration)) continue;
+      assertMayFollow(one, migration);
       // A process may have started meanwhile.
       assertNobodyNeeds(migration, await leasesOf(options.ownerUrl));
       try {
@@ -102,25 +102,17 @@ export async function rollback(
   options: EachOptions & { readonly onDone?: ContractOptions['onDone'] },
 ): Promise<readonly Contracted[]> {
   const done: Contracted[] = [];
-  await eachTarget(options, async ({ sql, target, set, files, journal }) => {
+  const files = await readAllMigrations(options.folder);
+  await workOnTargets(options, files, async ({ sql, target, set, files, journal, locks }) => {
     // It has to fit the files before anything is done.
     pendingOf(target.name, files, journal);
     const newest = journal.findLast(({ success, phase }) => success && phase === 'contract');
     const migration = newest && files[newest.version - 1];
     if (!migration?.rollback) return;
-    const text = sqlFor(target, migration.rollback);
-    try {
-      await sql.unsafe(`
-        BEGIN; ${preamble({ target, migration })}
-        ${text}
-        ; DELETE FROM portarium.migration_journal WHERE target = '${set.journal}' AND version = ${migration.version}; COMMIT;`);
-    } catch (error) {
-      await sql.unsafe('ROLLBACK').catch(() => undefined);
-      throw new MigrationError(
-        `${target.name}: the rollback of ${migration.folder}/${migration.name}: ${(error as Error).message}; nothing of it was done`,
-        { cause: error },
-      );
-    }
+    const { onWait } = options;
+    await runRollback(sql, {
+      ...{ target, journal: set.journal, migration, toolVersion: '', locks, onWait },
+    });
     done.push({ target: target.name, name: migration.name });
     options.onDone?.(target.name, migration);
   });

@@ -27,11 +27,11 @@ export const CREATE_JOURNAL = `
   );
   ALTER TABLE portarium.migration_journal ADD COLUMN IF NOT EXISTS told boolean NOT NULL DEFAULT false;`;
 
-/** Every journal of the database that the connection is in: one query, however many targets there are. */
-export async function readJournals(sql: Sql): Promise<Journals> {
+/** Every journal of the database that the connection is in, or one: one query, however many targets there are. */
+export async function readJournals(sql: Sql, only?: string): Promise<Journals> {
   const rows = await sql`
     SELECT target, version, name, phase, checksum, finished_at, coalesce(duration_ms, 0) AS duration_ms, success, tool_version
-    FROM portarium.migration_journal ORDER BY target, version`;
+    FROM portarium.migration_journal ${only === undefined ? sql`` : sql`WHERE target = ${only}`} ORDER BY target, version`;
   const journals = new Map<string, JournalRow[]>();
   for (const row of rows) {
     const target = row.target as string;

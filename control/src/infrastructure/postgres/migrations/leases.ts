@@ -1,7 +1,7 @@
 /** Leases of running processes: which schema their release was made for, so that nothing is taken away that they need. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '../connect.ts';
-import type { MigrationFiles } from './migrate-targets.ts';
+import type { MigrationFiles } from './migration-files.ts';
 
 const RENEW_MS = 20_000;
 /** Without a renewal for so long a process counts as gone. */

@@ -106,6 +106,16 @@ function parsed(
   };
 }
 
+export type MigrationFiles = { readonly [F in MigrationFolder]: readonly Migration[] };
+
+/** Both folders. @throws MigrationError */
+export async function readAllMigrations(root: string): Promise<MigrationFiles> {
+  const [global, tenant] = await Promise.all(
+    MIGRATION_FOLDERS.map((folder) => readMigrations(root, folder)),
+  );
+  return { global: global ?? [], tenant: tenant ?? [] };
+}
+
 /** The statements of a file that runs without a transaction; it has no functions, so a semicolon ends each. */
 export function statementsOf(sql: string): readonly string[] {
   return sql

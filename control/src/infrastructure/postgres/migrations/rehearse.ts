@@ -1,7 +1,11 @@
 /** Tries every Contract before it may run: contract, rollback, contract again, on a database made for it. */
 import type { Sql } from '../connect.ts';
-import type { MigrationFiles } from './migrate-targets.ts';
-import { MIGRATION_FOLDERS, type Migration, MigrationError } from './migration-files.ts';
+import {
+  MIGRATION_FOLDERS,
+  type Migration,
+  MigrationError,
+  type MigrationFiles,
+} from './migration-files.ts';
 import { catalogueOf, differenceOf, inScratchDatabase, runText } from './scratch-database.ts';
 
 /**
