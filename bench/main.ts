@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { benchAction } from './action.ts';
 import { benchApi } from './api.ts';
+import { benchData } from './data.ts';
 import { benchEgress } from './egress.ts';
 import { benchEvidence } from './evidence.ts';
 import type { BenchResult, Measured } from './measure.ts';
@@ -15,6 +16,7 @@ import { benchWrite } from './write.ts';
 const BENCHES: Readonly<Record<string, (tell: (text: string) => void) => Promise<Measured>>> = {
   action: benchAction,
   api: benchApi,
+  data: benchData,
   egress: benchEgress,
   evidence: benchEvidence,
   sandbox: benchSandbox,

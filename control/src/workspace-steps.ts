@@ -8,11 +8,11 @@ import * as v from 'valibot';
 import { MIGRATIONS, VERSION } from './compose.ts';
 import { type Environment, readDatabaseConfiguration } from './configuration.ts';
 import { connect } from './infrastructure/postgres/connect.ts';
+import { migrateTarget } from './infrastructure/postgres/migrations/migrate-targets.ts';
 import {
   type MigrationFiles,
-  migrateTarget,
   readAllMigrations,
-} from './infrastructure/postgres/migrations/migrate-targets.ts';
+} from './infrastructure/postgres/migrations/migration-files.ts';
 import {
   databaseTarget,
   type MigrationTarget,

@@ -7,7 +7,7 @@
 import { COMMIT_CHANNEL } from '../append-entries.ts';
 import { connect, type Sql, type TransactionSql } from '../connect.ts';
 import { CREATE_JOURNAL } from '../migrations/journal.ts';
-import type { MigrationFiles } from '../migrations/migrate-targets.ts';
+import type { MigrationFiles } from '../migrations/migration-files.ts';
 import { MIGRATION_FOLDERS } from '../migrations/migration-files.ts';
 import { inScratchDatabase, runText } from '../migrations/scratch-database.ts';
 import { type MigrationTarget, sqlFor } from './migration-target.ts';

@@ -11,7 +11,7 @@ import { createIn } from '../../../testing/provision.ts';
 import { startTestInstance, type TestInstance } from '../../../testing/test-instance.ts';
 import { uploadForm } from '../../../testing/upload-form.ts';
 import { connect } from '../connect.ts';
-import { type MigrationFiles, readAllMigrations } from '../migrations/migrate-targets.ts';
+import { type MigrationFiles, readAllMigrations } from '../migrations/migration-files.ts';
 import {
   databaseTarget,
   type MigrationTarget,
