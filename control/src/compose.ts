@@ -67,6 +67,7 @@ export async function compose(
   clock: Clock = systemClock,
   /** Only tests keep for less. */
   retention?: RetentionOf,
+  poolSize = POOL_SIZE,
 ): Promise<Composed> {
   const ids = systemIds(clock);
   const sealed = await openSealedVault(
@@ -79,7 +80,7 @@ export async function compose(
   const external = kvVaultOf(configuration);
   const vault = external ? await openKvVault(external) : sealed;
   const sql = connect(configuration.PORTARIUM_DATABASE_URL, {
-    max: POOL_SIZE,
+    max: poolSize,
     name: 'portarium-control',
   });
   const destroySql = connect(configuration.PORTARIUM_DATABASE_URL, {

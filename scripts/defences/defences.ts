@@ -7,6 +7,7 @@ import { EGRESS_DEFENCES } from './egress-defences.ts';
 import { EVIDENCE_DEFENCES } from './evidence-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
 import { STORE_DEFENCES } from './store-defences.ts';
+import { TENANCY_DEFENCES } from './tenancy-defences.ts';
 import { TREE_DEFENCES } from './tree-defences.ts';
 import { WRITE_DEFENCES } from './write-defences.ts';
 
@@ -17,4 +18,5 @@ export const DEFENCES: readonly Defence[] = [
   ...SANDBOX_DEFENCES,
   ...TREE_DEFENCES,
   ...STORE_DEFENCES,
+  ...TENANCY_DEFENCES,
 ];

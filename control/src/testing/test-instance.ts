@@ -39,11 +39,13 @@ export interface CallOptions {
 /**
  * @param environment variables of the configuration that differ from a test's usual ones
  * @param retention instead of what classes and workspaces say
+ * @param poolSize connections to PostgreSQL, where a test wants few
  */
 export async function startTestInstance(
   clock?: Clock,
   environment: Readonly<Record<string, string>> = {},
   retention?: RetentionOf,
+  poolSize?: number,
 ): Promise<TestInstance> {
   const services = await sharedServices();
   const database = await freshDatabase();
@@ -67,7 +69,7 @@ export async function startTestInstance(
     PORTARIUM_INSTANCE: 'test',
     ...environment,
   });
-  const composed = withHost(await compose(configuration, clock, retention), (dispatch) =>
+  const composed = withHost(await compose(configuration, clock, retention, poolSize), (dispatch) =>
     host.admit(dispatch),
   );
   const first = await bootstrap(composed.context);
