@@ -4,11 +4,12 @@ import { fromBase64 } from '@portarium/contracts/base64';
 import { GrowthStatementSchema } from '@portarium/contracts/contract-growth';
 import { DigestSchema } from '@portarium/contracts/digest';
 import { EgressRulesSchema, OperatorRuleSchema } from '@portarium/contracts/egress-rule';
-import { EntrySchema, RETENTION_CLASSES } from '@portarium/contracts/evidence-entry';
+import { EntrySchema } from '@portarium/contracts/evidence-entry';
 import { EgressCallSchema } from '@portarium/contracts/internal-api';
 import { HoldScopeSchema, KEPT_REASONS } from '@portarium/contracts/legal-hold';
 import { ACTION_STATES, EFFECTS, TIERS } from '@portarium/contracts/life-cycle';
 import { LimitsRequestSchema } from '@portarium/contracts/limits';
+import { RETENTION_CLASSES } from '@portarium/contracts/retention-class';
 import * as v from 'valibot';
 import {
   ApprovalOfActionSchema,

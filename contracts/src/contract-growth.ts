@@ -6,12 +6,12 @@ import * as v from 'valibot';
 import { canonicalText, type JsonValue } from './canonical-json.ts';
 import { type Digest, DigestSchema, digestOf } from './digest.ts';
 import type { EgressRule } from './egress-rule.ts';
-import { RETENTION_CLASSES, type RetentionClass } from './evidence-entry.ts';
 import { WorkspaceIdSchema } from './ids.ts';
 import type { Effect } from './life-cycle.ts';
 import { effectiveLimits } from './limits.ts';
-import { type Manifest, retentionOf } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { plainRecord } from './plain-record.ts';
+import { RETENTION_CLASSES, type RetentionClass, retentionOf } from './retention-class.ts';
 import { widenedFields } from './rule-growth.ts';
 
 export const GROWTH_KINDS = [

@@ -4,13 +4,14 @@
  */
 import * as v from 'valibot';
 import { DigestSchema } from './digest.ts';
-import { type EntryType, RETENTION_DAYS } from './evidence-entry.ts';
+import type { EntryType } from './evidence-entry.ts';
 import { AttemptIdSchema, HoldIdSchema } from './ids.ts';
 import { HoldScopeSchema, KEPT_REASONS } from './legal-hold.ts';
 import { EFFECTS, TIERS } from './life-cycle.ts';
 import { plainRecord } from './plain-record.ts';
 import { PublisherNameSchema } from './plugin-signature.ts';
 import { quickCheck } from './quick-check.ts';
+import { RETENTION_DAYS } from './retention-class.ts';
 import { WeightsSchema } from './rollout.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { type Digest, DigestSchema, sha256, sha256Each, toHex } from './digest.ts';
 import { plainRecord } from './plain-record.ts';
+import { RETENTION_CLASSES } from './retention-class.ts';
 
 export const ENTRY_TYPES = [
   'instance.bootstrapped',
@@ -94,15 +95,6 @@ export const ActorSchema = v.strictObject({
   id: v.string(),
 });
 export type Actor = v.InferOutput<typeof ActorSchema>;
-
-export const RETENTION_CLASSES = ['operational', 'compliance', 'forensic'] as const;
-export type RetentionClass = (typeof RETENTION_CLASSES)[number];
-/** Days that an artifact of the class is kept at least. */
-export const RETENTION_DAYS: { readonly [C in RetentionClass]: number } = {
-  operational: 30,
-  compliance: 365,
-  forensic: 2_555,
-};
 
 export const ArtifactSchema = v.strictObject({
   digest: DigestSchema,

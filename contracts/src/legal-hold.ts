@@ -1,8 +1,8 @@
 /** What a legal hold covers, and how long a workspace keeps each class of artifacts. */
 import * as v from 'valibot';
-import { RETENTION_CLASSES, RETENTION_DAYS, type RetentionClass } from './evidence-entry.ts';
 import { ActionIdSchema } from './ids.ts';
 import { PluginNameSchema } from './plugin-name.ts';
+import { RETENTION_CLASSES, RETENTION_DAYS, type RetentionClass } from './retention-class.ts';
 
 const time = v.pipe(v.string(), v.isoTimestamp('expected a time such as 2026-11-28T09:00:00Z'));
 

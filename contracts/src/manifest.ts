@@ -1,13 +1,13 @@
 /** `plugin.json`: what a plugin says of itself. Untrusted until admission has read it. */
 import * as v from 'valibot';
 import { CREDENTIAL_KINDS } from './credential-placement.ts';
-import { RETENTION_CLASSES, type RetentionClass } from './evidence-entry.ts';
 import { type ExampleAnswer, ExampleAnswerSchema } from './example-answer.ts';
 import { GrantableRulesSchema } from './grantable-rules.ts';
 import { EFFECTS } from './life-cycle.ts';
 import { LimitsRequestSchema } from './limits.ts';
 import { plainRecord } from './plain-record.ts';
 import { PluginNameSchema } from './plugin-name.ts';
+import { RETENTION_CLASSES } from './retention-class.ts';
 
 const text = v.pipe(v.string(), v.maxLength(2_000));
 
@@ -73,11 +73,6 @@ export const OperationSchema = v.pipe(
     ['retention'],
   ),
 );
-
-/** The class of what an action of the operation leaves behind. */
-export function retentionOf({ retention }: Pick<Operation, 'retention'>): RetentionClass {
-  return retention ?? 'compliance';
-}
 
 export type Operation = v.InferOutput<typeof OperationSchema>;
 

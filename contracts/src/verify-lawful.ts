@@ -3,8 +3,9 @@
  * log shows all of it. A part shows which of its own entries name an artifact, and so how long it is kept at least.
  */
 import type { Digest } from './digest.ts';
-import { type Entry, RETENTION_DAYS, type RetentionClass } from './evidence-entry.ts';
+import type { Entry } from './evidence-entry.ts';
 import type { RetentionDays } from './legal-hold.ts';
+import { RETENTION_DAYS, type RetentionClass } from './retention-class.ts';
 import { OpenHolds } from './verify-holds.ts';
 import type { Findings, ReadEntry } from './verify-report.ts';
 

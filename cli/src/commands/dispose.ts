@@ -3,7 +3,7 @@
  * they are gone for good; entries of the log say so, and keep their digests.
  */
 import type { Disposal } from '@portarium/client/answers';
-import { RETENTION_CLASSES } from '@portarium/contracts/evidence-entry';
+import { RETENTION_CLASSES } from '@portarium/contracts/retention-class';
 import type { Command } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, table, tell } from '../output.ts';

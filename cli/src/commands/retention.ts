@@ -7,7 +7,7 @@ import {
   RETENTION_CLASSES,
   RETENTION_DAYS,
   type RetentionClass,
-} from '@portarium/contracts/evidence-entry';
+} from '@portarium/contracts/retention-class';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ConnectionOptions, connect, connectionOptions } from '../connection.ts';
 import { print, printJson, table } from '../output.ts';

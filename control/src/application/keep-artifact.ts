@@ -1,6 +1,7 @@
 /** Writes what an entry is about to name: durable before it is named, under the class that it is named with. */
-import type { Artifact, RetentionClass } from '@portarium/contracts/evidence-entry';
+import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
+import type { RetentionClass } from '@portarium/contracts/retention-class';
 import type { ObjectStore } from './ports/object-store.ts';
 
 /** @throws InfraError when the store does not keep it */

@@ -3,8 +3,9 @@
  * class of the action. The store is not asked at each request.
  */
 import type { Digest } from '@portarium/contracts/digest';
-import type { Artifact, RetentionClass } from '@portarium/contracts/evidence-entry';
+import type { Artifact } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
+import type { RetentionClass } from '@portarium/contracts/retention-class';
 import { keepArtifact } from './keep-artifact.ts';
 import type { Clock } from './ports/clock.ts';
 import type { ObjectStore } from './ports/object-store.ts';

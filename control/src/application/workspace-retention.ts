@@ -1,7 +1,8 @@
 /** How long artifacts are kept: what the class says, or longer where the workspace says so. */
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
+
 import type { WorkspaceId } from '@portarium/contracts/ids';
 import type { RetentionDays } from '@portarium/contracts/legal-hold';
+import { RETENTION_DAYS } from '@portarium/contracts/retention-class';
 import type { Clock } from './ports/clock.ts';
 import type { RetentionOf } from './ports/object-store.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
+import { RETENTION_DAYS } from '@portarium/contracts/retention-class';
 import { entries, LOCAL } from '../testing/keep-and-dispose.ts';
 import { pushLedger } from '../testing/ledger-plugin.ts';
 import { startTestInstance, type TestInstance } from '../testing/test-instance.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { Digest } from '@portarium/contracts/digest';
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
+import { RETENTION_DAYS } from '@portarium/contracts/retention-class';
 import * as host from '../testing/as-host.ts';
 import { entries, LOCAL } from '../testing/keep-and-dispose.ts';
 import { LEDGER_RULES, pushPlugin } from '../testing/ledger-plugin.ts';

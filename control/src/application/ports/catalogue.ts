@@ -3,9 +3,9 @@
  * it is read up to the log's end before it is asked. Works as the database role that disposes, and no other.
  */
 import type { Digest } from '@portarium/contracts/digest';
-import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { HoldId, WorkspaceId } from '@portarium/contracts/ids';
 import type { KeptReason } from '@portarium/contracts/legal-hold';
+import type { RetentionClass } from '@portarium/contracts/retention-class';
 
 export interface DueArtifact {
   readonly digest: Digest;

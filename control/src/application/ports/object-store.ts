@@ -1,7 +1,7 @@
 /** Immutable bytes under a retention: the artifacts of evidence and the log’s own objects. */
 import type { Digest } from '@portarium/contracts/digest';
-import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type { WorkspaceId } from '@portarium/contracts/ids';
+import type { RetentionClass } from '@portarium/contracts/retention-class';
 
 export type StoreKind = 'directory' | 'minio';
 

@@ -1,7 +1,6 @@
 /** Rows of tenant data as the use cases see them. Times are RFC 3339 UTC with milliseconds. */
 import type { Digest } from '@portarium/contracts/digest';
 import type { EgressContract, OperatorRule } from '@portarium/contracts/egress-rule';
-import type { RetentionClass } from '@portarium/contracts/evidence-entry';
 import type {
   ActionId,
   AttemptId,
@@ -14,6 +13,7 @@ import type { Usage } from '@portarium/contracts/internal-api';
 import type { ActionState, Effect, Tier } from '@portarium/contracts/life-cycle';
 import type { AttemptLimits } from '@portarium/contracts/limits';
 import type { Manifest } from '@portarium/contracts/manifest';
+import type { RetentionClass } from '@portarium/contracts/retention-class';
 import type { Weights } from '@portarium/contracts/weights';
 import type { Quarantine } from './version-store.ts';
 

@@ -1,5 +1,5 @@
 /** How long objects are kept, in any store. */
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
+import { RETENTION_DAYS } from '@portarium/contracts/retention-class';
 import type { RetentionOf } from '../../application/ports/object-store.ts';
 
 export const DAY_MS = 24 * 60 * 60 * 1000;

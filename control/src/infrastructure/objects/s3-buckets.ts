@@ -7,7 +7,7 @@ import {
   RETENTION_CLASSES,
   RETENTION_DAYS,
   type RetentionClass,
-} from '@portarium/contracts/evidence-entry';
+} from '@portarium/contracts/retention-class';
 import { InfraError } from '../../application/ports/workspace-store.ts';
 import { isS3, type S3 } from './s3-client.ts';
 

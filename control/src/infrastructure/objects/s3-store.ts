@@ -4,12 +4,12 @@
  * which whoever has the credentials can add, hides nothing.
  */
 import { type Digest, digestOf } from '@portarium/contracts/digest';
+import type { WorkspaceId } from '@portarium/contracts/ids';
 import {
   RETENTION_CLASSES,
   RETENTION_DAYS,
   type RetentionClass,
-} from '@portarium/contracts/evidence-entry';
-import type { WorkspaceId } from '@portarium/contracts/ids';
+} from '@portarium/contracts/retention-class';
 import type { Clock } from '../../application/ports/clock.ts';
 import type {
   ArtifactLock,

@@ -1,8 +1,9 @@
 /** `Catalogue` on PostgreSQL, on connections whose role is `portarium_destroy`. */
 import type { Digest } from '@portarium/contracts/digest';
-import { type Entry, RETENTION_CLASSES } from '@portarium/contracts/evidence-entry';
+import type { Entry } from '@portarium/contracts/evidence-entry';
 import { uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import { PluginNameSchema } from '@portarium/contracts/plugin-name';
+import { RETENTION_CLASSES } from '@portarium/contracts/retention-class';
 import * as v from 'valibot';
 import type { Catalogue, DisposalOrder, DueArtifact } from '../../application/ports/catalogue.ts';
 import { type TransactionSql, toInfraError } from './connect.ts';

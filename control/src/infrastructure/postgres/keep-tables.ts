@@ -1,7 +1,8 @@
 /** Lengthened retention and legal holds of a workspace. */
-import { RETENTION_DAYS } from '@portarium/contracts/evidence-entry';
+
 import { idFromUuid, uuidOf, type WorkspaceId } from '@portarium/contracts/ids';
 import type { HoldScope, RetentionDays } from '@portarium/contracts/legal-hold';
+import { RETENTION_DAYS } from '@portarium/contracts/retention-class';
 import type {
   HoldRecord,
   KeepReads,
