@@ -1,3 +1,6 @@
+/** Variables of tests that change roles and databases of a whole server: they start one of their own. */
+export const OWN_SERVERS = { PORTARIUM_TEST_SERVICES: '' };
+
 /** A defence that must be missed when it is gone. */
 export interface Defence {
   readonly name: string;

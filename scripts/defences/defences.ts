@@ -2,7 +2,7 @@
  * The defences that must be missed when they are gone: each names its place in the source, what stands
  * there without it, and tests that have to fail then.
  */
-import type { Defence } from './defence.ts';
+import { type Defence, OWN_SERVERS } from './defence.ts';
 import { EGRESS_DEFENCES } from './egress-defences.ts';
 import { EVIDENCE_DEFENCES } from './evidence-defences.ts';
 import { SANDBOX_DEFENCES } from './sandbox-defences.ts';
@@ -18,5 +18,5 @@ export const DEFENCES: readonly Defence[] = [
   ...SANDBOX_DEFENCES,
   ...TREE_DEFENCES,
   ...STORE_DEFENCES,
-  ...TENANCY_DEFENCES,
+  ...TENANCY_DEFENCES.map((one) => ({ ...one, environment: OWN_SERVERS })),
 ];

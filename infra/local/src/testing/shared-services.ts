@@ -23,7 +23,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-/** Services of another process that this one is to use: what {@link lendServices} gives. */
+/** Services of another process that this one is to use: what {@link lendServices} gives; none when empty. */
 const LENT = 'PORTARIUM_TEST_SERVICES';
 type Lent = ServiceAddresses & { readonly pids: Partial<Record<ServiceName, number>> };
 
@@ -47,7 +47,7 @@ function borrowed(text: string): RunningServices {
 /** PostgreSQL, Temporal and NATS. */
 export function sharedServices(): Promise<RunningServices> {
   const lent = process.env[LENT];
-  if (lent !== undefined) services ??= Promise.resolve(borrowed(lent));
+  if (lent) services ??= Promise.resolve(borrowed(lent));
   services ??= folder().then((dataDir) => startServices({ dataDir }));
   return services;
 }
